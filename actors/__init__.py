@@ -1,0 +1,1 @@
+"""Behaviour: the actors, their mailboxes and supervision, and the ports through which they meet the outside."""

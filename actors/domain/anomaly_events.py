@@ -1,0 +1,22 @@
+"""Facts about what a person should look at. They stand in the stream of the order, warehouse or partner they concern."""
+
+from msgspec import Struct
+
+
+class AnomalyRaised(Struct, frozen=True, tag="anomaly.raised"):
+    """A person should look. `anomaly` is unique; `mend` is the command that is proposed."""
+
+    anomaly: str
+    type: str
+    detail: str
+    mend: str
+
+
+class AnomalyResolved(Struct, frozen=True, tag="anomaly.resolved"):
+    """The matter is settled, by itself or by a person."""
+
+    anomaly: str
+    by: str
+
+
+AnomalyEvent = AnomalyRaised | AnomalyResolved

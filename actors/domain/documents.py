@@ -1,0 +1,116 @@
+"""What partners are told: one self-contained document per external effect.
+
+A document stands inside the event that records the intent, so it holds no personal data: a person is named by the id
+of a contact row, which the adapter is handed beside the document and which can be erased.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+
+class ErpLine(Struct, frozen=True):
+    """A line of an ERP document; `unit_price` is without tax, in the document's currency."""
+
+    line: str
+    sku: str
+    units: int
+    unit_price: Decimal
+    warehouse: str
+
+
+class ErpOrder(Struct, frozen=True, tag="erp.order"):
+    """A sales order. `reference` (at most 20 characters) is what a duplicate is found by."""
+
+    reference: str
+    channel: str
+    shop_reference: str
+    placed_at: datetime
+    currency: str
+    lines: tuple[ErpLine, ...]
+    shipping: Decimal
+    contact: str
+
+
+class ErpDeliveryNote(Struct, frozen=True, tag="erp.delivery_note"):
+    """What one fulfilment shipped of a sales order; `reference` is the fulfilment's id."""
+
+    reference: str
+    order_reference: str
+    warehouse: str
+    lines: tuple[ErpLine, ...]
+    shipped_at: datetime
+
+
+class ErpCancellation(Struct, frozen=True, tag="erp.cancellation"):
+    """What is still open of a sales order is closed."""
+
+    order_reference: str
+
+
+class ErpReception(Struct, frozen=True, tag="erp.reception"):
+    """Goods that came in from a supplier."""
+
+    reference: str
+    warehouse: str
+    lines: tuple[ErpLine, ...]
+    received_at: datetime
+
+
+class ErpAdjustment(Struct, frozen=True, tag="erp.adjustment"):
+    """A correction of the shelf; a line's units may be negative."""
+
+    reference: str
+    warehouse: str
+    lines: tuple[ErpLine, ...]
+    adjusted_at: datetime
+
+
+ErpDocument = ErpOrder | ErpDeliveryNote | ErpCancellation | ErpReception | ErpAdjustment
+
+ShopState = Literal["preparing", "backordered", "shipped", "cancelled"]
+
+
+class ShopStatus(Struct, frozen=True, tag="shop.status"):
+    """The shop's order takes the shop's state for `status`, once."""
+
+    shop_order: str
+    status: ShopState
+
+
+class ShopParcel(Struct, frozen=True):
+    """A parcel as the shop's customer may follow it."""
+
+    parcel: str
+    carrier: str
+    tracking: str
+    weight_g: int
+
+
+class ShopTracking(Struct, frozen=True, tag="shop.tracking"):
+    """The parcels that have left so far for the shop's order."""
+
+    shop_order: str
+    parcels: tuple[ShopParcel, ...]
+
+
+ShopDocument = ShopStatus | ShopTracking
+
+
+class LabelPurchase(Struct, frozen=True, tag="carrier.label"):
+    """One paid label for one parcel; `parcel` is the idempotency key and the reference to find it by."""
+
+    parcel: str
+    carrier: str
+    service: str
+    warehouse: str
+    country: str
+    weight_g: int
+    contact: str
+
+
+CarrierDocument = LabelPurchase
+
+Document = ErpDocument | ShopDocument | CarrierDocument

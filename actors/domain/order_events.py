@@ -1,0 +1,239 @@
+"""Facts of an order's stream, from the import to the delivery.
+
+The tag of each class is its wire name in the log. It is pinned by a test and never changes. No event names a person:
+names and addresses lie in a contact row that the event names by id and salted content hash.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument
+from actors.domain.stock_events import PackedParcel, Quantity, Shortage
+
+HoldKind = Literal["validation", "payment", "address", "manual"]
+
+
+class Beside(Struct, frozen=True):
+    """A row beside the log that can be erased: its id, and SHA-256 over its salt and content, as hex."""
+
+    id: str
+    digest: str
+
+
+class OrderLine(Struct, frozen=True):
+    """A line as the shop sold it; `line` is the shop's stable row id, `unit_price` is without tax."""
+
+    line: str
+    sku: str
+    units: int
+    unit_price: Decimal
+
+
+class OrderImported(Struct, frozen=True, tag="order.imported"):
+    """The shop's order is ours to fulfil."""
+
+    channel: str
+    shop_order: str
+    reference: str
+    placed_at: datetime
+    currency: str
+    total: Decimal
+    shipping: Decimal
+    service: str
+    country: str
+    lines: tuple[OrderLine, ...]
+    contact: Beside
+    payload: Beside
+
+
+class OrderHeld(Struct, frozen=True, tag="order.held"):
+    """The order stops until the hold is released or expires; all `reasons` at once."""
+
+    hold: HoldKind
+    reasons: tuple[str, ...]
+    expires_at: datetime | None
+    by: str
+
+
+class HoldReleased(Struct, frozen=True, tag="order.hold_released"):
+    """The hold is gone; the order goes on."""
+
+    hold: HoldKind
+    by: str
+
+
+class Candidate(Struct, frozen=True):
+    """A warehouse, or a set of them, that routing looked at; `rejected` says why it was not taken, "" if it was."""
+
+    warehouses: tuple[str, ...]
+    rank: tuple[int, ...]
+    rejected: str
+
+
+class PlannedFulfilment(Struct, frozen=True):
+    """The part of an order that one warehouse is to ship."""
+
+    fulfilment: str
+    warehouse: str
+    lines: tuple[Quantity, ...]
+
+
+class OrderRouted(Struct, frozen=True, tag="order.routed"):
+    """A plan was chosen; recorded with every candidate and with the hash of the rules that chose."""
+
+    plan: tuple[PlannedFulfilment, ...]
+    candidates: tuple[Candidate, ...]
+    rules: str
+
+
+class OrderBackordered(Struct, frozen=True, tag="order.backordered"):
+    """No plan can fill the order now; it waits for these SKUs."""
+
+    missing: tuple[Shortage, ...]
+    candidates: tuple[Candidate, ...]
+    rules: str
+
+
+class FulfilmentAllocated(Struct, frozen=True, tag="order.allocated"):
+    """The warehouse has promised the fulfilment's units."""
+
+    fulfilment: str
+
+
+class AllocationRefused(Struct, frozen=True, tag="order.allocation_refused"):
+    """The warehouse had less than the picture showed; the order is routed again."""
+
+    fulfilment: str
+    shortages: tuple[Shortage, ...]
+
+
+class AllocationReleased(Struct, frozen=True, tag="order.allocation_released"):
+    """The promise was given back."""
+
+    fulfilment: str
+    reason: Literal["cancelled", "expired", "rerouted"]
+
+
+class OrderConfirmed(Struct, frozen=True, tag="order.confirmed"):
+    """Every fulfilment of the plan is allocated: the floors may pick."""
+
+    fulfilments: tuple[str, ...]
+
+
+class FulfilmentFellShort(Struct, frozen=True, tag="order.short"):
+    """The floor did not find all units; the missing ones are routed again, elsewhere."""
+
+    fulfilment: str
+    sku: str
+    missing: int
+
+
+class FulfilmentReady(Struct, frozen=True, tag="order.packed"):
+    """The fulfilment stands packed and waits for its labels."""
+
+    fulfilment: str
+    parcels: tuple[PackedParcel, ...]
+
+
+class FulfilmentShipped(Struct, frozen=True, tag="order.fulfilment_shipped"):
+    """The fulfilment's parcels have left the house."""
+
+    fulfilment: str
+
+
+class OrderShipped(Struct, frozen=True, tag="order.shipped"):
+    """Every unit that the order still asks for has left."""
+
+
+class ParcelTracked(Struct, frozen=True, tag="order.parcel_tracked"):
+    """The carrier said where a parcel is, in our one vocabulary."""
+
+    parcel: str
+    status: Literal["announced", "in_transit", "out_for_delivery", "delivered", "exception", "returned"]
+    carrier_event: str
+    at: datetime
+
+
+class OrderDelivered(Struct, frozen=True, tag="order.delivered"):
+    """Every parcel has been delivered."""
+
+
+class CancelAsked(Struct, frozen=True, tag="order.cancel_asked"):
+    """Somebody wants the order stopped; the warehouses answer whether it still can be."""
+
+    by: str
+
+
+class CancelRefused(Struct, frozen=True, tag="order.cancel_refused"):
+    """Too late: `where` says where it can still be intercepted."""
+
+    where: str
+
+
+class OrderCancelled(Struct, frozen=True, tag="order.cancelled"):
+    """The order is stopped and holds no stock."""
+
+    by: str
+
+
+class EffectRequested(Struct, frozen=True, tag="order.effect_requested"):
+    """A partner has to be told; recorded before it is told. `effect` is unique in all time."""
+
+    effect: str
+    partner: str
+    document: ErpDocument | ShopDocument | CarrierDocument
+
+
+class EffectDone(Struct, frozen=True, tag="order.effect_done"):
+    """The partner has taken it; `reference` is its own number for it."""
+
+    effect: str
+    reference: str
+
+
+class EffectRefused(Struct, frozen=True, tag="order.effect_refused"):
+    """The partner will not take it; an anomaly says what to mend."""
+
+    effect: str
+    why: str
+
+
+class ParcelLabelled(Struct, frozen=True, tag="order.labelled"):
+    """A label was bought for a parcel: what it cost, how to follow it, and the row that holds its pages."""
+
+    effect: str
+    parcel: str
+    tracking: str
+    reference: str
+    price: Decimal
+    currency: str
+    label: Beside
+
+
+OrderEvent = (
+    OrderImported
+    | OrderHeld
+    | HoldReleased
+    | OrderRouted
+    | OrderBackordered
+    | FulfilmentAllocated
+    | AllocationRefused
+    | AllocationReleased
+    | OrderConfirmed
+    | FulfilmentFellShort
+    | FulfilmentReady
+    | FulfilmentShipped
+    | OrderShipped
+    | ParcelTracked
+    | OrderDelivered
+    | CancelAsked
+    | CancelRefused
+    | OrderCancelled
+    | EffectRequested
+    | EffectDone
+    | EffectRefused
+    | ParcelLabelled
+)

@@ -1,0 +1,169 @@
+"""Facts of a warehouse's stream: what happened to its stock, and on its floor.
+
+The tag of each class is its wire name in the log. It is pinned by a test and never changes; a new shape gets a new
+tag and an upcast. Quantities are whole base units. No event names a person.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.domain.documents import ErpDocument
+
+
+class Quantity(Struct, frozen=True):
+    """So many base units of one SKU."""
+
+    sku: str
+    units: int
+
+
+class Shortage(Struct, frozen=True):
+    """What a reservation asked for and what there was."""
+
+    sku: str
+    asked: int
+    available: int
+
+
+class PackedParcel(Struct, frozen=True):
+    """One closed box: what lies in it and what it weighs, in grams."""
+
+    parcel: str
+    lines: tuple[Quantity, ...]
+    weight_g: int
+
+
+class StockOpened(Struct, frozen=True, tag="stock.opened"):
+    """The stock that was there when Wharfinger took custody (opening to available)."""
+
+    sku: str
+    units: int
+    slot: str
+    source: str
+
+
+class StockReceived(Struct, frozen=True, tag="stock.received"):
+    """Goods came in from a supplier (supplier to available)."""
+
+    delivery: str
+    sku: str
+    units: int
+    slot: str
+
+
+class StockAdjusted(Struct, frozen=True, tag="stock.adjusted"):
+    """A person corrected the shelf (count to available, or back when `units` is negative)."""
+
+    sku: str
+    units: int
+    reason: str
+
+
+class UnitsReserved(Struct, frozen=True, tag="stock.reserved"):
+    """All lines of a fulfilment were promised to its order (available to reserved).
+
+    `expires_at` is set while the order still waits for other warehouses; without it the floor may pick.
+    """
+
+    fulfilment: str
+    order: str
+    lines: tuple[Quantity, ...]
+    expires_at: datetime | None
+
+
+class ReservationRefused(Struct, frozen=True, tag="stock.reservation_refused"):
+    """Not all lines were there, so none was promised."""
+
+    fulfilment: str
+    order: str
+    shortages: tuple[Shortage, ...]
+
+
+class ReservationConfirmed(Struct, frozen=True, tag="stock.reservation_confirmed"):
+    """Every warehouse of the order's plan has promised: the floor may pick."""
+
+    fulfilment: str
+
+
+class ReservationReleased(Struct, frozen=True, tag="stock.released"):
+    """The promise was taken back (reserved and picked to available)."""
+
+    fulfilment: str
+    reserved: tuple[Quantity, ...]
+    picked: tuple[Quantity, ...]
+    reason: Literal["cancelled", "expired", "rerouted"]
+
+
+class UnitsPicked(Struct, frozen=True, tag="stock.picked"):
+    """A scan took units from a slot for a fulfilment (reserved to picked)."""
+
+    fulfilment: str
+    sku: str
+    units: int
+    slot: str
+
+
+class PickFellShort(Struct, frozen=True, tag="stock.pick_short"):
+    """The slot did not hold what was promised (reserved to quarantine, until somebody counts)."""
+
+    fulfilment: str
+    sku: str
+    missing: int
+    slot: str
+    reason: str
+
+
+class FulfilmentPacked(Struct, frozen=True, tag="stock.packed"):
+    """Everything picked lies in closed parcels."""
+
+    fulfilment: str
+    parcels: tuple[PackedParcel, ...]
+
+
+class FulfilmentDispatched(Struct, frozen=True, tag="stock.dispatched"):
+    """The parcels left the house (picked to customer)."""
+
+    fulfilment: str
+    lines: tuple[Quantity, ...]
+
+
+class StockEffectRequested(Struct, frozen=True, tag="stock.effect_requested"):
+    """The ERP has to be told of a reception or a correction; recorded before it is told."""
+
+    effect: str
+    partner: str
+    document: ErpDocument
+
+
+class StockEffectDone(Struct, frozen=True, tag="stock.effect_done"):
+    """The ERP has the document; `reference` is its number there."""
+
+    effect: str
+    reference: str
+
+
+class StockEffectRefused(Struct, frozen=True, tag="stock.effect_refused"):
+    """The ERP will not take the document; a person has to look."""
+
+    effect: str
+    why: str
+
+
+StockEvent = (
+    StockOpened
+    | StockReceived
+    | StockAdjusted
+    | UnitsReserved
+    | ReservationRefused
+    | ReservationConfirmed
+    | ReservationReleased
+    | UnitsPicked
+    | PickFellShort
+    | FulfilmentPacked
+    | FulfilmentDispatched
+    | StockEffectRequested
+    | StockEffectDone
+    | StockEffectRefused
+)

@@ -1,0 +1,357 @@
+"""How actors meet the outside: the journal, and the three kinds of partner. Adapters implement these protocols.
+
+Every method raises only the errors of `actors.errors` (the journal: only those below). Time bounds are the caller's
+cancel scopes. Sizes of what is read are bounded by the adapters.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.domain.anomaly_events import AnomalyEvent
+from actors.domain.documents import CarrierDocument, Document, ErpDocument, ShopDocument
+from actors.domain.order_events import OrderEvent
+from actors.domain.stock_events import StockEvent
+
+Event = OrderEvent | StockEvent | AnomalyEvent
+
+
+# --- people: what lies beside the log and can be erased ---------------------------------------------------------
+
+
+class Contact(Struct, frozen=True):
+    """A person and an address, as partners need them. Never logged above debug, never in an event."""
+
+    name: str
+    company: str = ""
+    street: str = ""
+    street2: str = ""
+    postcode: str = ""
+    city: str = ""
+    state: str = ""
+    country: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+class BesideRow(Struct, frozen=True):
+    """A row to be stored beside the log in the same transaction as the event that names it.
+
+    `kind` is "contact", "payload" or "label"; `customer` is what `wharfinger forget --customer` erases by, as
+    "channel:shop customer id"; `body` is JSON of a `Contact`, the shop's raw bytes, or a label's pages.
+    """
+
+    id: str
+    kind: str
+    customer: str
+    salt: bytes
+    body: bytes
+
+
+# --- the journal -------------------------------------------------------------------------------------------------
+
+
+class FencedError(Exception):
+    """This daemon no longer owns the partition, or lost its writer's connection: it must stop."""
+
+
+class CorruptionError(Exception):
+    """The log or a balance contradicts itself. Not to be caught: the daemon stops."""
+
+
+class ConflictError(Exception):
+    """The stream is not at the version the append expected: two actors think that they own it."""
+
+
+class Recorded(Struct, frozen=True):
+    """An event as it stands in the log."""
+
+    partition: int
+    position: int
+    stream: str
+    version: int
+    event: Event
+    at: datetime
+    hash: bytes
+
+
+class OrderRow(Struct, frozen=True):
+    """The order index: what lists, clocks and look-ups need of an order without hydrating it.
+
+    `due_at` is when the desk has to wake the order, None when nothing is to be watched. `waiting_for` are the SKUs of
+    a backordered order. The row is a pure function of the order's state, so `rebuild` makes it again.
+    """
+
+    order: str
+    channel: str
+    shop_order: str
+    reference: str
+    state: str
+    state_since: datetime
+    due_at: datetime | None
+    placed_at: datetime
+    waiting_for: tuple[str, ...]
+    version: int
+
+
+class FulfilmentRow(Struct, frozen=True):
+    """A reservation as the warehouse keeps it; `body` is JSON of the fulfilment's whole state."""
+
+    fulfilment: str
+    order: str
+    warehouse: str
+    state: str
+    closed: bool
+    body: bytes
+
+
+class KeyedAnswer(Struct, frozen=True):
+    """The answer that was given under an idempotency key; it is given again to a repeat for 24 hours."""
+
+    key: str
+    answer: bytes
+
+
+class Append(Struct, frozen=True):
+    """What one actor wants recorded, all or nothing.
+
+    `expected` is the version of the stream's last event before this append (0 for a new stream). Movements, balances,
+    outbox rows and anomaly rows follow from the events by themselves; `orders` and `fulfilments` are the rows as they
+    stand after the events.
+    """
+
+    stream: str
+    expected: int
+    events: tuple[Event, ...]
+    at: datetime
+    orders: tuple[OrderRow, ...] = ()
+    fulfilments: tuple[FulfilmentRow, ...] = ()
+    beside: tuple[BesideRow, ...] = ()
+    answers: tuple[KeyedAnswer, ...] = ()
+
+
+class Balance(Struct, frozen=True):
+    """Where a SKU's units stand in one warehouse. All nine sum to zero; the first four are never below zero."""
+
+    sku: str
+    available: int = 0
+    reserved: int = 0
+    picked: int = 0
+    quarantine: int = 0
+    supplier: int = 0
+    customer: int = 0
+    count: int = 0
+    opening: int = 0
+    transit: int = 0
+
+
+class StockPicture(Struct, frozen=True):
+    """Everything a warehouse actor starts from: its stream's version, balances, slots, open and late fulfilments."""
+
+    version: int
+    balances: tuple[Balance, ...]
+    slots: Mapping[str, str]
+    open_fulfilments: tuple[FulfilmentRow, ...]
+    closed_fulfilments: tuple[FulfilmentRow, ...]
+    deliveries: tuple[str, ...]
+    answers: tuple[KeyedAnswer, ...]
+
+
+class PendingEffect(Struct, frozen=True):
+    """A row of the outbox: a partner has still to be told. `stream` gets the outcome."""
+
+    effect: str
+    stream: str
+    partner: str
+    document: Document
+    requested_at: datetime
+
+
+class OpenAnomaly(Struct, frozen=True):
+    """A row of the anomaly queue."""
+
+    anomaly: str
+    stream: str
+    type: str
+    detail: str
+    mend: str
+    raised_at: datetime
+
+
+class Journal(Protocol):
+    """The append-only log and what is projected from it. All reads see every append that has returned."""
+
+    async def append(self, append: Append) -> None:
+        """Return when `append` is durable.
+
+        Raises:
+            ConflictError: the stream is at another version.
+            FencedError: the partition is no longer ours, or the database is gone.
+        """
+
+    async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
+        """Return the stream's events with versions above `after`, oldest first."""
+
+    async def stock_picture(self, warehouse: str) -> StockPicture:
+        """Return what the warehouse's actor starts from; everything empty for a warehouse never seen."""
+
+    async def order_row(self, order: str) -> OrderRow | None:
+        """Return an order's row of the index, None for an order never seen."""
+
+    async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return at most `limit` ids of orders of our partitions whose `due_at` has come, the longest due first."""
+
+    async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
+        """Return ids of backordered orders that miss the SKU, the first placed first."""
+
+    async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
+        """Return rows of orders in these states (all states when empty), the first placed first."""
+
+    async def order_counts(self) -> Mapping[str, int]:
+        """Return how many orders stand in each state."""
+
+    async def pending(self, partner: str, limit: int) -> Sequence[PendingEffect]:
+        """Return the partner's outbox, oldest first."""
+
+    async def effect(self, effect: str, stream: str) -> PendingEffect | None:
+        """Return one outbox row, None when it is settled."""
+
+    async def anomalies(self, limit: int) -> Sequence[OpenAnomaly]:
+        """Return the open anomalies, oldest first."""
+
+    async def contact(self, id: str) -> Contact | None:
+        """Return a contact, None when it was erased."""
+
+    async def beside(self, id: str) -> bytes | None:
+        """Return the body of a row beside the log, None when it was erased or never was."""
+
+    async def keyed_answer(self, stream: str, key: str) -> bytes | None:
+        """Return the answer given under an idempotency key to a command for `stream`."""
+
+    async def cursor(self, name: str) -> str | None:
+        """Return a poller's durable cursor."""
+
+    async def save_cursor(self, name: str, value: str) -> None:
+        """Replace a poller's durable cursor."""
+
+
+# --- partners ----------------------------------------------------------------------------------------------------
+
+
+class Outcome(Struct, frozen=True):
+    """What a partner made of a document: its own number for it, and for a label what came with it."""
+
+    reference: str
+    tracking: str = ""
+    price: Decimal = Decimal(0)
+    currency: str = ""
+    pages: bytes = b""
+
+
+class ShopLine(Struct, frozen=True):
+    """A line of a shop's order; `sku` is "" where the shop gives none. `unit_price` is without tax."""
+
+    line: str
+    sku: str
+    units: int
+    unit_price: Decimal
+
+
+class ShopOrder(Struct, frozen=True):
+    """An order as the shop tells it now.
+
+    `standing` is "open" (to be fulfilled), "unpaid" (to be held), "cancelled", "shipped" (somebody shipped it without
+    us, or we did) or "unfinished" (half built: to be looked at again). `service` is the carrier's `id_reference` as
+    the settings map it to one of our services, "" when unknown. Instants are UTC.
+    """
+
+    shop_order: str
+    reference: str
+    standing: str
+    placed_at: datetime
+    currency: str
+    total: Decimal
+    shipping: Decimal
+    service: str
+    country: str
+    lines: tuple[ShopLine, ...]
+    customer: str
+    contact: Contact
+    raw: bytes
+
+
+class UnreadableOrder(Struct, frozen=True):
+    """An order of the shop that cannot be understood; `why` names the field, without a person's data."""
+
+    shop_order: str
+    why: str
+    raw: bytes
+
+
+class Poll(Struct, frozen=True):
+    """What changed in the shop; `cursor` is saved once all of it is durable; `more` asks for another poll at once."""
+
+    orders: tuple[ShopOrder | UnreadableOrder, ...]
+    cursor: str
+    more: bool
+
+
+class ShopPort(Protocol):
+    """A place that sells."""
+
+    async def poll(self, cursor: str | None) -> Poll:
+        """Return the orders that changed since the cursor (None: since the beginning), a page at most."""
+
+    async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
+        """Read one order again, None when the shop has deleted it."""
+
+    async def find(self, document: ShopDocument) -> Outcome | None:
+        """Look whether the shop already shows what the document asks for."""
+
+    async def carry_out(self, document: ShopDocument) -> Outcome:
+        """Bring the shop to show it. Only called when `find` answered None or nothing was ever sent."""
+
+    async def stock(self) -> Mapping[str, int]:
+        """Return the shop's sellable quantity of every SKU it knows."""
+
+    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
+        """Set the sellable quantity of these SKUs; return those that the shop does not know."""
+
+
+class ErpPort(Protocol):
+    """The system that keeps the books."""
+
+    async def find(self, document: ErpDocument) -> Outcome | None:
+        """Look the document up by its reference, whatever has become of it meanwhile."""
+
+    async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
+        """Write the document, asking for the partner's own duplicate check where there is one."""
+
+    async def stock(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the physical stock by warehouse (ours, not the depot's code) and SKU."""
+
+
+class TrackingEvent(Struct, frozen=True):
+    """A carrier's news of a parcel in our vocabulary (see `ParcelTracked`); `event` is unique with that carrier."""
+
+    event: str
+    parcel: str
+    tracking: str
+    status: str
+    at: datetime
+
+
+class CarrierPort(Protocol):
+    """Somebody who moves parcels."""
+
+    async def find(self, document: CarrierDocument) -> Outcome | None:
+        """Look for a label already bought for the parcel."""
+
+    async def carry_out(self, document: CarrierDocument, contact: Contact | None) -> Outcome:
+        """Buy the label, with the parcel's id as the idempotency key."""
+
+    async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
+        """Return the parcels' news since the cursor, a page at most, and the new cursor."""

@@ -1,0 +1,1 @@
+"""Everything outside: Postgres and the partners, each with its simulator beside it."""

@@ -1,0 +1,1 @@
+"""Carriers that move parcels, one folder each."""

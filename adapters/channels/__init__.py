@@ -1,0 +1,1 @@
+"""Places that sell, one folder each."""

@@ -1,0 +1,1 @@
+"""Systems that keep the books, one folder each."""
