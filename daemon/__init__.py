@@ -1,0 +1,1 @@
+"""The process: command line, composition, settings, control socket, web and logs."""

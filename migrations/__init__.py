@@ -1,0 +1,1 @@
+"""Numbered SQL, a package so that the wheel carries it. Nothing here is code."""
