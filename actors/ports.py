@@ -175,7 +175,7 @@ class OpenAnomaly(Struct, frozen=True):
 
     anomaly: str
     stream: str
-    type: str
+    problem: str
     detail: str
     mend: str
     raised_at: datetime

@@ -4,10 +4,10 @@ from msgspec import Struct
 
 
 class AnomalyRaised(Struct, frozen=True, tag="anomaly.raised"):
-    """A person should look. `anomaly` is unique; `mend` is the command that is proposed."""
+    """A person should look. `anomaly` is unique; `problem` is its kind, `mend` the command that is proposed."""
 
     anomaly: str
-    type: str
+    problem: str
     detail: str
     mend: str
 

@@ -1,0 +1,430 @@
+"""A warehouse's stock and the promises made on it: which command is granted, and what each fact moves.
+
+Everything a warehouse owns stands in one of the inner accounts; everything else is outside. A unit only ever moves
+from one account to another, so the sum over all accounts is always zero and a promise is a movement like any other.
+`decide` reads, `apply` is the only place that changes, `movements` says what an event means to the books.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, assert_never
+
+from msgspec import Struct
+
+from actors.domain.stock_commands import (
+    Adjust,
+    Answer,
+    Confirm,
+    Dispatch,
+    Done,
+    Granted,
+    NotEnough,
+    OpenStock,
+    Pack,
+    Pick,
+    Receive,
+    Rejected,
+    Release,
+    ReportShort,
+    Reserve,
+    SettleStockEffect,
+    StockCommand,
+)
+from actors.domain.stock_events import (
+    FulfilmentDispatched,
+    FulfilmentPacked,
+    PackedParcel,
+    PickFellShort,
+    Quantity,
+    ReservationConfirmed,
+    ReservationRefused,
+    ReservationReleased,
+    Shortage,
+    StockAdjusted,
+    StockEffectDone,
+    StockEffectRefused,
+    StockEffectRequested,
+    StockEvent,
+    StockOpened,
+    StockReceived,
+    UnitsPicked,
+    UnitsReserved,
+)
+
+Account = Literal[
+    "available", "reserved", "picked", "quarantine", "supplier", "customer", "count", "opening", "transit"
+]
+INNER_ACCOUNTS: tuple[Account, ...] = ("available", "reserved", "picked", "quarantine")
+
+CLOSED_REMEMBERED = 50_000
+"""A late copy of a command names a fulfilment of the last days; the database's key guards what is older."""
+
+FulfilmentState = Literal["reserved", "floor", "packed", "dispatched", "released", "short", "refused"]
+CLOSED: frozenset[FulfilmentState] = frozenset({"dispatched", "released", "short", "refused"})
+
+
+class Movement(Struct, frozen=True, gc=False):
+    """So many units of a SKU from one account to another; `units` is above zero."""
+
+    sku: str
+    source: Account
+    target: Account
+    units: int
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Where the units of one SKU stand in the warehouse, and the slot they are picked from."""
+
+    available: int = 0
+    reserved: int = 0
+    picked: int = 0
+    quarantine: int = 0
+    slot: str = ""
+
+    @property
+    def on_hand(self) -> int:
+        """Everything that lies in the house."""
+        return self.available + self.reserved + self.picked + self.quarantine
+
+
+class FulfilmentLine(Struct):
+    """What a fulfilment was promised of one SKU, and how far the floor is with it."""
+
+    sku: str
+    units: int
+    picked: int = 0
+    missing: int = 0
+
+    @property
+    def to_pick(self) -> int:
+        """Units that still lie reserved in their slot."""
+        return self.units - self.picked - self.missing
+
+
+class Fulfilment(Struct):
+    """A promise to one order, from the reservation until the parcels leave."""
+
+    fulfilment: str
+    order: str
+    state: FulfilmentState
+    lines: tuple[FulfilmentLine, ...]
+    expires_at: datetime | None = None
+    parcels: tuple[PackedParcel, ...] = ()
+    shortages: tuple[Shortage, ...] = ()
+
+    def line(self, sku: str) -> FulfilmentLine | None:
+        """Return the line of that SKU."""
+        return next((line for line in self.lines if line.sku == sku), None)
+
+
+@dataclass(slots=True)
+class Stock:
+    """Everything one warehouse decides upon. `closed` keeps the last fulfilments that are done with, oldest first."""
+
+    shelves: dict[str, Shelf] = field(default_factory=dict)
+    fulfilments: dict[str, Fulfilment] = field(default_factory=dict)
+    closed: dict[str, Fulfilment] = field(default_factory=dict)
+    deliveries: set[str] = field(default_factory=set)
+
+    def available(self, sku: str) -> int:
+        """Units of the SKU that may still be promised."""
+        shelf = self.shelves.get(sku)
+        return shelf.available if shelf is not None else 0
+
+    def known(self, fulfilment: str) -> Fulfilment | None:
+        """Return a fulfilment that is open, or was lately."""
+        return self.fulfilments.get(fulfilment) or self.closed.get(fulfilment)
+
+
+class Decision(Struct, frozen=True):
+    """The events a command causes (none when there is nothing left to do) and what its sender is told."""
+
+    events: tuple[StockEvent, ...]
+    answer: Answer
+
+
+DONE = Done()
+
+
+def decide(stock: Stock, command: StockCommand) -> Decision:
+    """Return what `command` causes; a repeat causes nothing and is answered as the first was."""
+    match command:
+        case Reserve():
+            return _reserve(stock, command)
+        case Pick():
+            return _pick(stock, command)
+        case Confirm(fulfilment):
+            return _confirm(stock, fulfilment)
+        case Pack():
+            return _pack(stock, command)
+        case Dispatch(fulfilment):
+            return _dispatch(stock, fulfilment)
+        case Release():
+            return _release(stock, command)
+        case ReportShort():
+            return _fall_short(stock, command)
+        case OpenStock(sku, units, slot, source):
+            if units <= 0 or sku in stock.shelves:
+                return Decision((), DONE)
+            return Decision((StockOpened(sku, units, slot, source),), DONE)
+        case Receive():
+            return _receive(stock, command)
+        case Adjust(sku, units, reason, _):
+            if units == 0:
+                return Decision((), Rejected("an adjustment of zero units changes nothing"))
+            if stock.available(sku) + units < 0:
+                why = f"only {stock.available(sku)} of {sku} are available; the others are promised or not there"
+                return Decision((), Rejected(why))
+            return Decision((StockAdjusted(sku, units, reason), *command.effects), DONE)
+        case SettleStockEffect(effect, reference, refused):
+            outcome = StockEffectRefused(effect, refused) if refused else StockEffectDone(effect, reference)
+            return Decision((outcome,), DONE)
+        case _:
+            assert_never(command)
+
+
+def _reserve(stock: Stock, command: Reserve) -> Decision:
+    known = stock.known(command.fulfilment)
+    if known is not None:
+        return Decision((), _earlier_answer(known))
+    shelves = stock.shelves
+    for line in command.lines:
+        shelf = shelves.get(line.sku)
+        if shelf is None or shelf.available < line.units or line.units <= 0:
+            shortages = tuple(
+                Shortage(line.sku, line.units, stock.available(line.sku))
+                for line in command.lines
+                if stock.available(line.sku) < line.units
+            )
+            return Decision(
+                (ReservationRefused(command.fulfilment, command.order, shortages),), NotEnough(shortages)
+            )
+    reserved = UnitsReserved(command.fulfilment, command.order, command.lines, command.expires_at)
+    return Decision((reserved,), Granted(command.fulfilment))
+
+
+def _earlier_answer(known: Fulfilment) -> Answer:
+    match known.state:
+        case "refused":
+            return NotEnough(known.shortages)
+        case "released":
+            return Rejected("this reservation was released again")
+        case _:
+            return Granted(known.fulfilment)
+
+
+def _confirm(stock: Stock, fulfilment: str) -> Decision:
+    known = stock.known(fulfilment)
+    if known is None or known.state in ("released", "refused"):
+        return Decision((), Rejected("there is no such reservation any more"))
+    return Decision((ReservationConfirmed(fulfilment),) if known.state == "reserved" else (), DONE)
+
+
+def _pick(stock: Stock, command: Pick) -> Decision:
+    checked = _on_the_floor(stock, command.fulfilment, command.sku, command.slot)
+    if isinstance(checked, Rejected):
+        return Decision((), checked)
+    if not 0 < command.units <= checked.to_pick:
+        return Decision((), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.units}"))
+    return Decision((UnitsPicked(command.fulfilment, command.sku, command.units, command.slot),), DONE)
+
+
+def _fall_short(stock: Stock, command: ReportShort) -> Decision:
+    checked = _on_the_floor(stock, command.fulfilment, command.sku, command.slot)
+    if isinstance(checked, Rejected):
+        return Decision((), checked)
+    if not 0 < command.missing <= checked.to_pick:
+        return Decision((), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.missing}"))
+    short = PickFellShort(command.fulfilment, command.sku, command.missing, command.slot, command.reason)
+    return Decision((short,), DONE)
+
+
+def _on_the_floor(stock: Stock, fulfilment: str, sku: str, slot: str) -> FulfilmentLine | Rejected:
+    """Check what a scan says against what the pick list asked for."""
+    open_ = stock.fulfilments.get(fulfilment)
+    if open_ is None or open_.state != "floor":
+        return Rejected(f"{fulfilment} is not on the floor to be picked")
+    line = open_.line(sku)
+    if line is None:
+        return Rejected(f"{sku} does not belong to {fulfilment}")
+    expected = stock.shelves[sku].slot
+    if slot != expected:
+        return Rejected(f"{sku} lies in slot {expected}, not {slot}")
+    return line
+
+
+def _pack(stock: Stock, command: Pack) -> Decision:
+    known = stock.known(command.fulfilment)
+    if known is not None and known.state in ("packed", "dispatched"):
+        return Decision((), DONE if known.parcels == command.parcels else Rejected("it is packed differently already"))
+    if known is None or known.state != "floor":
+        return Decision((), Rejected(f"{command.fulfilment} is not on the floor to be packed"))
+    if any(line.to_pick for line in known.lines):
+        return Decision((), Rejected("not every line is picked yet"))
+    packed: dict[str, int] = {}
+    for parcel in command.parcels:
+        if parcel.weight_g <= 0 or not parcel.lines:
+            return Decision((), Rejected("a parcel needs contents and a weight"))
+        for quantity in parcel.lines:
+            if quantity.units <= 0:
+                return Decision((), Rejected("a parcel's line needs units"))
+            packed[quantity.sku] = packed.get(quantity.sku, 0) + quantity.units
+    if packed != {line.sku: line.picked for line in known.lines if line.picked}:
+        return Decision((), Rejected("the parcels do not hold exactly what was picked"))
+    return Decision((FulfilmentPacked(command.fulfilment, command.parcels),), DONE)
+
+
+def _dispatch(stock: Stock, fulfilment: str) -> Decision:
+    known = stock.known(fulfilment)
+    if known is not None and known.state == "dispatched":
+        return Decision((), DONE)
+    if known is None or known.state != "packed":
+        return Decision((), Rejected(f"{fulfilment} is not packed"))
+    lines = tuple(Quantity(line.sku, line.picked) for line in known.lines if line.picked)
+    return Decision((FulfilmentDispatched(fulfilment, lines),), DONE)
+
+
+def _release(stock: Stock, command: Release) -> Decision:
+    known = stock.known(command.fulfilment)
+    if known is None or known.state in ("released", "refused", "short"):
+        return Decision((), DONE)
+    if known.state in ("packed", "dispatched"):
+        return Decision((), Rejected(f"too late: {known.state}"))
+    if command.reason == "expired" and known.state != "reserved":
+        return Decision((), DONE)
+    reserved = tuple(Quantity(line.sku, line.to_pick) for line in known.lines if line.to_pick)
+    picked = tuple(Quantity(line.sku, line.picked) for line in known.lines if line.picked)
+    return Decision((ReservationReleased(command.fulfilment, reserved, picked, command.reason),), DONE)
+
+
+def _receive(stock: Stock, command: Receive) -> Decision:
+    if command.delivery in stock.deliveries:
+        return Decision((), DONE)
+    if command.units <= 0:
+        return Decision((), Rejected("a reception needs units"))
+    received = StockReceived(command.delivery, command.sku, command.units, command.slot)
+    return Decision((received, *command.effects), DONE)
+
+
+def movements(event: StockEvent) -> tuple[Movement, ...]:
+    """Return what the event moves, in the order of its lines; an event that moves nothing returns ()."""
+    match event:
+        case UnitsReserved(_, _, lines, _):
+            return tuple([Movement(line.sku, "available", "reserved", line.units) for line in lines])
+        case UnitsPicked(_, sku, units, _):
+            return (Movement(sku, "reserved", "picked", units),)
+        case FulfilmentDispatched(_, lines):
+            return tuple([Movement(line.sku, "picked", "customer", line.units) for line in lines])
+        case ReservationReleased(_, reserved, picked, _):
+            return (
+                *(Movement(line.sku, "reserved", "available", line.units) for line in reserved),
+                *(Movement(line.sku, "picked", "available", line.units) for line in picked),
+            )
+        case PickFellShort(_, sku, missing, _, _):
+            return (Movement(sku, "reserved", "quarantine", missing),)
+        case StockOpened(sku, units, _, _):
+            return (Movement(sku, "opening", "available", units),)
+        case StockReceived(_, sku, units, _):
+            return (Movement(sku, "supplier", "available", units),)
+        case StockAdjusted(sku, units, _):
+            if units > 0:
+                return (Movement(sku, "count", "available", units),)
+            return (Movement(sku, "available", "count", -units),)
+        case (
+            ReservationRefused()
+            | ReservationConfirmed()
+            | FulfilmentPacked()
+            | StockEffectRequested()
+            | StockEffectDone()
+            | StockEffectRefused()
+        ):
+            return ()
+        case _:
+            assert_never(event)
+
+
+def apply(stock: Stock, event: StockEvent) -> Fulfilment | None:
+    """Bring `stock` up to date with the event; return the fulfilment it changed, if it changed one."""
+    for sku, source, target, units in _moves(event):
+        shelf = stock.shelves.get(sku)
+        if shelf is None:
+            shelf = stock.shelves[sku] = Shelf()
+        if source in INNER_ACCOUNTS:
+            setattr(shelf, source, getattr(shelf, source) - units)
+        if target in INNER_ACCOUNTS:
+            setattr(shelf, target, getattr(shelf, target) + units)
+    return _follow(stock, event)
+
+
+def _moves(event: StockEvent) -> tuple[tuple[str, Account, Account, int], ...]:
+    return tuple([(move.sku, move.source, move.target, move.units) for move in movements(event)])
+
+
+def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
+    match event:
+        case UnitsReserved(fulfilment, order, lines, expires_at):
+            promised = tuple([FulfilmentLine(line.sku, line.units) for line in lines])
+            state: FulfilmentState = "floor" if expires_at is None else "reserved"
+            opened = stock.fulfilments[fulfilment] = Fulfilment(fulfilment, order, state, promised, expires_at)
+            return opened
+        case UnitsPicked(fulfilment, sku, units, _):
+            return _picked(stock.fulfilments[fulfilment], sku, picked=units, missing=0)
+        case FulfilmentPacked(fulfilment, parcels):
+            packed = stock.fulfilments[fulfilment]
+            packed.state = "packed"
+            packed.parcels = parcels
+            return packed
+        case FulfilmentDispatched(fulfilment):
+            return _close(stock, stock.fulfilments[fulfilment], "dispatched")
+        case ReservationConfirmed(fulfilment):
+            confirmed = stock.fulfilments[fulfilment]
+            confirmed.state = "floor"
+            confirmed.expires_at = None
+            return confirmed
+        case ReservationReleased(fulfilment):
+            return _close(stock, stock.fulfilments[fulfilment], "released")
+        case ReservationRefused(fulfilment, order, shortages):
+            refused = Fulfilment(fulfilment, order, "refused", (), shortages=shortages)
+            return _close(stock, refused, "refused")
+        case PickFellShort(fulfilment, sku, missing, _, _):
+            short = _picked(stock.fulfilments[fulfilment], sku, picked=0, missing=missing)
+            if all(line.missing == line.units for line in short.lines):
+                return _close(stock, short, "short")
+            return short
+        case StockOpened(sku, _, slot, _) | StockReceived(_, sku, _, slot):
+            shelf = stock.shelves[sku]
+            shelf.slot = slot or shelf.slot
+            if isinstance(event, StockReceived):
+                stock.deliveries.add(event.delivery)
+            return None
+        case StockAdjusted() | StockEffectRequested() | StockEffectDone() | StockEffectRefused():
+            return None
+        case _:
+            assert_never(event)
+
+
+def _picked(fulfilment: Fulfilment, sku: str, *, picked: int, missing: int) -> Fulfilment:
+    line = fulfilment.line(sku)
+    if line is None:
+        msg = f"{fulfilment.fulfilment} has no line of {sku}"
+        raise ValueError(msg)
+    line.picked += picked
+    line.missing += missing
+    return fulfilment
+
+
+def _close(stock: Stock, fulfilment: Fulfilment, state: FulfilmentState) -> Fulfilment:
+    fulfilment.state = state
+    fulfilment.expires_at = None
+    stock.fulfilments.pop(fulfilment.fulfilment, None)
+    stock.closed[fulfilment.fulfilment] = fulfilment
+    if len(stock.closed) > CLOSED_REMEMBERED:
+        del stock.closed[next(iter(stock.closed))]
+    return fulfilment
+
+
+def sellable(picture: Mapping[str, int], *, safety: int, buffer: int) -> dict[str, int]:
+    """Return what a channel may sell of each SKU: the available units less safety stock and the channel's buffer."""
+    return {sku: max(0, units - safety - buffer) for sku, units in picture.items()}

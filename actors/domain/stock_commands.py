@@ -1,0 +1,138 @@
+"""What a warehouse may be asked to do, and what it answers. A repeat of any command is answered as the first was."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEffectRequested
+
+
+class OpenStock(Struct, frozen=True, tag=True):
+    """Take over what lies there already; only the first for a SKU counts."""
+
+    sku: str
+    units: int
+    slot: str
+    source: str
+
+
+class Receive(Struct, frozen=True, tag=True):
+    """Take in a supplier's goods; `delivery` is unique. `effects` are recorded with it, to be told to the ERP."""
+
+    delivery: str
+    sku: str
+    units: int
+    slot: str
+    effects: tuple[StockEffectRequested, ...] = ()
+
+
+class Adjust(Struct, frozen=True, tag=True):
+    """Correct the shelf by so many units (below zero: fewer). Its idempotency key is the caller's matter."""
+
+    sku: str
+    units: int
+    reason: str
+    effects: tuple[StockEffectRequested, ...] = ()
+
+
+class Reserve(Struct, frozen=True, tag=True):
+    """Promise all lines or none; each SKU stands in one line. With `expires_at` the floor waits for `Confirm`."""
+
+    fulfilment: str
+    order: str
+    lines: tuple[Quantity, ...]
+    expires_at: datetime | None = None
+
+
+class Confirm(Struct, frozen=True, tag=True):
+    """Let the floor pick."""
+
+    fulfilment: str
+
+
+class Release(Struct, frozen=True, tag=True):
+    """Take the promise back, as long as nothing is packed."""
+
+    fulfilment: str
+    reason: Literal["cancelled", "expired", "rerouted"]
+
+
+class Pick(Struct, frozen=True, tag=True):
+    """A scan: so many units of this SKU were taken from this slot."""
+
+    fulfilment: str
+    slot: str
+    sku: str
+    units: int
+
+
+class ReportShort(Struct, frozen=True, tag=True):
+    """The slot holds fewer than were promised."""
+
+    fulfilment: str
+    slot: str
+    sku: str
+    missing: int
+    reason: str
+
+
+class Pack(Struct, frozen=True, tag=True):
+    """Everything picked lies in these parcels."""
+
+    fulfilment: str
+    parcels: tuple[PackedParcel, ...]
+
+
+class Dispatch(Struct, frozen=True, tag=True):
+    """The labelled parcels leave the house."""
+
+    fulfilment: str
+
+
+class SettleStockEffect(Struct, frozen=True, tag=True):
+    """The ERP has answered; `refused` is "" where it took the document."""
+
+    effect: str
+    reference: str
+    refused: str
+
+
+StockCommand = (
+    OpenStock
+    | Receive
+    | Adjust
+    | Reserve
+    | Confirm
+    | Release
+    | Pick
+    | ReportShort
+    | Pack
+    | Dispatch
+    | SettleStockEffect
+)
+
+
+class Granted(Struct, frozen=True, tag=True):
+    """The units are the fulfilment's."""
+
+    fulfilment: str
+
+
+class NotEnough(Struct, frozen=True, tag=True):
+    """Nothing was promised; so much is missing."""
+
+    shortages: tuple[Shortage, ...]
+
+
+class Done(Struct, frozen=True, tag=True):
+    """It is so (now, or since an earlier copy of the command)."""
+
+
+class Rejected(Struct, frozen=True, tag=True):
+    """It cannot be; `why` is for a person."""
+
+    why: str
+
+
+Answer = Granted | NotEnough | Done | Rejected
