@@ -71,7 +71,9 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Close the connection without an answer."""
+    """Close the connection without an answer, or in the middle of one: after the raw bytes `sent`."""
+
+    sent: bytes = b""
 
 
 Handler = Callable[[Request], Awaitable[Response | Drop]]
@@ -108,6 +110,7 @@ async def _converse(handler: Handler, stream: trio.SocketStream, body_bytes_max:
             return
         answer = await handler(request) if isinstance(request, Request) else request
         if isinstance(answer, Drop):
+            await stream.send_all(answer.sent)
             return
         await _send(connection, stream, answer, head_only=isinstance(request, Request) and request.method == "HEAD")
         if connection.our_state is h11.MUST_CLOSE or connection.their_state is not h11.DONE:
