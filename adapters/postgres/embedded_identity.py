@@ -1,6 +1,7 @@
 """As whom Postgres runs: it refuses root, and needs an account that has a name.
 
-It decides, and gives files to that account where it must; `embedded_launch.py` carries the decision out between fork and exec.
+It decides, and gives files to that account where it must; `embedded_launch.py` carries the decision out
+between fork and exec.
 """
 
 import functools
@@ -25,8 +26,17 @@ class Identity:
     owner: tuple[int, int] | None = None
 
     def command(self, program: Path, *arguments: str) -> list[str]:
-        """Return the command line that runs `program` as this identity, and ends it when the calling thread ends."""
-        return [sys.executable, "-I", "-S", str(_LAUNCHER), self.told, str(os.getpid()), str(program), *arguments]
+        """Return the command line that runs `program` as this identity, until the calling thread ends."""
+        return [
+            sys.executable,
+            "-I",
+            "-S",
+            str(_LAUNCHER),
+            self.told,
+            str(os.getpid()),
+            str(program),
+            *arguments,
+        ]
 
     def take_over(self, folder: Path) -> None:
         """Give `folder` and all in it to this identity."""
@@ -39,9 +49,10 @@ class Identity:
 def choose_identity(data_dir: Path, binaries: Path) -> Identity:
     """Decide as whom to run the server in `binaries` on `data_dir`, which exists.
 
-    Ourselves, if we are an ordinary account with a name. Otherwise an ordinary account in a user namespace, where the files
-    stay ours; where the kernel or a container forbids that, root drops to `nobody` and gives it the files. As root, data that
-    belongs to an ordinary account are served as that account, so that it finds them as it left them.
+    Ourselves, if we are an ordinary account with a name. Otherwise an ordinary account in a user namespace,
+    where the files stay ours; where the kernel or a container forbids that, root drops to `nobody` and gives
+    it the files. As root, data that belong to an ordinary account are served as that account, so that it
+    finds them as it left them.
     """
     uid = os.geteuid()
     if uid != 0 and _has_name(uid):
@@ -55,12 +66,15 @@ def choose_identity(data_dir: Path, binaries: Path) -> Identity:
         return namespace
     if uid == 0:
         return _dropped(account.pw_uid, account.pw_gid, data_dir, binaries)
-    message = f"Postgres needs an account with a name, uid {uid} has none, and user namespaces are not allowed here"
+    message = (
+        f"Postgres needs an account with a name, uid {uid} has none, and user namespaces are not allowed here"
+    )
     raise EmbeddedPostgresError(message)
 
 
 def _dropped(uid: int, gid: int, *paths: Path) -> Identity:
-    # A folder of root's that is closed to others may lie above the data or the binaries (root's home, a temporary folder).
+    # A folder of root's that is closed to others may lie above the data or the binaries: its home, a
+    # temporary one.
     closed = any(not folder.stat().st_mode & stat.S_IXOTH for path in paths for folder in path.parents)
     return Identity(f"{'reach' if closed else 'drop'}:{uid}:{gid}", owner=(uid, gid))
 
@@ -76,12 +90,13 @@ def _has_name(uid: int) -> bool:
 def _ordinary_account() -> pwd.struct_passwd:
     accounts = {account.pw_name: account for account in pwd.getpwall() if account.pw_uid != 0}
     if not accounts:
-        message = "Postgres does not run as root, and this machine has no other account"
-        raise EmbeddedPostgresError(message)
+        raise EmbeddedPostgresError("Postgres does not run as root, and this machine has no other account")
     return accounts.get("nobody") or next(iter(accounts.values()))
 
 
 @functools.cache
 def _works(identity: Identity) -> bool:
-    probe = identity.command(Path(sys.executable).resolve(), "-I", "-S", "-c", "import os; raise SystemExit(os.geteuid() == 0)")
+    probe = identity.command(
+        Path(sys.executable).resolve(), "-I", "-S", "-c", "import os; raise SystemExit(os.geteuid() == 0)"
+    )
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0

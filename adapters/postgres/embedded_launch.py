@@ -1,7 +1,8 @@
 """Become whom Postgres may run as, ask to die with the parent, and become the server.
 
-Run as a script by `embedded.py`, never imported: `python -I -S embedded_launch.py IDENTITY PARENT PROGRAM...`. It stands between
-fork and exec, so that no Python runs in a fork of a threaded process. It imports the standard library alone.
+Run as a script, never imported: `python -I -S embedded_launch.py IDENTITY PARENT PROGRAM...`. It stands
+between fork and exec, so that no Python runs in a fork of a threaded process. It imports the standard library
+alone.
 """
 
 import ctypes
@@ -46,7 +47,7 @@ def _enter_namespace(uid: int, gid: int) -> None:
 
 
 def _drop(uid: int, gid: int, *, reach: bool) -> None:
-    """Give up root for good; with `reach` keep one capability, to get at files below folders that are closed to others."""
+    """Give up root for good; with `reach` keep one capability: to pass folders that are closed to others."""
     if reach:
         _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
     os.setgroups([])
@@ -55,13 +56,17 @@ def _drop(uid: int, gid: int, *, reach: bool) -> None:
     if reach:
         mask = 1 << _CAP_DAC_OVERRIDE
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)  # effective, permitted, inheritable; then their upper halves
+        sets = (ctypes.c_uint32 * 6)(
+            mask, mask, mask, 0, 0, 0
+        )  # effective, permitted, inheritable; then their upper halves
         _checked(_libc.capset(header, sets), "capset")
-        _checked(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0), "ambient capability")
+        _checked(
+            _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0), "ambient capability"
+        )
 
 
 def launch(identity: str, parent: int, program: list[str]) -> None:
-    """Take on `identity` (`self`, `namespace:UID:GID`, `drop:UID:GID` or `reach:UID:GID`), then exec `program`."""
+    """Take on `identity` (`self`, or `namespace`, `drop` or `reach` with `:UID:GID`), then exec `program`."""
     kind, _, numbers = identity.partition(":")
     if kind != "self":
         uid, gid = (int(number) for number in numbers.split(":"))
@@ -69,8 +74,8 @@ def launch(identity: str, parent: int, program: list[str]) -> None:
             _enter_namespace(uid, gid)
         else:
             _drop(uid, gid, reach=kind == "reach")
-    # After the change of identity, which clears it. SIGQUIT is Postgres's immediate shutdown: as safe as a crash, and over in
-    # milliseconds, so that whoever comes next finds the data directory free.
+    # After the change of identity, which clears it. SIGQUIT is Postgres's immediate shutdown: as safe as a
+    # crash, and over in milliseconds, so that whoever comes next finds the data directory free.
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0), "parent death signal")
     if os.getppid() != parent:
         raise SystemExit("the parent is gone already")
