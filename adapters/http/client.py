@@ -1,16 +1,20 @@
-"""The one module that talks HTTP to partners: it owns time-outs, size limits and the four errors, and nothing else.
+"""The one module that talks HTTP to partners: it owns time-outs, size limits and the four errors.
 
 httpx has had no release for years; whoever replaces it changes this module alone.
 """
 
+import zlib
 from collections.abc import Mapping
 
 import httpx
+import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, UnreachableError
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A page of 500 orders in full is about 3 MiB; more than this is not an answer."""
+
+_TOO_LARGE = f"the answer is over {ANSWER_BYTES_MAX} bytes"
 
 CONNECTIONS_MAX = 8
 """Partners' own limits are lower (see their notes); this only bounds mistakes."""
@@ -37,14 +41,17 @@ class Answer:
 
 
 class Client:
-    """A partner's HTTP endpoint. Redirects are never followed: a shop sends a wrong host to its front page."""
+    """A partner's HTTP endpoint. Redirects are not followed: a shop sends a wrong host to its front page."""
 
-    def __init__(self, system: str, base_url: str, *, seconds_max: float = 30.0, connect_seconds_max: float = 5.0) -> None:
+    def __init__(
+        self, system: str, base_url: str, *, seconds_max: float = 30.0, connect_seconds_max: float = 5.0
+    ) -> None:
         self.system = system
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(seconds_max, connect=connect_seconds_max),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+            headers={"Accept-Encoding": "gzip"},
             follow_redirects=False,
             trust_env=False,
         )
@@ -65,25 +72,66 @@ class Client:
     ) -> Answer:
         """Send one request and return the answer whatever its status.
 
-        `changes` says whether a lost answer leaves the outcome unknown; by default every method but GET and HEAD.
+        `changes` says whether a lost answer leaves the outcome unknown: by default, except with GET and HEAD.
 
         Raises:
             UnreachableError: nothing was sent, or nothing can have changed.
-            OutcomeUnknownError: the request may have been carried out.
-            MalformedError: the answer is larger than `ANSWER_BYTES_MAX`.
+            OutcomeUnknownError: the request may have been carried out, but there is no answer, or one that is
+                larger than `ANSWER_BYTES_MAX` or cannot be decoded.
+            MalformedError: such an answer where nothing can have changed, or a request that cannot be sent.
         """
         doing = f"{method} {path}"
         may_change = method not in ("GET", "HEAD") if changes is None else changes
+        lost = OutcomeUnknownError if may_change else UnreachableError
+        senseless = OutcomeUnknownError if may_change else MalformedError
         try:
-            async with self._http.stream(method, path, params=params, headers=headers, content=content) as response:
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise MalformedError(self.system, doing, f"the answer is over {ANSWER_BYTES_MAX} bytes")
-                return Answer(response.status_code, response.headers, bytes(body))
+            request = self._http.build_request(method, path, params=params, headers=headers, content=content)
+            response, raw = await self._read(request)
+            body = _decoded(raw, response.headers.get("content-encoding", ""))
+            return Answer(response.status_code, response.headers, body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise UnreachableError(self.system, doing, type(error).__name__) from error
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            # Our own request or its address is wrong: it was never sent, and the next try would fail alike.
+            raise MalformedError(self.system, doing, f"cannot be sent: {type(error).__name__}") from error
+        except _UnreadableError as error:
+            raise senseless(self.system, doing, str(error)) from error
         except httpx.TransportError as error:
-            kind = OutcomeUnknownError if may_change else UnreachableError
-            raise kind(self.system, doing, type(error).__name__) from error
+            raise lost(self.system, doing, type(error).__name__) from error
+
+    async def _read(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        body = bytearray()
+        # Leaving the loop early would strand httpx's generators under Trio; a cancellation unwinds them all.
+        with trio.CancelScope() as too_large:
+            response = await self._http.send(request, stream=True)
+            try:
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        too_large.cancel()
+            finally:
+                with trio.CancelScope(shield=True):  # closing a socket does not wait
+                    await response.aclose()
+            if len(body) <= ANSWER_BYTES_MAX:
+                return response, bytes(body)
+        raise _UnreadableError(_TOO_LARGE)
+
+
+class _UnreadableError(Exception):
+    """There is an answer, but it is too large or its encoding is broken."""
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """Undo gzip, which is all that we offer, without letting a small body swell beyond the limit."""
+    if encoding.strip().lower() in ("", "identity"):
+        return body
+    unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        whole = unzip.decompress(body, ANSWER_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise _UnreadableError("the answer's encoding is broken") from error
+    if len(whole) > ANSWER_BYTES_MAX:
+        raise _UnreadableError(_TOO_LARGE)
+    if body and not unzip.eof:
+        raise _UnreadableError("the answer's encoding is broken")
+    return whole

@@ -1,7 +1,7 @@
 """A small HTTP/1.1 server on h11 and Trio: for the control socket, the metrics and the partners' simulators.
 
-It owns the framing, the limits and the peer's credentials; it knows nothing of what is served. A handler may answer,
-or close without answering (`Drop`), which the simulators need to lose an answer on purpose.
+It owns the framing, the limits and the peer's credentials; it knows nothing of what is served. A handler may
+answer, or close without answering (`Drop`), which the simulators need to lose an answer on purpose.
 """
 
 import socket
@@ -9,7 +9,7 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import h11
 import trio
@@ -23,7 +23,21 @@ HEAD_BYTES_MAX = 64 * 1024
 IDLE_SECONDS_MAX = 75
 """An idle keep-alive connection is closed after this, as nginx does by default."""
 
+SEND_SECONDS_MAX = 30
+"""A client that does not take its answer in this time is given up, so that it cannot hold a task for ever."""
+
+LINGER_SECONDS_MAX = 2
+"""How long the rest of a refused request is read and thrown away: closing at once would reset the connection,
+and the client might never see why it was refused."""
+
+CONNECTIONS_MAX = 800
+"""Far above what scanners and scrapers open at once, and below the usual 1,024 open files."""
+
 READ_BYTES = 65_536
+
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_WITHOUT_BODY = (204, 304)
+_CLOSE = ("Connection", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +62,12 @@ class Request:
     @property
     def path(self) -> str:
         """The decoded path, without the query."""
-        return unquote(urlsplit(self.target).path)
+        return unquote(_origin_form(self.target).partition("?")[0])
 
     @property
     def query(self) -> list[tuple[str, str]]:
         """The decoded query in the order in which it was sent, empty values kept."""
-        return parse_qsl(urlsplit(self.target).query, keep_blank_values=True)
+        return parse_qsl(_origin_form(self.target).partition("?")[2], keep_blank_values=True)
 
     def header(self, name: str) -> str | None:
         """Return the first header of that lower-case name."""
@@ -62,7 +76,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer; Content-Length is added."""
+    """A whole answer; Content-Length is added where the status allows a body."""
 
     status: int
     body: bytes = b""
@@ -86,86 +100,158 @@ async def serve(
     body_bytes_max: int = BODY_BYTES_MAX,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled. An exception of the handler goes up: handlers answer their own errors."""
+    """Serve until cancelled.
+
+    A handler runs to its end even if its client has gone away. An exception of the handler goes up and ends
+    the serving: handlers answer their own errors.
+    """
+    connections = 0
 
     async def connected(stream: trio.SocketStream) -> None:
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
-            async with stream:
-                await _converse(handler, stream, body_bytes_max)
-
-    await trio.serve_listeners(connected, list(listeners), task_status=task_status)  # type: ignore[arg-type]
-
-
-async def _converse(handler: Handler, stream: trio.SocketStream, body_bytes_max: int) -> None:
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
-    peer = _peer_of(stream.socket)
-    while True:
+        nonlocal connections
+        connections += 1
         try:
-            with trio.move_on_after(IDLE_SECONDS_MAX) as idle:
-                request = await _receive(connection, stream, peer, body_bytes_max)
-            if idle.cancelled_caught or request is None:
-                return
+            with suppress(_PeerGoneError):
+                async with stream:
+                    wire = _Wire(stream)
+                    if connections > CONNECTIONS_MAX:
+                        await wire.send(_BUSY)
+                    else:
+                        await _converse(handler, wire, body_bytes_max)
+        finally:
+            connections -= 1
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, connected, list(listeners))
+        task_status.started()
+
+
+class _PeerGoneError(Exception):
+    """The client closed, reset or sleeps: nothing can be said to it. No handler raises this by chance."""
+
+
+class _Wire:
+    """A connection's bytes: every way in which the client can fail us becomes `_PeerGoneError`."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.peer = _peer_of(stream.socket)
+
+    async def receive(self) -> bytes:
+        try:
+            return bytes(await self._stream.receive_some(READ_BYTES))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise _PeerGoneError from error
+
+    async def send(self, data: bytes) -> None:
+        try:
+            with trio.fail_after(SEND_SECONDS_MAX):
+                await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError) as error:
+            raise _PeerGoneError from error
+
+    async def linger(self) -> None:
+        """Say that nothing more comes, and throw away what the client still sends, for a short time."""
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._stream.send_eof()
+        with trio.move_on_after(LINGER_SECONDS_MAX):
+            while await self.receive():
+                pass
+
+
+async def _converse(handler: Handler, wire: _Wire, body_bytes_max: int) -> None:
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
+    while True:
+        asked: Request | Response | None = None
+        try:
+            with trio.move_on_after(IDLE_SECONDS_MAX):
+                asked = await _receive(connection, wire, body_bytes_max)
         except h11.RemoteProtocolError as error:
-            await _refuse(connection, stream, error)
+            if connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+                return
+            text = f"malformed request: {error}\n".encode()
+            asked = Response(error.error_status_hint, text, (_CLOSE,))
+        if asked is None:
             return
-        answer = await handler(request) if isinstance(request, Request) else request
+        if isinstance(asked, Response):
+            await wire.send(_framed(connection, asked))
+            await wire.linger()
+            return
+        answer = await handler(asked)
         if isinstance(answer, Drop):
-            await stream.send_all(answer.sent)
+            if answer.sent:
+                await wire.send(answer.sent)
             return
-        await _send(connection, stream, answer, head_only=isinstance(request, Request) and request.method == "HEAD")
-        if connection.our_state is h11.MUST_CLOSE or connection.their_state is not h11.DONE:
+        await wire.send(_framed(connection, answer, head_only=asked.method == "HEAD"))
+        if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
             return
         connection.start_next_cycle()
 
 
-async def _receive(
-    connection: h11.Connection, stream: trio.SocketStream, peer: Peer | None, body_bytes_max: int
-) -> Request | Response | None:
-    """Return the next request, an answer to one that is too large, or None at the end."""
+async def _receive(connection: h11.Connection, wire: _Wire, body_bytes_max: int) -> Request | Response | None:
+    """Return the next request, the refusal of one that is not to be served, or None at the end."""
     head: h11.Request | None = None
     body = bytearray()
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
             if connection.they_are_waiting_for_100_continue:
-                go_on = connection.send(h11.InformationalResponse(status_code=100, headers=[]))
-                await stream.send_all(go_on or b"")
-            connection.receive_data(await stream.receive_some(READ_BYTES))
+                await wire.send(connection.send(h11.InformationalResponse(status_code=100, headers=[])))
+            connection.receive_data(await wire.receive())
         elif isinstance(event, h11.Request):
             head = event
+            refused = _refused_by_head(head, body_bytes_max)
+            if refused is not None:
+                return refused
         elif isinstance(event, h11.Data):
             body += event.data
             if len(body) > body_bytes_max:
-                return Response(413, b"the body is larger than %d bytes\n" % body_bytes_max)
+                return _too_large(body_bytes_max)
         elif isinstance(event, h11.EndOfMessage) and head is not None:
             return Request(
                 method=head.method.decode("ascii"),
                 target=head.target.decode("latin-1"),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers],
                 body=bytes(body),
-                peer=peer,
+                peer=wire.peer,
             )
         else:
             return None
 
 
-async def _send(connection: h11.Connection, stream: trio.SocketStream, answer: Response, *, head_only: bool) -> None:
-    headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
-    reason = connection.send(h11.Response(status_code=answer.status, headers=headers)) or b""
-    body = b"" if head_only or answer.status in (204, 304) else connection.send(h11.Data(data=answer.body)) or b""
-    end = connection.send(h11.EndOfMessage()) or b""
-    await stream.send_all(reason + body + end)
+def _refused_by_head(head: h11.Request, body_bytes_max: int) -> Response | None:
+    if head.method == b"CONNECT":
+        # A 2xx to CONNECT would turn the connection into a tunnel, whatever the handler meant by it.
+        return Response(501, b"this is no proxy\n", (_CLOSE,))
+    announced = next((value for name, value in head.headers if name == b"content-length"), b"0")
+    return _too_large(body_bytes_max) if int(announced) > body_bytes_max else None
 
 
-async def _refuse(connection: h11.Connection, stream: trio.SocketStream, error: h11.RemoteProtocolError) -> None:
-    if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-        text = f"malformed request: {error}\n".encode()
-        await _send(connection, stream, Response(error.error_status_hint, text), head_only=False)
+def _too_large(body_bytes_max: int) -> Response:
+    return Response(413, b"the body is larger than %d bytes\n" % body_bytes_max, (_CLOSE,))
+
+
+def _framed(connection: h11.Connection, answer: Response, *, head_only: bool = False) -> bytes:
+    headers = list(answer.headers)
+    if answer.status not in _WITHOUT_BODY:
+        headers.append(("Content-Length", str(len(answer.body))))
+    head = connection.send(h11.Response(status_code=answer.status, headers=headers))
+    without_body = head_only or answer.status in _WITHOUT_BODY
+    body = b"" if without_body else connection.send(h11.Data(data=answer.body))
+    return head + body + connection.send(h11.EndOfMessage())
+
+
+def _origin_form(target: str) -> str:
+    """Return the path and query of a request target, which may also come as a whole address."""
+    if target.startswith("/"):
+        return target
+    _scheme, found, rest = target.partition("://")
+    return "/" + rest.partition("/")[2] if found else target
 
 
 def _peer_of(sock: trio.socket.SocketType) -> Peer | None:
     if sock.family != socket.AF_UNIX:
         return None
-    size = struct.calcsize("3i")
-    pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    ucred = struct.Struct("iII")  # struct ucred of unix(7): pid_t is signed, uid_t and gid_t are not
+    pid, uid, gid = ucred.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, ucred.size))
     return Peer(pid=pid, uid=uid, gid=gid)
