@@ -14,7 +14,7 @@ from msgspec import Struct
 from actors.domain.anomaly_events import AnomalyEvent
 from actors.domain.documents import CarrierDocument, Document, ErpDocument, ShopDocument
 from actors.domain.order_events import OrderEvent
-from actors.domain.stock_events import StockEvent
+from actors.domain.stock_events import Quantity, StockEvent
 
 Event = OrderEvent | StockEvent | AnomalyEvent
 
@@ -81,8 +81,8 @@ class Recorded(Struct, frozen=True):
 class OrderRow(Struct, frozen=True):
     """The order index: what lists, clocks and look-ups need of an order without hydrating it.
 
-    `due_at` is when the desk has to wake the order, None when nothing is to be watched. `waiting_for` are the SKUs of
-    a backordered order. The row is a pure function of the order's state, so `rebuild` makes it again.
+    `due_at` is when the desk has to wake the order, None when nothing is to be watched. `waiting_for` is what an open
+    order wants and no warehouse has promised yet. The row is a pure function of the order's state, so `rebuild` makes it again.
     """
 
     order: str
@@ -93,7 +93,7 @@ class OrderRow(Struct, frozen=True):
     state_since: datetime
     due_at: datetime | None
     placed_at: datetime
-    waiting_for: tuple[str, ...]
+    waiting_for: tuple[Quantity, ...]
     version: int
 
 
@@ -205,7 +205,10 @@ class Journal(Protocol):
         """Return at most `limit` ids of orders of our partitions whose `due_at` has come, the longest due first."""
 
     async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
-        """Return ids of backordered orders that miss the SKU, the first placed first."""
+        """Return ids of orders that wait for the SKU, the first placed first."""
+
+    async def wanted(self) -> Mapping[str, int]:
+        """Return how many units of each SKU open orders want that no warehouse has promised yet."""
 
     async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
         """Return rows of orders in these states (all states when empty), the first placed first."""

@@ -227,7 +227,9 @@ def _pick(stock: Stock, command: Pick) -> Decision:
     if isinstance(checked, Rejected):
         return Decision((), checked)
     if not 0 < command.units <= checked.to_pick:
-        return Decision((), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.units}"))
+        return Decision(
+            (), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.units}")
+        )
     return Decision((UnitsPicked(command.fulfilment, command.sku, command.units, command.slot),), DONE)
 
 
@@ -236,7 +238,9 @@ def _fall_short(stock: Stock, command: ReportShort) -> Decision:
     if isinstance(checked, Rejected):
         return Decision((), checked)
     if not 0 < command.missing <= checked.to_pick:
-        return Decision((), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.missing}"))
+        return Decision(
+            (), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.missing}")
+        )
     short = PickFellShort(command.fulfilment, command.sku, command.missing, command.slot, command.reason)
     return Decision((short,), DONE)
 
@@ -258,7 +262,9 @@ def _on_the_floor(stock: Stock, fulfilment: str, sku: str, slot: str) -> Fulfilm
 def _pack(stock: Stock, command: Pack) -> Decision:
     known = stock.known(command.fulfilment)
     if known is not None and known.state in ("packed", "dispatched"):
-        return Decision((), DONE if known.parcels == command.parcels else Rejected("it is packed differently already"))
+        return Decision(
+            (), DONE if known.parcels == command.parcels else Rejected("it is packed differently already")
+        )
     if known is None or known.state != "floor":
         return Decision((), Rejected(f"{command.fulfilment} is not on the floor to be packed"))
     if any(line.to_pick for line in known.lines):
@@ -367,7 +373,9 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
         case UnitsReserved(fulfilment, order, lines, expires_at):
             promised = tuple([FulfilmentLine(line.sku, line.units) for line in lines])
             state: FulfilmentState = "floor" if expires_at is None else "reserved"
-            opened = stock.fulfilments[fulfilment] = Fulfilment(fulfilment, order, state, promised, expires_at)
+            opened = stock.fulfilments[fulfilment] = Fulfilment(
+                fulfilment, order, state, promised, expires_at
+            )
             return opened
         case UnitsPicked(fulfilment, sku, units, _):
             return _picked(stock.fulfilments[fulfilment], sku, picked=units, missing=0)

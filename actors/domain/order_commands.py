@@ -1,0 +1,130 @@
+"""What an order may be told or asked, by the shop, by people, by warehouses, partners and the desk."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from actors.domain.order_events import Beside, HoldKind, OrderLine
+from actors.domain.stock_commands import Answer
+from actors.domain.stock_events import PackedParcel
+
+Standing = Literal["open", "unpaid", "cancelled", "shipped"]
+
+
+class Import(Struct, frozen=True, tag=True):
+    """The shop's order as it stands now; the first makes the order, later ones say what changed."""
+
+    channel: str
+    shop_order: str
+    reference: str
+    standing: Standing
+    placed_at: datetime
+    currency: str
+    total: Decimal
+    shipping: Decimal
+    service: str
+    country: str
+    lines: tuple[OrderLine, ...]
+    address_problems: tuple[str, ...]
+    contact: Beside
+    payload: Beside
+
+
+class Hold(Struct, frozen=True, tag=True):
+    """Stop the order."""
+
+    hold: HoldKind
+    reason: str
+    expires_at: datetime | None
+    by: str
+
+
+class ReleaseHold(Struct, frozen=True, tag=True):
+    """Let the order go on; releasing a validation hold overrides the failures, by name."""
+
+    hold: HoldKind
+    by: str
+
+
+class Cancel(Struct, frozen=True, tag=True):
+    """Stop the order for good, if that still can be."""
+
+    by: str
+
+
+class Wake(Struct, frozen=True, tag=True):
+    """Go on: the clock is due, stock arrived, or the order was just taken up again."""
+
+
+class Answered(Struct, frozen=True, tag=True):
+    """What a warehouse answered to one of the order's own steps."""
+
+    step: Literal["reserve", "confirm", "release", "dispatch"]
+    fulfilment: str
+    answer: Answer
+
+
+class Packed(Struct, frozen=True, tag=True):
+    """The floor has packed the fulfilment."""
+
+    fulfilment: str
+    parcels: tuple[PackedParcel, ...]
+
+
+class FellShort(Struct, frozen=True, tag=True):
+    """So many units of a fulfilment's line were not found so far, all reports together."""
+
+    fulfilment: str
+    sku: str
+    missing: int
+
+
+class Expired(Struct, frozen=True, tag=True):
+    """The warehouse took an unconfirmed reservation back."""
+
+    fulfilment: str
+
+
+class Settled(Struct, frozen=True, tag=True):
+    """A partner took the document of an effect."""
+
+    effect: str
+    reference: str
+    tracking: str
+    price: Decimal
+    currency: str
+    label: Beside | None
+
+
+class Refused(Struct, frozen=True, tag=True):
+    """A partner will not take the document of an effect."""
+
+    effect: str
+    why: str
+
+
+class Tracked(Struct, frozen=True, tag=True):
+    """A carrier has news of a parcel."""
+
+    parcel: str
+    status: Literal["announced", "in_transit", "out_for_delivery", "delivered", "exception", "returned"]
+    carrier_event: str
+    at: datetime
+
+
+OrderCommand = (
+    Import
+    | Hold
+    | ReleaseHold
+    | Cancel
+    | Wake
+    | Answered
+    | Packed
+    | FellShort
+    | Expired
+    | Settled
+    | Refused
+    | Tracked
+)
