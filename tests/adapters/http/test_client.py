@@ -1,7 +1,7 @@
 """How the client names what went wrong, seen against real sockets."""
 
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,7 +16,7 @@ GZIPPED = (("Content-Encoding", "gzip"),)
 
 
 @asynccontextmanager
-async def partner(answer: Response | Drop, *, seconds_max: float = 30.0) -> AsyncIterator[Client]:
+async def partner(answer: Response | Drop, *, seconds_max: float = 30.0) -> AsyncGenerator[Client]:
     async def handler(_request: Request) -> Response | Drop:
         await trio.lowlevel.checkpoint()
         return answer

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class Wire:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[int]:
+async def serving(handler: Handler) -> AsyncGenerator[int]:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
@@ -76,7 +76,7 @@ async def serving(handler: Handler) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def connected(handler: Handler) -> AsyncIterator[Wire]:
+async def connected(handler: Handler) -> AsyncGenerator[Wire]:
     async with serving(handler) as port, await trio.open_tcp_stream("127.0.0.1", port) as stream:
         yield Wire(stream)
 
