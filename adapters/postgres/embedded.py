@@ -122,16 +122,15 @@ class EmbeddedPostgres:
         if major_of_data(self.data_dir) is None:
             _initialise(self.data_dir, folder, durable=self._durable)
         self._wait_for_predecessors()
-        (self.data_dir / "postmaster.pid").unlink(
-            missing_ok=True
-        )  # whoever wrote it is gone, and its pid may be another's
+        # Whoever wrote it is gone, and its number may be another process's, which Postgres would believe.
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
         if self.port == 0:
             self.port = _free_port()
         identity = choose_identity(self.data_dir, folder)
         identity.take_over(self.data_dir)
         if self._socket_dir() != self.data_dir:
             _make_private(self._socket_dir(), identity)
-        self._process = self._spawn(identity.command(folder / "postgres", *self._arguments()))
+        self._process = self._spawn(identity, folder / "postgres")
         self._wait_until_ready(self._process)
 
     def stop(self) -> None:
@@ -172,12 +171,14 @@ class EmbeddedPostgres:
         for name, value in settings.items():
             yield from ("-c", f"{name}={value}")
 
-    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+    def _spawn(self, identity: Identity, program: Path) -> subprocess.Popen[bytes]:
         if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES_MAX:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with self.log_file.open("ab") as log:
+            if identity.owner:
+                os.fchown(log.fileno(), *identity.owner)
             return subprocess.Popen(
-                command,
+                identity.command(program, *self._arguments()),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -292,8 +293,7 @@ def _servers_in(data_dir: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile, or it is another account's
-            if (process / "comm").read_text().strip() == "postgres" and (
-                process / "cwd"
-            ).readlink() == data_dir:
+            works_here = (process / "cwd").readlink() == data_dir
+            if works_here and (process / "comm").read_text().strip() == "postgres":
                 found.append(int(process.name))
     return found
