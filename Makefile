@@ -1,0 +1,86 @@
+# A fresh machine needs Python 3.11 or newer, make and a package index. Not root; nothing beside .venv is written.
+# ARGS are passed on: make demo ARGS="--orders 200 --exit", make test ARGS="tests/simulation -k outage".
+
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help demo test test-kill bench lint format lock clean
+
+help:
+	@echo 'make demo       a whole merchant on this machine: shop, ERP, carriers, two warehouses, and the daemon'
+	@echo 'make test       the tests'
+	@echo 'make test-kill  the long run of kill -9 under load'
+	@echo 'make bench      the benchmarks, beside what they are compared with'
+	@echo 'make lint       format, lint, types and import contracts'
+	@echo 'make format     set the format, and mend what can be mended by itself'
+	@echo 'make lock       choose the newest versions, and lock them with hashes (needs uv)'
+	@echo 'make clean      remove what was made here'
+
+demo: $(VENV)/runtime.stamp
+	@$(BIN)/wharfinger demo $(ARGS)
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not kill and not bench' $(ARGS)
+
+test-kill: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -m kill $(ARGS)
+
+bench: $(VENV)/dev.stamp
+	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check $(ARGS)
+	$(BIN)/ruff check $(ARGS)
+	$(BIN)/flake8-async --disable ASYNC127 $$(git ls-files --cached --others --exclude-standard '*.py')
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix $(ARGS)
+	$(BIN)/ruff format $(ARGS)
+
+lock:
+	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
+	uv pip compile $(LOCK) --group build --output-file requirements.txt pyproject.toml
+	uv pip compile $(LOCK) --group build --group dev --constraint requirements.txt \
+		--output-file requirements-dev.txt pyproject.toml
+
+LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+clean:
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find daemon actors adapters migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment per machine. Each stamp says which lock has been installed: a changed lock installs anew, and what the
+# runtime needs is a part of the other, so either serves the demo.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Wharfinger needs Python 3.11 or newer, and '$(PYTHON)' is none: $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Install one (Debian, Ubuntu: apt install python3), or name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make a virtual environment: its modules venv and ensurepip are missing." >&2; \
+		echo "Install them (Debian, Ubuntu: apt install python3-venv; Fedora: part of python3)." >&2; exit 1; }
+	@echo "Making $(VENV) ..."
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/runtime.stamp: requirements.txt pyproject.toml | $(BIN)/python
+	@{ test $(VENV)/dev.stamp -nt requirements.txt && test $(VENV)/dev.stamp -nt pyproject.toml; } || { \
+		echo "Installing what requirements.txt locks ..."; \
+		$(PIP) install --quiet --require-hashes -r requirements.txt && \
+		$(PIP) install --quiet --no-deps --no-build-isolation --editable .; }
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what requirements-dev.txt locks ..."
+	@$(PIP) install --quiet --require-hashes -r requirements-dev.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
