@@ -1,0 +1,51 @@
+"""What every plugin's settings are made of: a secret that never shows itself, and a problem named by its key.
+
+It owns no file and no format: the daemon reads the settings and resolves where a secret lies.
+"""
+
+from msgspec import Struct
+
+
+class Secret:
+    """A key, token or password. Only `reveal` shows it; everything that might print it shows `***`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the secret itself, for the wire and nothing else."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not to be stored")
+
+
+class Problem(Struct, frozen=True):
+    """A setting that cannot be: its key below the plugin's own table, and what is wrong with it."""
+
+    key: str
+    why: str
+
+
+def url_problems(key: str, url: str) -> tuple[Problem, ...]:
+    """Return what is wrong with a partner's address: credentials in it would end up in logs and errors."""
+    scheme, found, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    if not found or scheme not in ("http", "https") or not host:
+        return (Problem(key, "has to begin with http:// or https:// and name a host"),)
+    if "@" in host:
+        return (Problem(key, "must not hold a user or password: they have settings of their own"),)
+    if "?" in rest or "#" in rest:
+        return (Problem(key, "must not hold a query"),)
+    return ()
