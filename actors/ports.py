@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from actors.domain.anomaly_events import AnomalyEvent
 from actors.domain.documents import CarrierDocument, Document, ErpDocument, ShopDocument
-from actors.domain.order_events import OrderEvent
+from actors.domain.order_events import OrderEvent, ParcelStatus
 from actors.domain.stock_events import Quantity, StockEvent
 
 Event = OrderEvent | StockEvent | AnomalyEvent
@@ -23,7 +23,10 @@ Event = OrderEvent | StockEvent | AnomalyEvent
 
 
 class Contact(Struct, frozen=True):
-    """A person and an address, as partners need them. Never logged above debug, never in an event."""
+    """A person and an address, as partners need them. Never logged above debug, never in an event.
+
+    `customer` is what the person's rows are erased by, see `BesideRow`.
+    """
 
     name: str
     company: str = ""
@@ -35,6 +38,7 @@ class Contact(Struct, frozen=True):
     country: str = ""
     email: str = ""
     phone: str = ""
+    customer: str = ""
 
 
 class BesideRow(Struct, frozen=True):
@@ -343,7 +347,7 @@ class TrackingEvent(Struct, frozen=True):
     event: str
     parcel: str
     tracking: str
-    status: str
+    status: ParcelStatus
     at: datetime
 
 

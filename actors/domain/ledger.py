@@ -15,6 +15,7 @@ from msgspec import Struct
 from actors.domain.stock_commands import (
     Adjust,
     Answer,
+    AssignSlot,
     Confirm,
     Dispatch,
     Done,
@@ -41,6 +42,7 @@ from actors.domain.stock_events import (
     ReservationRefused,
     ReservationReleased,
     Shortage,
+    SlotAssigned,
     StockAdjusted,
     StockEffectDone,
     StockEffectRefused,
@@ -75,13 +77,17 @@ class Movement(Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Shelf:
-    """Where the units of one SKU stand in the warehouse, and the slot they are picked from."""
+    """Where the units of one SKU stand in the warehouse, and the slot they are picked from.
+
+    `opened` are the units that were taken over when Wharfinger took custody; that happens once.
+    """
 
     available: int = 0
     reserved: int = 0
     picked: int = 0
     quarantine: int = 0
     slot: str = ""
+    opened: int = 0
 
     @property
     def on_hand(self) -> int:
@@ -166,7 +172,8 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
         case ReportShort():
             return _fall_short(stock, command)
         case OpenStock(sku, units, slot, source):
-            if units <= 0 or sku in stock.shelves:
+            shelf = stock.shelves.get(sku)
+            if units <= 0 or (shelf is not None and (shelf.opened or shelf.on_hand)):
                 return Decision((), DONE)
             return Decision((StockOpened(sku, units, slot, source),), DONE)
         case Receive():
@@ -178,6 +185,10 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
                 why = f"only {stock.available(sku)} of {sku} are available; the others are promised or not there"
                 return Decision((), Rejected(why))
             return Decision((StockAdjusted(sku, units, reason), *command.effects), DONE)
+        case AssignSlot(sku, slot):
+            shelf = stock.shelves.get(sku)
+            known = shelf is not None and shelf.slot == slot
+            return Decision(() if known else (SlotAssigned(sku, slot),), DONE)
         case SettleStockEffect(effect, reference, refused):
             outcome = StockEffectRefused(effect, refused) if refused else StockEffectDone(effect, reference)
             return Decision((outcome,), DONE)
@@ -342,6 +353,7 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             ReservationRefused()
             | ReservationConfirmed()
             | FulfilmentPacked()
+            | SlotAssigned()
             | StockEffectRequested()
             | StockEffectDone()
             | StockEffectRefused()
@@ -406,6 +418,11 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
             shelf.slot = slot or shelf.slot
             if isinstance(event, StockReceived):
                 stock.deliveries.add(event.delivery)
+            else:
+                shelf.opened = event.units
+            return None
+        case SlotAssigned(sku, slot):
+            stock.shelves.setdefault(sku, Shelf()).slot = slot
             return None
         case StockAdjusted() | StockEffectRequested() | StockEffectDone() | StockEffectRefused():
             return None

@@ -6,10 +6,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors.domain.order_events import Beside, HoldKind, OrderLine
+from actors.domain.order_events import Beside, HoldKind, OrderLine, ParcelStatus
 from actors.domain.stock_commands import Answer
 from actors.domain.stock_events import PackedParcel
 
+StepKind = Literal["reserve", "confirm", "release", "dispatch"]
 Standing = Literal["open", "unpaid", "cancelled", "shipped"]
 
 
@@ -61,7 +62,7 @@ class Wake(Struct, frozen=True, tag=True):
 class Answered(Struct, frozen=True, tag=True):
     """What a warehouse answered to one of the order's own steps."""
 
-    step: Literal["reserve", "confirm", "release", "dispatch"]
+    step: StepKind
     fulfilment: str
     answer: Answer
 
@@ -109,7 +110,7 @@ class Tracked(Struct, frozen=True, tag=True):
     """A carrier has news of a parcel."""
 
     parcel: str
-    status: Literal["announced", "in_transit", "out_for_delivery", "delivered", "exception", "returned"]
+    status: ParcelStatus
     carrier_event: str
     at: datetime
 

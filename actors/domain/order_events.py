@@ -13,6 +13,7 @@ from msgspec import Struct
 from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument
 from actors.domain.stock_events import PackedParcel, Quantity, Shortage
 
+ParcelStatus = Literal["announced", "in_transit", "out_for_delivery", "delivered", "exception", "returned"]
 HoldKind = Literal["validation", "payment", "address", "manual"]
 
 
@@ -152,7 +153,7 @@ class ParcelTracked(Struct, frozen=True, tag="order.parcel_tracked"):
     """The carrier said where a parcel is, in our one vocabulary."""
 
     parcel: str
-    status: Literal["announced", "in_transit", "out_for_delivery", "delivered", "exception", "returned"]
+    status: ParcelStatus
     carrier_event: str
     at: datetime
 

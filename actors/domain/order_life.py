@@ -41,6 +41,7 @@ from actors.domain.order_commands import (
     Refused,
     ReleaseHold,
     Settled,
+    StepKind,
     Tracked,
     Wake,
 )
@@ -116,7 +117,7 @@ class Facts(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """A question to a warehouse that the order asks by itself; asking again is harmless."""
 
-    kind: str
+    kind: StepKind
     fulfilment: str
     warehouse: str
     command: Reserve | Confirm | Release | Dispatch
@@ -379,7 +380,7 @@ def next_steps(order: Order, now: datetime) -> tuple[Step, ...]:
     return tuple(_step("dispatch", part, Dispatch(part.fulfilment)) for part in ready)
 
 
-def _step(kind: str, part: Part, command: Reserve | Confirm | Release | Dispatch) -> Step:
+def _step(kind: StepKind, part: Part, command: Reserve | Confirm | Release | Dispatch) -> Step:
     return Step(kind, part.fulfilment, part.warehouse, command)
 
 

@@ -36,6 +36,13 @@ class Adjust(Struct, frozen=True, tag=True):
     effects: tuple[StockEffectRequested, ...] = ()
 
 
+class AssignSlot(Struct, frozen=True, tag=True):
+    """Say where the SKU is picked from now on."""
+
+    sku: str
+    slot: str
+
+
 class Reserve(Struct, frozen=True, tag=True):
     """Promise all lines or none; each SKU stands in one line. With `expires_at` the floor waits for `Confirm`."""
 
@@ -102,6 +109,7 @@ StockCommand = (
     OpenStock
     | Receive
     | Adjust
+    | AssignSlot
     | Reserve
     | Confirm
     | Release

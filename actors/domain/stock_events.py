@@ -61,6 +61,13 @@ class StockAdjusted(Struct, frozen=True, tag="stock.adjusted"):
     reason: str
 
 
+class SlotAssigned(Struct, frozen=True, tag="stock.slot_assigned"):
+    """The SKU is picked from this slot from now on."""
+
+    sku: str
+    slot: str
+
+
 class UnitsReserved(Struct, frozen=True, tag="stock.reserved"):
     """All lines of a fulfilment were promised to its order (available to reserved).
 
@@ -155,6 +162,7 @@ StockEvent = (
     StockOpened
     | StockReceived
     | StockAdjusted
+    | SlotAssigned
     | UnitsReserved
     | ReservationRefused
     | ReservationConfirmed

@@ -1,0 +1,51 @@
+"""A partner's circuit: after several failures in a row nobody calls it for a while, then one call at a time tries."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+FAILURES_MAX = 5
+"""Five in a row are an outage, not a lost packet."""
+
+OPEN_S_FIRST = 1.0
+OPEN_S_MAX = 30.0
+"""A partner that is back should be noticed within half a minute."""
+
+
+class Circuit:
+    """Closed: everybody calls. Open: all wait. Then one call tries: its success closes the circuit, its failure not."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._failures = 0
+        self._open_until = 0.0
+        self._probe = trio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the partner counts as down."""
+        return self._failures >= FAILURES_MAX
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Wait for leave to call; while the circuit is open one caller at a time gets it, after the pause."""
+        if not self.is_open:
+            yield
+            return
+        async with self._probe:
+            if self.is_open:
+                await trio.sleep_until(self._open_until)
+            yield
+
+    def succeeded(self) -> None:
+        """Close the circuit: the partner answered."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Count a failure; the fifth in a row, and each after it, opens the circuit for longer."""
+        self._failures += 1
+        if self.is_open:
+            pause = min(OPEN_S_FIRST * 2.0 ** (self._failures - FAILURES_MAX), OPEN_S_MAX)
+            self._open_until = trio.current_time() + pause * self._rng.uniform(0.5, 1.0)

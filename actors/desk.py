@@ -1,0 +1,172 @@
+"""The desk: wakes orders whose clock is due or whose stock has come, and keeps what a person should look at.
+
+Nothing waits unseen: every order has a clock in the index, and the desk reads the index. It decides nothing about an
+order; the woken order does.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from actors.directory import Clock
+from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised, AnomalyResolved
+from actors.domain.order_commands import Wake
+from actors.mailbox import Mailbox, SetAsideError, ask
+from actors.order import OrderHall
+from actors.ports import Append, BesideRow, Journal
+
+log = structlog.get_logger(__name__)
+
+STREAM = "desk"
+
+CLOCK_CHECK_S = 1.0
+"""How often the index is asked for due orders: one indexed read, and a second is soon enough for any clock."""
+
+DUE_MAX = 500
+"""Orders woken at a time, so that a restart with 100,000 open orders does not wake them all at once."""
+
+WAKE_AGAIN_S = 10.0
+"""An order that is still due after it was woken is not asked again at once, so that it cannot keep others asleep."""
+
+WAITING_MAX = 1_000
+"""Orders woken by one arrival, the first placed first; the rest are woken as these are served."""
+
+ARRIVALS_MAX = 10_000
+"""SKUs whose arrival is still to be looked at; one more is not lost: its orders' clocks come due."""
+
+MAILBOX_MAX = 1_000
+"""Anomalies to be recorded; whoever raises one more waits a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Put something before a person; `anomaly` names the matter, and the same matter is raised once."""
+
+    anomaly: str
+    problem: str
+    detail: str
+    mend: str
+    beside: tuple[BesideRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """The matter is settled."""
+
+    anomaly: str
+    by: str
+
+
+class Desk:
+    """The desk's actor and its two watches."""
+
+    def __init__(
+        self, journal: Journal, hall: OrderHall, clock: Clock, mailbox: Mailbox[Raise | Resolve]
+    ) -> None:
+        self._journal = journal
+        self._hall = hall
+        self._clock = clock
+        self._mailbox = mailbox
+        self._version = 0
+        self._open: set[str] = set()
+        self._arrived: set[str] = set()
+        self._arrival = trio.Event()
+
+    def stock_arrived(self, sku: str) -> None:
+        """Note that units of the SKU can be promised."""
+        if len(self._arrived) < ARRIVALS_MAX:
+            self._arrived.add(sku)
+            self._arrival.set()
+
+    async def raise_anomaly(self, anomaly: Raise) -> None:
+        """Record that a person should look, unless the matter is open already; return once it is durable."""
+        if anomaly.anomaly in self._open:
+            return
+        await ask(self._mailbox, anomaly)
+
+    async def resolve(self, anomaly: str, by: str) -> None:
+        """Record that the matter is settled, if it was open; return once it is durable."""
+        if anomaly not in self._open:
+            return
+        await ask(self._mailbox, Resolve(anomaly, by))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Record anomalies until the mailbox is closed."""
+        self._open.clear()
+        self._version = 0
+        for recorded in await self._journal.read(STREAM):
+            self._version = recorded.version
+            if isinstance(recorded.event, AnomalyRaised):
+                self._open.add(recorded.event.anomaly)
+            elif isinstance(recorded.event, AnomalyResolved):
+                self._open.discard(recorded.event.anomaly)
+        task_status.started()
+        while letters := await self._mailbox.take(1):
+            await self._record(letters[0].message)
+            if letters[0].reply is not None:
+                letters[0].reply.send(None)
+            self._mailbox.settle()
+
+    async def _record(self, message: Raise | Resolve) -> None:
+        event: AnomalyEvent
+        if isinstance(message, Raise):
+            if message.anomaly in self._open:
+                return
+            event = AnomalyRaised(message.anomaly, message.problem, message.detail, message.mend)
+            beside = message.beside
+            log.warning("anomaly_raised", anomaly=message.anomaly, problem=message.problem)
+        else:
+            if message.anomaly not in self._open:
+                return
+            event = AnomalyResolved(message.anomaly, message.by)
+            beside = ()
+        await self._journal.append(Append(STREAM, self._version, (event,), self._clock(), beside=beside))
+        self._version += 1
+        (self._open.add if isinstance(message, Raise) else self._open.discard)(message.anomaly)
+
+    async def watch_clocks(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Wake orders whose clock is due, as often as it takes until they have acted."""
+        task_status.started()
+        woken: dict[str, float] = {}
+        while True:
+            now = trio.current_time()
+            woken = {order: at for order, at in woken.items() if at > now - WAKE_AGAIN_S}
+            due = await self._journal.orders_due(self._clock(), DUE_MAX + len(woken))
+            for order in due:
+                if order not in woken:
+                    woken[order] = now
+                    await self._wake(order)
+            await trio.sleep(CLOCK_CHECK_S)
+
+    async def watch_arrivals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Wake orders that wait for stock that came, one after another: the first placed is served first."""
+        task_status.started()
+        while True:
+            await self._arrival.wait()
+            self._arrival = trio.Event()
+            while self._arrived:
+                sku = self._arrived.pop()
+                for order in await self._journal.orders_waiting_for(sku, WAITING_MAX):
+                    await self._wake(order)
+
+    async def _wake(self, order: str) -> None:
+        try:
+            await self._hall.ask(order, Wake())
+        except SetAsideError:
+            log.warning("order_not_woken", order=order)
+
+
+SetAside = Callable[[str, str, str], Awaitable[None]]
+
+
+def set_aside_by(raise_anomaly: Callable[[Raise], Awaitable[None]]) -> SetAside:
+    """Return what puts a message that was set aside before a person."""
+
+    async def set_aside(actor: str, message: str, error: str) -> None:
+        mend = f"report the log of {actor}, then wharfctl order show"
+        detail = f"{message} crashed {actor} with {error}"
+        await raise_anomaly(Raise(f"poison:{actor}:{message}", "poison_message", detail, mend))
+
+    return set_aside

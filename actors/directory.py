@@ -1,0 +1,99 @@
+"""Who is where: the handles by which actors reach one another, filled at composition. It decides nothing.
+
+A message for an actor of another daemon would leave through the inbox table; which one it is, the caller never sees.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from actors.domain.ledger import Stock
+from actors.domain.order_commands import OrderCommand
+from actors.domain.stock_commands import Answer, StockCommand
+from actors.mailbox import Mailbox, ask
+from actors.ports import PendingEffect
+
+Clock = Callable[[], datetime]
+"""The time, UTC."""
+
+AskWarehouse = Callable[[str, StockCommand], Awaitable[Answer]]
+TellOrder = Callable[[str, OrderCommand], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A command with its sender's idempotency key."""
+
+    key: str
+    command: StockCommand
+
+
+@dataclass(slots=True)
+class WarehouseHandle:
+    """A warehouse as others see it: its mailbox, and its stock to look at (never to touch)."""
+
+    name: str
+    mailbox: Mailbox[StockCommand | Keyed]
+    stock: Stock = field(default_factory=Stock)
+
+
+class UnknownWarehouseError(LookupError):
+    """No warehouse has that name."""
+
+
+class Directory:
+    """Handles of the warehouses, the way to orders, and whom to wake when a partner has to be told."""
+
+    def __init__(self, warehouses: Mapping[str, WarehouseHandle]) -> None:
+        self.warehouses = warehouses
+        self._drains: dict[str, Callable[[PendingEffect], None]] = {}
+        self._arrivals: Callable[[str], None] | None = None
+
+    def on_effect(self, partner: str, wake: Callable[[PendingEffect], None]) -> None:
+        """Register the outbox drain of a partner."""
+        self._drains[partner] = wake
+
+    def on_arrival(self, wake: Callable[[str], None]) -> None:
+        """Register who hears that units of a SKU became available."""
+        self._arrivals = wake
+
+    async def ask_warehouse(self, warehouse: str, command: StockCommand | Keyed) -> Answer:
+        """Ask a warehouse and return its answer.
+
+        Raises:
+            UnknownWarehouseError: there is none of that name.
+            SetAsideError: the command crashed the warehouse's actor twice.
+        """
+        handle = self.warehouses.get(warehouse)
+        if handle is None:
+            raise UnknownWarehouseError(warehouse)
+        answer: Answer = await ask(handle.mailbox, command)  # type: ignore[assignment] # what its actor sends
+        return answer
+
+    def effect_pending(self, effect: PendingEffect) -> None:
+        """Wake the drain of the effect's partner; the outbox row itself is durable already."""
+        drain = self._drains.get(effect.partner)
+        if drain is not None:
+            drain(effect)
+
+    def stock_arrived(self, sku: str) -> None:
+        """Tell that units of the SKU can be promised again."""
+        if self._arrivals is not None:
+            self._arrivals(sku)
+
+    def picture(self, warehouse: str, sku: str) -> int:
+        """Return what a warehouse could promise of a SKU just now; its reservation is the truth."""
+        handle = self.warehouses.get(warehouse)
+        return handle.stock.available(sku) if handle is not None else 0
+
+    def knows(self, sku: str) -> bool:
+        """Tell whether any warehouse has ever held the SKU."""
+        return any(sku in handle.stock.shelves for handle in self.warehouses.values())
+
+    def available(self) -> dict[str, int]:
+        """Return what all warehouses together could promise of each SKU."""
+        total: dict[str, int] = {}
+        for handle in self.warehouses.values():
+            for sku, shelf in handle.stock.shelves.items():
+                total[sku] = total.get(sku, 0) + shelf.available
+        return total

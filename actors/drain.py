@@ -1,0 +1,223 @@
+"""Tells a partner what its outbox holds: in order per order, many orders side by side, nothing twice, without end.
+
+An effect that may have been carried out already (after a restart, a lost answer, nonsense) is looked up before it is
+sent again. What the partner refuses goes back to its owner as a fact; what nobody understands is put before a person
+and tried again now and then. It knows neither the partner's protocol nor what a document means.
+"""
+
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+import trio
+
+from actors.circuit import Circuit
+from actors.domain.documents import Document
+from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
+from actors.mailbox import SetAsideError
+from actors.ports import Contact, Journal, Outcome, PendingEffect
+
+log = structlog.get_logger(__name__)
+
+QUEUE_MAX = 20_000
+"""Effects held in memory (some 20 MB): an hour's outage at five a second. What is beyond waits in the outbox."""
+
+RETRY_S_FIRST = 0.5
+RETRY_S_MAX = 60.0
+"""A partner that answers again after an outage should not have to wait longer than a minute to be asked."""
+
+NONSENSE_MAX = 5
+"""Nonsense this many times in a row is not a proxy's hiccup: a person has to look."""
+
+NONSENSE_RETRY_S = 600.0
+"""What a person has to mend is tried again every ten minutes, in case somebody did."""
+
+
+class PartnerDoor(Protocol):
+    """What a drain needs of a partner, whichever it is."""
+
+    async def find(self, document: Document) -> Outcome | None:
+        """Look for what an earlier attempt did."""
+
+    async def carry_out(self, document: Document, contact: Contact | None) -> Outcome:
+        """Do it."""
+
+
+Settle = Callable[[PendingEffect, Outcome, Contact | None], Awaitable[None]]
+Refuse = Callable[[PendingEffect, str], Awaitable[None]]
+Report = Callable[[PendingEffect, str], Awaitable[None]]
+Observe = Callable[[str, str, float], None]
+"""Called with the partner, the outcome's name and the seconds that a call took."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The effects of one stream, in order. `unsure` says that the first may have been carried out already."""
+
+    effects: deque[PendingEffect] = field(default_factory=deque)
+    unsure: bool = False
+    attempts: int = 0
+    nonsense: int = 0
+
+
+class Drain:
+    """One partner's outbox at work."""
+
+    def __init__(
+        self,
+        partner: str,
+        journal: Journal,
+        door: PartnerDoor,
+        *,
+        settle: Settle,
+        refuse: Refuse,
+        report: Report,
+        workers: int,
+        rng: random.Random,
+        observe: Observe,
+    ) -> None:
+        self.partner = partner
+        self.circuit = Circuit(rng)
+        self._journal = journal
+        self._door = door
+        self._settle = settle
+        self._refuse = refuse
+        self._report = report
+        self._workers = workers
+        self._rng = rng
+        self._observe = observe
+        self._lanes: dict[str, _Lane] = {}
+        self._held: set[str] = set()
+        self._ready: deque[str] = deque()
+        self._work = trio.Event()
+        self._left_in_outbox = False
+
+    @property
+    def depth(self) -> int:
+        """How many effects are held in memory."""
+        return len(self._held)
+
+    def add(self, effect: PendingEffect, *, unsure: bool = False) -> None:
+        """Take on an effect whose row is durable. Beyond `QUEUE_MAX` it is read from the outbox later."""
+        if effect.effect in self._held:
+            return
+        if len(self._held) >= QUEUE_MAX:
+            self._left_in_outbox = True
+            return
+        self._held.add(effect.effect)
+        lane = self._lanes.get(effect.stream)
+        if lane is None:
+            lane = self._lanes[effect.stream] = _Lane(unsure=unsure)
+            self._make_ready(effect.stream)
+        lane.effects.append(effect)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Drain until cancelled; what an earlier daemon left is looked up before it is sent."""
+        await self._load()
+        task_status.started()
+        async with trio.open_nursery() as nursery:
+            for number in range(self._workers):
+                nursery.start_soon(self._serve, nursery, name=f"drain {self.partner} {number}")
+
+    async def _load(self) -> None:
+        self._left_in_outbox = False
+        for effect in await self._journal.pending(self.partner, QUEUE_MAX):
+            self.add(effect, unsure=True)
+
+    def _make_ready(self, stream: str) -> None:
+        self._ready.append(stream)
+        self._work.set()
+
+    async def _serve(self, nursery: trio.Nursery) -> None:
+        while True:
+            if self._left_in_outbox and len(self._held) < QUEUE_MAX // 2:
+                await self._load()
+            while not self._ready:
+                if self._work.is_set():
+                    self._work = trio.Event()
+                await self._work.wait()
+            async with self.circuit.admitted():
+                if not self._ready:
+                    continue
+                stream = self._ready.popleft()
+                wait_s = await self._attempt(stream, self._lanes[stream])
+            if wait_s > 0:
+                nursery.start_soon(self._ready_after, stream, wait_s)
+            elif self._lanes[stream].effects:
+                self._make_ready(stream)
+            else:
+                del self._lanes[stream]
+
+    async def _ready_after(self, stream: str, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self._make_ready(stream)
+
+    async def _attempt(self, stream: str, lane: _Lane) -> float:
+        """Try the lane's first effect once; return how many seconds to leave the lane alone, 0 when it is settled."""
+        effect = lane.effects[0]
+        began = trio.current_time()
+        outcome = "ok"
+        try:
+            contact = await self._contact(effect.document)
+            done = await self._door.find(effect.document) if lane.unsure else None
+            if done is None:
+                lane.unsure = True
+                done = await self._door.carry_out(effect.document, contact)
+            self.circuit.succeeded()
+            await self._settle(effect, done, contact)
+        except RefusedError as error:
+            outcome = "refused"
+            self.circuit.succeeded()
+            await self._refuse(effect, error.why or str(error))
+        except SetAsideError:
+            outcome = "set_aside"
+        except (UnreachableError, OutcomeUnknownError) as error:
+            outcome = "unreachable" if isinstance(error, UnreachableError) else "unknown"
+            self.circuit.failed()
+            return self._retry_later(effect, lane, error)
+        except MalformedError as error:
+            outcome = "malformed"
+            lane.nonsense += 1
+            if lane.nonsense == NONSENSE_MAX:
+                await self._report(effect, str(error))
+            wait_s = self._retry_later(effect, lane, error)
+            return NONSENSE_RETRY_S if lane.nonsense >= NONSENSE_MAX else wait_s
+        finally:
+            self._observe(self.partner, outcome, trio.current_time() - began)
+        lane.effects.popleft()
+        self._held.discard(effect.effect)
+        lane.attempts = lane.nonsense = 0
+        lane.unsure = False
+        return 0.0
+
+    def _retry_later(self, effect: PendingEffect, lane: _Lane, error: PartnerError) -> float:
+        lane.attempts += 1
+        longest = min(RETRY_S_FIRST * 2.0 ** (lane.attempts - 1), RETRY_S_MAX)
+        wait_s = longest * self._rng.uniform(0.5, 1.0)
+        log.warning(
+            "effect_delayed",
+            partner=self.partner,
+            effect=effect.effect,
+            attempts=lane.attempts,
+            error=type(error).__name__,
+            detail=str(error),
+            wait_s=round(wait_s, 2),
+        )
+        return wait_s
+
+    async def _contact(self, document: Document) -> Contact | None:
+        """Return the person a document names.
+
+        Raises:
+            RefusedError: the person was erased meanwhile.
+        """
+        id_ = getattr(document, "contact", "")
+        if not id_:
+            return None
+        contact = await self._journal.contact(id_)
+        if contact is None:
+            raise RefusedError(self.partner, "look up the contact", "the person's data was erased")
+        return contact

@@ -1,0 +1,167 @@
+"""Where an actor's messages wait. The supervisor owns the mailbox, so a crash of the actor loses none of them.
+
+What the actor has taken stays "in hand" until it settles it; after a crash it is handed out again, one at a time, so
+that a message that crashes its actor twice can be told from its neighbours and set aside.
+"""
+
+from collections import deque
+from typing import Generic, TypeVar
+
+import trio
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+CRASHES_MAX = 2
+"""Once may be chance (a lost connection, a race); a second crash on the same message, handed out alone, is not."""
+
+
+class SetAsideError(Exception):
+    """The message was taken out of the mailbox because it kept crashing its actor; an anomaly names it."""
+
+
+class Reply(Generic[R]):
+    """One answer, for one asker. An asker that gave up does not disturb whoever answers late."""
+
+    __slots__ = ("_answer", "_error", "_given")
+
+    def __init__(self) -> None:
+        self._given = trio.Event()
+        self._answer: R | None = None
+        self._error: Exception | None = None
+
+    def send(self, answer: R) -> None:
+        """Give the answer."""
+        self._answer = answer
+        self._given.set()
+
+    def fail(self, error: Exception) -> None:
+        """Give an error instead of an answer."""
+        self._error = error
+        self._given.set()
+
+    async def wait(self) -> R:
+        """Return the answer, or raise the error, once it is there."""
+        await self._given.wait()
+        if self._error is not None:
+            raise self._error
+        return self._answer  # type: ignore[return-value] # `send` was called, with an R
+
+
+class Letter(Generic[M]):
+    """A message on its way, with whoever waits for its answer."""
+
+    __slots__ = ("crashes", "message", "reply")
+
+    def __init__(self, message: M, reply: Reply[object] | None = None) -> None:
+        self.message = message
+        self.reply = reply
+        self.crashes = 0
+
+
+class Mailbox(Generic[M]):
+    """A bounded queue with a memory of what is in hand. One actor takes, anybody puts."""
+
+    def __init__(self, size_max: int) -> None:
+        self._size_max = size_max
+        self._waiting: deque[Letter[M]] = deque()
+        self._in_hand: deque[Letter[M]] = deque()
+        self._arrived = trio.Event()
+        self._room = trio.Event()
+        self._room.set()
+        self._empty = trio.Event()
+        self._one_by_one = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._in_hand)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is in hand."""
+        return not self._waiting and not self._in_hand
+
+    async def put(self, letter: Letter[M]) -> None:
+        """Add a letter; wait while the mailbox is full, which slows the sender down to what the actor can do."""
+        while len(self._waiting) >= self._size_max:
+            if self._room.is_set():
+                self._room = trio.Event()
+            await self._room.wait()
+        self._waiting.append(letter)
+        self._arrived.set()
+
+    async def take(self, most: int) -> list[Letter[M]]:
+        """Return up to `most` letters, oldest first, and hold them in hand; none only once the mailbox is closed."""
+        while not self._waiting:
+            if self._closed:
+                return []
+            self._arrived = trio.Event()
+            await self._arrived.wait()
+        if self._one_by_one:
+            most = 1
+            self._one_by_one -= 1
+        taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self._in_hand.extend(taken)
+        self._room.set()
+        return taken
+
+    def settle(self, count: int = 1) -> None:
+        """Forget the `count` letters that have been longest in hand: what they ask for is done."""
+        for _ in range(count):
+            self._in_hand.popleft()
+        if self.idle:
+            self._empty.set()
+
+    async def emptied(self) -> None:
+        """Return once nothing waits and nothing is in hand."""
+        if not self.idle:
+            if self._empty.is_set():
+                self._empty = trio.Event()
+            await self._empty.wait()
+
+    def abandon(self) -> list[Letter[M]]:
+        """Return every letter and hold none: the actor will not be started again."""
+        left = [*self._in_hand, *self._waiting]
+        self._in_hand.clear()
+        self._waiting.clear()
+        self._empty.set()
+        return left
+
+    def close(self) -> None:
+        """Let the actor end once it has taken everything."""
+        self._closed = True
+        self._arrived.set()
+
+    def after_crash(self) -> list[Letter[M]]:
+        """Put what was in hand back, to be taken one by one; return the letters that are set aside instead.
+
+        A letter that was in hand alone is to blame for the crash. Among several nobody is blamed yet.
+        """
+        blamed = len(self._in_hand) == 1
+        aside: list[Letter[M]] = []
+        while self._in_hand:
+            letter = self._in_hand.pop()
+            letter.crashes += blamed
+            if letter.crashes >= CRASHES_MAX:
+                aside.append(letter)
+                continue
+            self._waiting.appendleft(letter)
+            self._one_by_one += 1
+        self._arrived.set()
+        return aside
+
+
+async def ask(mailbox: Mailbox[M], message: M) -> object:
+    """Put `message` and wait for its answer. The caller bounds the time; giving up does not take the message back.
+
+    Raises:
+        SetAsideError: the message crashed the actor and was set aside.
+    """
+    reply: Reply[object] = Reply()
+    await mailbox.put(Letter(message, reply))
+    return await reply.wait()
+
+
+async def tell(mailbox: Mailbox[M], message: M) -> None:
+    """Put `message` and go on."""
+    await mailbox.put(Letter(message))

@@ -1,0 +1,71 @@
+"""Takes a partner's answer back to whoever asked for the effect: an order or a warehouse, named by the stream."""
+
+from collections.abc import Callable
+
+from actors.channel import SALT_BYTES, digest
+from actors.desk import Desk, Raise
+from actors.directory import Directory
+from actors.domain.order_commands import Refused, Settled
+from actors.domain.stock_commands import SettleStockEffect
+from actors.order import OrderHall
+from actors.ports import BesideRow, Contact, Outcome, PendingEffect
+
+
+class Owners:
+    """The way back for every drain."""
+
+    def __init__(
+        self, hall: OrderHall, directory: Directory, desk: Desk, entropy: Callable[[int], bytes]
+    ) -> None:
+        self._hall = hall
+        self._directory = directory
+        self._desk = desk
+        self._entropy = entropy
+
+    async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
+        """Record that the partner has taken the document; return once it is durable."""
+        kind, _, name = effect.stream.partition("-")
+        if kind == "stock":
+            await self._directory.ask_warehouse(name, SettleStockEffect(effect.effect, outcome.reference, ""))
+        else:
+            beside = self._label(name, effect, outcome, contact)
+            settled = Settled(
+                effect=effect.effect,
+                reference=outcome.reference,
+                tracking=outcome.tracking,
+                price=outcome.price,
+                currency=outcome.currency,
+                label=digest(beside[0]) if beside else None,
+            )
+            await self._hall.ask(name, settled, beside)
+        await self._desk.resolve(_nonsense(effect), "system")
+
+    def _label(
+        self, order: str, effect: PendingEffect, outcome: Outcome, contact: Contact | None
+    ) -> tuple[BesideRow, ...]:
+        """Return the row that holds a label's pages: they bear the person's address, so they can be erased."""
+        if not outcome.tracking:
+            return ()
+        customer = contact.customer if contact is not None else ""
+        id_ = f"{order}:{effect.effect}"
+        return (BesideRow(id_, "label", customer, self._entropy(SALT_BYTES), outcome.pages),)
+
+    async def refuse(self, effect: PendingEffect, why: str) -> None:
+        """Record that the partner will not take the document; return once it is durable."""
+        kind, _, name = effect.stream.partition("-")
+        if kind == "stock":
+            await self._directory.ask_warehouse(name, SettleStockEffect(effect.effect, "", why))
+            mend = f"book it by hand, or correct {name}"
+            await self._desk.raise_anomaly(Raise(f"refused:{effect.effect}", "refused_by_partner", why, mend))
+        else:
+            await self._hall.ask(name, Refused(effect.effect, why))
+
+    async def report(self, effect: PendingEffect, why: str) -> None:
+        """Put before a person what a partner answers nonsense to; it is tried again now and then."""
+        mend = f"look at {effect.partner}; the document is tried again every ten minutes"
+        detail = f"{effect.effect}: {why}"
+        await self._desk.raise_anomaly(Raise(_nonsense(effect), "partner_nonsense", detail, mend))
+
+
+def _nonsense(effect: PendingEffect) -> str:
+    return f"nonsense:{effect.effect}"

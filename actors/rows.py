@@ -1,0 +1,44 @@
+"""What the index and the floor's table say of an order and of a fulfilment: pure functions of their states."""
+
+import msgspec
+
+from actors.domain.ledger import CLOSED, Fulfilment
+from actors.domain.order_state import Order, due_at
+from actors.ports import FulfilmentRow, OrderRow
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Fulfilment)
+
+
+def order_row(order: Order) -> OrderRow:
+    """Return the order's row of the index."""
+    facts = order.facts
+    return OrderRow(
+        order=order.id,
+        channel=facts.channel,
+        shop_order=facts.shop_order,
+        reference=facts.reference,
+        state=order.stage,
+        state_since=order.since or facts.placed_at,
+        due_at=due_at(order),
+        placed_at=facts.placed_at,
+        waiting_for=() if order.stage == "allocating" else order.wanted(),
+        version=order.version,
+    )
+
+
+def fulfilment_row(fulfilment: Fulfilment, warehouse: str) -> FulfilmentRow:
+    """Return the fulfilment's row; its body is the whole state, so that `fulfilment_of` gives it back."""
+    return FulfilmentRow(
+        fulfilment=fulfilment.fulfilment,
+        order=fulfilment.order,
+        warehouse=warehouse,
+        state=fulfilment.state,
+        closed=fulfilment.state in CLOSED,
+        body=_ENCODER.encode(fulfilment),
+    )
+
+
+def fulfilment_of(row: FulfilmentRow) -> Fulfilment:
+    """Return the fulfilment that a row holds."""
+    return _DECODER.decode(row.body)

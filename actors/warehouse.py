@@ -1,0 +1,254 @@
+"""The one writer of a warehouse's stock: decides in memory, records in batches, answers once it is durable.
+
+Deciding runs ahead of recording by a bounded number of batches; whoever asked hears nothing before the commit. If
+recording fails, this actor falls and starts from what the journal holds, so a decision that was not recorded was
+never made. It knows nothing of orders but their ids.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import trio
+
+from actors.directory import Clock, Directory, Keyed, TellOrder, WarehouseHandle
+from actors.domain.ledger import Shelf, Stock, apply, decide
+from actors.domain.order_commands import Expired, FellShort, OrderCommand, Packed
+from actors.domain.stock_commands import Answer, Release, StockCommand
+from actors.domain.stock_events import (
+    FulfilmentPacked,
+    PickFellShort,
+    ReservationReleased,
+    StockAdjusted,
+    StockEffectRequested,
+    StockEvent,
+    StockOpened,
+    StockReceived,
+)
+from actors.mailbox import Letter, tell
+from actors.ports import Append, FulfilmentRow, Journal, KeyedAnswer, PendingEffect, StockPicture
+from actors.rows import fulfilment_of, fulfilment_row
+
+BATCH_MAX = 512
+"""Commands decided together: large enough that a commit's cost vanishes, small enough to decide in some 10 ms."""
+
+AHEAD_MAX = 1
+"""Batches decided while one is being committed: one keeps both cores busy, more would only add to the wait."""
+
+NEWS_MAX = 1_000
+"""News for orders that waits for delivery; when it is full the floor's commands wait, and the mailbox behind them."""
+
+EXPIRY_CHECK_S = 5.0
+"""Reservations that wait for other warehouses last ten minutes; seconds late is early enough."""
+
+MAILBOX_MAX = 4_096
+"""Four batches and more: askers beyond it wait at the door, which a reservation outlasts by far."""
+
+ANSWERS_REMEMBERED = 200_000
+"""Keys of 24 hours at two scans a second around the clock; older ones go first."""
+
+_ANSWERS = msgspec.json.Encoder()
+_ANSWER = msgspec.json.Decoder(Answer)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was decided together: one append, and what follows once it is durable."""
+
+    append: Append | None
+    letters: Sequence[Letter[StockCommand | Keyed]]
+    answers: Sequence[Answer]
+    events: Sequence[StockEvent]
+
+
+def stream_of(warehouse: str) -> str:
+    """Return the name of the warehouse's stream."""
+    return f"stock-{warehouse}"
+
+
+def restore(picture: StockPicture) -> Stock:
+    """Return the stock that the projections describe."""
+    stock = Stock(deliveries=set(picture.deliveries))
+    for balance in picture.balances:
+        stock.shelves[balance.sku] = Shelf(
+            available=balance.available,
+            reserved=balance.reserved,
+            picked=balance.picked,
+            quarantine=balance.quarantine,
+            opened=-balance.opening,
+        )
+    for sku, slot in picture.slots.items():
+        stock.shelves.setdefault(sku, Shelf()).slot = slot
+    for row in picture.open_fulfilments:
+        stock.fulfilments[row.fulfilment] = fulfilment_of(row)
+    for row in picture.closed_fulfilments:
+        stock.closed[row.fulfilment] = fulfilment_of(row)
+    return stock
+
+
+class Warehouse:
+    """A warehouse's actor. `run` is started anew after a crash, and begins from the journal each time."""
+
+    def __init__(
+        self,
+        handle: WarehouseHandle,
+        journal: Journal,
+        directory: Directory,
+        tell_order: TellOrder,
+        clock: Clock,
+    ) -> None:
+        self._handle = handle
+        self._journal = journal
+        self._directory = directory
+        self._tell_order = tell_order
+        self._clock = clock
+        self._version = 0
+        self._answers: dict[str, Answer] = {}
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve the mailbox until it is closed and everything in it is durable."""
+        picture = await self._journal.stock_picture(self._handle.name)
+        stock = self._handle.stock = restore(picture)
+        self._version = picture.version
+        self._answers = {row.key: _ANSWER.decode(row.answer) for row in picture.answers}
+        decided, to_commit = trio.open_memory_channel[_Batch](AHEAD_MAX)
+        news, to_tell = trio.open_memory_channel[tuple[str, OrderCommand]](NEWS_MAX)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_expiries, stock)
+            async with trio.open_nursery() as pipeline:
+                pipeline.start_soon(self._tell_news, to_tell)
+                pipeline.start_soon(self._commit_all, to_commit, news)
+                async with decided:
+                    for told in _news_again(stock):
+                        await news.send(told)
+                    task_status.started()
+                    while letters := await self._handle.mailbox.take(BATCH_MAX):
+                        await decided.send(self._decide_all(stock, letters))
+            nursery.cancel_scope.cancel()
+
+    def _decide_all(self, stock: Stock, letters: Sequence[Letter[StockCommand | Keyed]]) -> _Batch:
+        events: list[StockEvent] = []
+        answers: list[Answer] = []
+        changed: dict[str, FulfilmentRow] = {}
+        keyed: list[KeyedAnswer] = []
+        name = self._handle.name
+        for letter in letters:
+            message = letter.message
+            key, command = (message.key, message.command) if isinstance(message, Keyed) else ("", message)
+            if key and key in self._answers:
+                answers.append(self._answers[key])
+                continue
+            decision = decide(stock, command)
+            for event in decision.events:
+                fulfilment = apply(stock, event)
+                if fulfilment is not None:
+                    changed[fulfilment.fulfilment] = fulfilment_row(fulfilment, name)
+            events.extend(decision.events)
+            answers.append(decision.answer)
+            if key:
+                self._remember(key, decision.answer)
+                keyed.append(KeyedAnswer(key, _ANSWERS.encode(decision.answer)))
+        append = None
+        if events or keyed:
+            append = Append(
+                stream=stream_of(name),
+                expected=self._version,
+                events=tuple(events),
+                at=self._clock(),
+                fulfilments=tuple(changed.values()),
+                answers=tuple(keyed),
+            )
+            self._version += len(events)
+        return _Batch(append, letters, answers, events)
+
+    def _remember(self, key: str, answer: Answer) -> None:
+        self._answers[key] = answer
+        if len(self._answers) > ANSWERS_REMEMBERED:
+            del self._answers[next(iter(self._answers))]
+
+    async def _commit_all(
+        self,
+        to_commit: trio.MemoryReceiveChannel[_Batch],
+        news: trio.MemorySendChannel[tuple[str, OrderCommand]],
+    ) -> None:
+        async with news:
+            async for batch in to_commit:
+                if batch.append is not None:
+                    await self._journal.append(batch.append)
+                self._handle.mailbox.settle(len(batch.letters))
+                for letter, answer in zip(batch.letters, batch.answers, strict=True):
+                    if letter.reply is not None:
+                        letter.reply.send(answer)
+                await self._follow_up(batch.events, news)
+
+    async def _follow_up(
+        self, events: Sequence[StockEvent], news: trio.MemorySendChannel[tuple[str, OrderCommand]]
+    ) -> None:
+        """Tell whom a durable event concerns: orders of their fulfilments, the desk of stock, the ERP's drain."""
+        for event in events:
+            match event:
+                case (
+                    FulfilmentPacked(fulfilment) | PickFellShort(fulfilment) | ReservationReleased(fulfilment)
+                ):
+                    told = _news_of(self._handle.stock, event)
+                    if told is not None:
+                        await news.send(told)
+                    if isinstance(event, ReservationReleased):
+                        for line in (*event.reserved, *event.picked):
+                            self._directory.stock_arrived(line.sku)
+                case StockReceived(_, sku) | StockOpened(sku) | StockAdjusted(sku):
+                    self._directory.stock_arrived(sku)
+                case StockEffectRequested(effect, partner, document):
+                    stream = stream_of(self._handle.name)
+                    self._directory.effect_pending(
+                        PendingEffect(effect, stream, partner, document, self._clock())
+                    )
+                case _:
+                    pass
+
+    async def _tell_news(self, to_tell: trio.MemoryReceiveChannel[tuple[str, OrderCommand]]) -> None:
+        async for order, command in to_tell:
+            await self._tell_order(order, command)
+
+    async def _watch_expiries(self, stock: Stock) -> None:
+        while True:
+            await trio.sleep(EXPIRY_CHECK_S)
+            now = self._clock()
+            for fulfilment in tuple(stock.fulfilments.values()):
+                if fulfilment.expires_at is not None and fulfilment.expires_at <= now:
+                    await tell(self._handle.mailbox, Release(fulfilment.fulfilment, "expired"))
+
+
+def _news_of(stock: Stock, event: StockEvent) -> tuple[str, OrderCommand] | None:
+    match event:
+        case FulfilmentPacked(fulfilment, parcels):
+            known = stock.known(fulfilment)
+            return (known.order, Packed(fulfilment, parcels)) if known is not None else None
+        case PickFellShort(fulfilment, sku):
+            known = stock.known(fulfilment)
+            line = known.line(sku) if known is not None else None
+            return (
+                (known.order, FellShort(fulfilment, sku, line.missing))
+                if known is not None and line
+                else None
+            )
+        case ReservationReleased(fulfilment, _, _, "expired"):
+            known = stock.known(fulfilment)
+            return (known.order, Expired(fulfilment)) if known is not None else None
+        case _:
+            return None
+
+
+def _news_again(stock: Stock) -> list[tuple[str, OrderCommand]]:
+    """Return what orders may not have heard when the last daemon died; hearing it twice changes nothing."""
+    news: list[tuple[str, OrderCommand]] = []
+    found_short = [known for known in stock.closed.values() if known.state == "short"]
+    for known in (*stock.fulfilments.values(), *found_short):
+        news.extend(
+            (known.order, FellShort(known.fulfilment, line.sku, line.missing))
+            for line in known.lines
+            if line.missing
+        )
+        if known.state == "packed":
+            news.append((known.order, Packed(known.fulfilment, known.parcels)))
+    return news
