@@ -1,1 +1,1 @@
-"""Everything that speaks to Postgres: the bridge to its thread, the journal, the migrations, and a server of our own."""
+"""Everything that speaks to Postgres: its thread, the journal, the migrations, and a server of our own."""
