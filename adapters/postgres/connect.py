@@ -1,0 +1,123 @@
+"""How our connections are set up, and patience with a database that is away at the start.
+
+It owns the settings of sessions and the names of failures. It runs on the database's thread.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import asyncpg
+import structlog
+
+ROLE: Final = "wharfinger_daemon"
+"""What the daemon works as: it may add to the log, and change nothing in it (see migrations)."""
+
+COMMAND_SECONDS_MAX: Final = 30.0
+"""A statement that takes longer is given up: two leases long, so whoever waits for it has lost them by then."""
+
+CONNECT_SECONDS_MAX: Final = 10.0
+"""One attempt to connect. A server that takes longer is as good as away."""
+
+READERS: Final = 4
+"""Connections for reading. Reads are short look-ups by key; more than four would only queue up in the server."""
+
+_BACK_OFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+
+_SESSION: Mapping[str, str] = {
+    "application_name": "wharfinger",
+    "timezone": "UTC",
+    "default_transaction_isolation": "read committed",
+    "idle_in_transaction_session_timeout": "10s",  # a frozen daemon must not hold a lock for longer than its lease
+    "jit": "off",  # to compile one of our statements takes longer than to run it
+    "client_min_messages": "warning",
+}
+
+WRITER_SESSION: Mapping[str, str] = {
+    # Every statement of the writer finds its rows by primary key. The planner must not choose otherwise because a table was
+    # small when the plan was made, nor plan anew for each batch.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
+}
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+log = structlog.get_logger(__name__)
+
+
+class DatabaseUnavailableError(Exception):
+    """The database could not be reached, or would not have us. The text names no secret."""
+
+
+async def connect(
+    dsn: str, *, role: str | None, seconds_max: float, extra: Mapping[str, str] | None = None
+) -> Connection:
+    """Return a connection working as `role` (as whom it logged in, when None).
+
+    While the database is away it is tried again, with growing pauses, for at most `seconds_max`.
+
+    Raises:
+        DatabaseUnavailableError: it stayed away, or refused us.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds_max
+    attempt = 0
+    while True:
+        try:
+            return await _connect_once(dsn, role, extra or {})
+        except _AWAY as error:
+            pause = _BACK_OFF_SECONDS[min(attempt, len(_BACK_OFF_SECONDS) - 1)]
+            attempt += 1
+            if loop.time() + pause > deadline:
+                raise DatabaseUnavailableError(
+                    f"the database stayed away for {seconds_max:.0f} s: {type(error).__name__}"
+                ) from error
+            log.warning("postgres.away", attempt=attempt, error=type(error).__name__, again_in_s=pause)
+            await asyncio.sleep(pause)
+        except asyncpg.PostgresError as error:
+            raise DatabaseUnavailableError(f"the database refused us: {error}") from error
+
+
+async def open_pool(dsn: str) -> Pool:
+    """Return the pool that reads use."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=READERS,
+        timeout=CONNECT_SECONDS_MAX,
+        command_timeout=COMMAND_SECONDS_MAX,
+        server_settings={**_SESSION, "role": ROLE},
+        init=_make_durable,
+    )
+
+
+async def _connect_once(
+    dsn: str, role: str | None, extra: Mapping[str, str]
+) -> Connection:
+    settings = {**_SESSION, **extra, **({"role": role} if role else {})}
+    connection: Connection = await asyncpg.connect(
+        dsn, timeout=CONNECT_SECONDS_MAX, command_timeout=COMMAND_SECONDS_MAX, server_settings=settings
+    )
+    await _make_durable(connection)
+    return connection
+
+
+async def _make_durable(connection: Connection) -> None:
+    """Whatever the server's default is: what we called durable is on the disk. A stronger setting is left alone."""
+    await connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+    )

@@ -1,0 +1,136 @@
+"""Bring a database's schema to what this version of the code expects.
+
+The numbered SQL files lie in the package `migrations`. A file that was applied never changes: its checksum is recorded.
+Whoever runs this must own the schema; the daemon itself works as a role with fewer rights.
+"""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import Final
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+from adapters.postgres.bridge import open_bridge
+from adapters.postgres.connect import Connection, connect
+
+_MIGRATION_LOCK: Final = 0x5748_4D49
+"""An advisory lock's key, any number of our own: two daemons that start at once migrate one after the other."""
+
+_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+
+log = structlog.get_logger(__name__)
+
+
+class MigrationError(Exception):
+    """The schema is not what this code can work on; the text says what to do."""
+
+
+class Migration(Struct, frozen=True):
+    """One numbered file; `checksum` is the SHA-256 of its bytes, as hex."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """What must not change once the file was applied."""
+        return sha256(self.sql.encode()).hexdigest()
+
+
+def carried_migrations() -> Sequence[Migration]:
+    """Return the migrations that this version of the code carries, in order.
+
+    Raises:
+        MigrationError: two have one number, or one is missing.
+    """
+    found = [
+        Migration(int(match[1]), match[2], entry.read_text("utf-8"))
+        for entry in files("migrations").iterdir()
+        if (match := _NAME.fullmatch(entry.name))
+    ]
+    found.sort(key=lambda migration: migration.number)
+    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
+        raise MigrationError("the carried migrations are not numbered from 0001 without a gap")
+    return found
+
+
+async def migrate(dsn: str, *, seconds_max: float = 30.0, migrations: Sequence[Migration] | None = None) -> int:
+    """Apply what is missing, and return how many migrations that were. Safe when several do it at once.
+
+    Args:
+        dsn: the database, as the owner of the schema.
+        seconds_max: how long to wait for a database that is away.
+        migrations: instead of those that the code carries.
+
+    Raises:
+        MigrationError: the schema is newer than the code, or a file that was applied has changed.
+        DatabaseUnavailableError: it stayed away.
+    """
+    wanted = carried_migrations() if migrations is None else migrations
+    async with open_bridge() as bridge:
+        return await bridge.run(migrate_here, dsn, seconds_max, wanted)
+
+
+async def migrate_here(dsn: str, seconds_max: float, wanted: Sequence[Migration]) -> int:
+    """Do what `migrate` says; to be run on the database's thread."""
+    connection = await connect(dsn, role=None, seconds_max=seconds_max)
+    try:
+        if await _is_current(connection, wanted):
+            return 0  # the daemon's login need not own the schema, as long as nothing is to be done
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            await connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL,"
+                " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+            )
+            missing = _missing(await _applied(connection), wanted)
+            for migration in missing:
+                await _apply(connection, migration)
+        return len(missing)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(f"the schema must be migrated by its owner (`wharfinger migrate`): {error}") from error
+    finally:
+        await connection.close()
+
+
+async def _is_current(connection: Connection, wanted: Sequence[Migration]) -> bool:
+    if await connection.fetchval("SELECT to_regclass('schema_migration')") is None:
+        return False
+    return not _missing(await _applied(connection), wanted)
+
+
+async def _applied(connection: Connection) -> dict[int, tuple[str, str]]:
+    rows = await connection.fetch("SELECT number, name, checksum FROM schema_migration ORDER BY number")
+    return {row["number"]: (row["name"], row["checksum"]) for row in rows}
+
+
+def _missing(applied: dict[int, tuple[str, str]], wanted: Sequence[Migration]) -> Sequence[Migration]:
+    known = {migration.number: migration for migration in wanted}
+    for number, (name, checksum) in applied.items():
+        migration = known.get(number)
+        if migration is None:
+            raise MigrationError(f"the database is newer than this version: it has migration {number:04} {name}")
+        if migration.checksum != checksum:
+            raise MigrationError(f"migration {number:04} {name} was changed after it had been applied")
+    return [migration for migration in wanted if migration.number not in applied]
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    try:
+        await connection.execute(migration.sql)
+    except asyncpg.InsufficientPrivilegeError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"migration {migration.number:04} {migration.name} failed: {error}") from error
+    await connection.execute(
+        "INSERT INTO schema_migration (number, name, checksum) VALUES ($1, $2, $3)",
+        migration.number,
+        migration.name,
+        migration.checksum,
+    )
+    log.info("postgres.migrated", number=migration.number, name=migration.name)
