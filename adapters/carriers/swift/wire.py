@@ -5,7 +5,7 @@ What the carrier says more than we ask for is ignored; what it says less, or oth
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal, TypeVar
@@ -14,13 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from actors.domain.documents import LabelPurchase
+from actors.domain.order_events import ParcelStatus
 from actors.ports import Contact, Outcome, TrackingEvent
 
 T = TypeVar("T")
 
 LabelFormat = Literal["pdf", "zpl"]
 
-STATUSES = {
+STATUSES: Mapping[str, ParcelStatus] = {
     "LABEL_CREATED": "announced",
     "PICKED_UP": "in_transit",
     "IN_TRANSIT": "in_transit",
@@ -236,7 +237,7 @@ def _outcome(label: Label, parcel: str) -> Outcome:
 def _tracking_event(event: FeedEvent) -> TrackingEvent:
     if event.occurred_at.tzinfo is None:
         raise SenselessError("occurred_at: without a time zone")
-    status = STATUSES.get(event.status, "exception")
+    status: ParcelStatus = STATUSES.get(event.status, "exception")
     at = event.occurred_at.astimezone(UTC)
     return TrackingEvent(event.id, event.reference, event.tracking_number, status, at)
 
