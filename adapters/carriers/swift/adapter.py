@@ -40,19 +40,14 @@ class SwiftCarrier:
 
         Raises:
             UnreachableError: nothing was bought.
-            RefusedError: the service is not in our settings, the address was erased, or the carrier said no.
+            RefusedError: the address was erased, or the carrier said no.
             OutcomeUnknownError: it may be paid; also where the answer to the purchase makes no sense.
             MalformedError: a status that no carrier should answer with; nothing was bought.
         """
         doing = f"buy the label of {document.parcel}"
-        service = self._settings.services.get(document.service)
-        if service is None:
-            raise RefusedError(
-                self._system, doing, f"there is no service {document.service!r} in the settings"
-            )
         if contact is None:
             raise RefusedError(self._system, doing, "the recipient's address was erased")
-        body = label_request(document, contact, service.code, self._settings.label_format)
+        body = label_request(document, contact, self._settings.label_format)
         answer = await self._client.buy(document.parcel, body)
         try:
             return label_outcome(answer, document.parcel)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from actors.domain.carrier_choice import CarrierRule
 from adapters.settings import Problem, Secret, url_problems
 
 NAME = "swift"
@@ -28,10 +29,6 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     countries: tuple[Annotated[str, Meta(pattern="^[A-Z]{2}$")], ...] = ()
     weight_g_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 30_000
 
-    def takes(self, country: str, weight_g: int) -> bool:
-        """Whether a parcel of that weight may go there by this service."""
-        return weight_g <= self.weight_g_max and (not self.countries or country in self.countries)
-
 
 class SwiftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One account with the carrier.
@@ -49,6 +46,14 @@ class SwiftSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     services: dict[str, Service]
     label_format: Literal["pdf", "zpl"] = "pdf"
     seconds_max: Annotated[float, Meta(gt=0, le=SECONDS_MAX)] = 20.0
+
+
+def carrier_rules(name: str, settings: SwiftSettings) -> tuple[CarrierRule, ...]:
+    """Return what this carrier takes, in the order of the settings; `name` is its name there."""
+    return tuple(
+        CarrierRule(name, service.code, ours, service.countries, service.weight_g_max)
+        for ours, service in settings.services.items()
+    )
 
 
 def problems(settings: SwiftSettings) -> tuple[Problem, ...]:

@@ -157,8 +157,8 @@ def is_tracking_number(text: str) -> bool:
     )
 
 
-def label_request(document: LabelPurchase, contact: Contact, code: str, pages: LabelFormat) -> bytes:
-    """Build the body of POST /v1/labels."""
+def label_request(document: LabelPurchase, contact: Contact, pages: LabelFormat) -> bytes:
+    """Build the body of POST /v1/labels; the document's service is the carrier's own product code."""
     address = Address(
         name=contact.name,
         street=contact.street,
@@ -171,7 +171,14 @@ def label_request(document: LabelPurchase, contact: Contact, code: str, pages: L
         email=contact.email,
         phone=contact.phone,
     )
-    asked = LabelRequest(document.parcel, code, document.weight_g, document.warehouse, address, pages)
+    asked = LabelRequest(
+        reference=document.parcel,
+        service=document.service,
+        weight_g=document.weight_g,
+        ship_from=document.warehouse,
+        ship_to=address,
+        format=pages,
+    )
     return msgspec.json.encode(asked)
 
 
