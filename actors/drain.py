@@ -94,6 +94,9 @@ class Drain:
         self._ready: deque[str] = deque()
         self._work = trio.Event()
         self._left_in_outbox = False
+        self._finishing = trio.Event()
+        self._attempts = 0
+        self._quiet = trio.Event()
 
     @property
     def depth(self) -> int:
@@ -122,6 +125,12 @@ class Drain:
             for number in range(self._workers):
                 nursery.start_soon(self._serve, nursery, name=f"drain {self.partner} {number}")
 
+    async def finish(self) -> None:
+        """Begin no further attempt, and return once those under way have their outcome recorded."""
+        self._finishing.set()
+        if self._attempts:
+            await self._quiet.wait()
+
     async def _load(self) -> None:
         self._left_in_outbox = False
         for effect in await self._journal.pending(self.partner, QUEUE_MAX):
@@ -132,7 +141,7 @@ class Drain:
         self._work.set()
 
     async def _serve(self, nursery: trio.Nursery) -> None:
-        while True:
+        while not self._finishing.is_set():
             if self._left_in_outbox and len(self._held) < QUEUE_MAX // 2:
                 await self._load()
             while not self._ready:
@@ -140,10 +149,17 @@ class Drain:
                     self._work = trio.Event()
                 await self._work.wait()
             async with self.circuit.admitted():
-                if not self._ready:
+                if not self._ready or self._finishing.is_set():
+                    await trio.lowlevel.checkpoint()
                     continue
                 stream = self._ready.popleft()
-                wait_s = await self._attempt(stream, self._lanes[stream])
+                self._attempts += 1
+                try:
+                    wait_s = await self._attempt(self._lanes[stream])
+                finally:
+                    self._attempts -= 1
+                    if self._finishing.is_set() and not self._attempts:
+                        self._quiet.set()
             if wait_s > 0:
                 nursery.start_soon(self._ready_after, stream, wait_s)
             elif self._lanes[stream].effects:
@@ -155,7 +171,7 @@ class Drain:
         await trio.sleep(seconds)
         self._make_ready(stream)
 
-    async def _attempt(self, stream: str, lane: _Lane) -> float:
+    async def _attempt(self, lane: _Lane) -> float:
         """Try the lane's first effect once; return how many seconds to leave the lane alone, 0 when it is settled."""
         effect = lane.effects[0]
         began = trio.current_time()

@@ -1,0 +1,257 @@
+"""All actors of a daemon, wired together over ports: who starts first, who supervises whom, and how they drain.
+
+It knows no adapter; `daemon/compose.py` hands it the ports. What stands here is only the order of things.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import trio
+
+from actors.carrier import Carrier
+from actors.channel import Channel, ChannelSettings
+from actors.desk import MAILBOX_MAX as DESK_MAILBOX_MAX
+from actors.desk import Desk, set_aside_by
+from actors.directory import Clock, Directory, WarehouseHandle
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.documents import Document
+from actors.domain.order_life import ERP, Facts
+from actors.domain.routing import RoutingRules
+from actors.drain import Drain, Observe, PartnerDoor
+from actors.erp import take_over_stock
+from actors.errors import PartnerError
+from actors.mailbox import Mailbox, SetAsideError
+from actors.order import OrderHall
+from actors.owners import Owners
+from actors.ports import CarrierPort, Contact, ErpPort, Journal, Outcome, ShopPort
+from actors.supervisor import supervise
+from actors.warehouse import MAILBOX_MAX as WAREHOUSE_MAILBOX_MAX
+from actors.warehouse import Warehouse
+
+log = structlog.get_logger(__name__)
+
+SHOP_WORKERS = 4
+"""PrestaShop gives four connections some 80 writes a second and more connections no more (see the partner's notes)."""
+
+ERP_WORKERS = 2
+"""Divalto runs a process per request and each service account needs a licence."""
+
+CARRIER_WORKERS = 4
+"""Labels are what a packer waits for."""
+
+TAKE_OVER_RETRY_S = 5.0
+"""A first start without the ERP's stock has nothing to promise: it asks again until the ERP answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may change while the daemon runs (SIGHUP): how orders are routed and parcels assigned."""
+
+    routing: RoutingRules
+    carriers: tuple[CarrierRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Partners:
+    """The ports of everybody outside, by their names in the settings."""
+
+    shops: Mapping[str, ShopPort]
+    erp: ErpPort
+    carriers: Mapping[str, CarrierPort]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything impure that actors are handed: the time, chance, and where figures go."""
+
+    clock: Clock
+    entropy: Callable[[int], bytes]
+    rng: random.Random
+    observe: Observe = lambda partner, outcome, seconds: None  # noqa: ARG005 - nobody listens by default
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """A partner's port as a drain sees it. Each port takes its own kind of document, and the outbox holds no other
+    kind under that partner's name; that is why these two need no closer type."""
+
+    look: Callable[[Any], Awaitable[Outcome | None]]
+    do: Callable[[Any, Contact | None], Awaitable[Outcome]]
+
+    async def find(self, document: Document) -> Outcome | None:
+        return await self.look(document)
+
+    async def carry_out(self, document: Document, contact: Contact | None) -> Outcome:
+        return await self.do(document, contact)
+
+
+def _shop_door(shop: ShopPort) -> _Door:
+    """Return a shop's door: shops need no contact, they gave it to us."""
+    return _Door(shop.find, lambda document, _: shop.carry_out(document))
+
+
+@dataclass(slots=True)
+class System:
+    """The actors. `run` starts them and returns when they have drained, or raises what none of them survives."""
+
+    journal: Journal
+    partners: Partners
+    channels: tuple[ChannelSettings, ...]
+    rules: Rules
+    surroundings: Surroundings
+    carrier_poll_s: float = 60.0
+    directory: Directory = field(init=False)
+    hall: OrderHall = field(init=False)
+    desk: Desk = field(init=False)
+    drains: dict[str, Drain] = field(init=False, default_factory=dict)
+    shops: dict[str, Channel] = field(init=False, default_factory=dict)
+    draining: bool = field(init=False, default=False)
+    ready: bool = field(init=False, default=False)
+    _intake: trio.CancelScope = field(init=False, default_factory=trio.CancelScope)
+    _stop: trio.Event = field(init=False, default_factory=trio.Event)
+
+    def __post_init__(self) -> None:
+        names = [site.name for site in self.rules.routing.warehouses]
+        self.directory = Directory(
+            {name: WarehouseHandle(name, Mailbox(WAREHOUSE_MAILBOX_MAX)) for name in names}
+        )
+        self.hall = OrderHall(self.journal, self.directory, self.facts, self._set_aside)
+        self.desk = Desk(self.journal, self.hall, self.surroundings.clock, Mailbox(DESK_MAILBOX_MAX))
+        self.directory.on_arrival(self.desk.stock_arrived)
+        owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)
+        self._add_drain(ERP, _Door(self.partners.erp.find, self.partners.erp.carry_out), owners, ERP_WORKERS)
+        for name, shop in self.partners.shops.items():
+            self._add_drain(f"shop-{name}", _shop_door(shop), owners, SHOP_WORKERS)
+        for name, carrier in self.partners.carriers.items():
+            self._add_drain(
+                f"carrier-{name}", _Door(carrier.find, carrier.carry_out), owners, CARRIER_WORKERS
+            )
+
+    def facts(self) -> Facts:
+        """Return what a decision may look at now."""
+        return Facts(
+            now=self.surroundings.clock(),
+            rules=self.rules.routing,
+            carriers=self.rules.carriers,
+            picture=self.directory.picture,
+            knows=self.directory.knows,
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Start everybody in the order in which they lean on each other; `started` once orders can flow."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.hall.run)
+            await nursery.start(supervise, "desk", self.desk.run)
+            for handle in self.directory.warehouses.values():
+                await self._start_warehouse(nursery, handle)
+            await self._take_over_stock()
+            for name, drain in self.drains.items():
+                await nursery.start(supervise, f"drain {name}", drain.run)
+            nursery.start_soon(self._take_in)
+            self.ready = True
+            task_status.started()
+            await self._stop.wait()
+            await self._drain()
+            nursery.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Take nothing new in, bring what is in hand to a recorded point, and let `run` return."""
+        self.draining = True
+        self.ready = False
+        self._intake.cancel()
+        self._stop.set()
+
+    def reload(self, rules: Rules) -> None:
+        """Decide by other rules from now on; the warehouses stay those of the start."""
+        self.rules = rules
+        log.info("rules_reloaded", version=rules.routing.version)
+
+    async def _start_warehouse(self, nursery: trio.Nursery, handle: WarehouseHandle) -> None:
+        actor = Warehouse(handle, self.journal, self.directory, self.hall.tell, self.surroundings.clock)
+
+        async def crashed(error: Exception) -> None:
+            for letter in handle.mailbox.after_crash():
+                kind = type(getattr(letter.message, "command", letter.message)).__name__
+                await self._set_aside(f"warehouse {handle.name}", kind, type(error).__name__)
+                if letter.reply is not None:
+                    letter.reply.fail(SetAsideError(f"{kind} for {handle.name} was set aside"))
+
+        async def run() -> None:
+            await supervise(f"warehouse {handle.name}", actor.run, on_crash=crashed, task_status=started)
+
+        started = _Started()
+        nursery.start_soon(run)
+        await started.event.wait()
+
+    async def _set_aside(self, actor: str, message: str, error: str) -> None:
+        await set_aside_by(self.desk.raise_anomaly)(actor, message, error)
+
+    def _add_drain(self, name: str, door: PartnerDoor, owners: Owners, workers: int) -> None:
+        drain = Drain(
+            name,
+            self.journal,
+            door,
+            settle=owners.settle,
+            refuse=owners.refuse,
+            report=owners.report,
+            workers=workers,
+            rng=self.surroundings.rng,
+            observe=self.surroundings.observe,
+        )
+        self.drains[name] = drain
+        self.directory.on_effect(name, drain.add)
+
+    async def _take_over_stock(self) -> None:
+        while True:
+            try:
+                await take_over_stock(self.partners.erp, self.journal, self.directory)
+            except PartnerError as error:
+                log.warning("stock_not_taken_over", error=type(error).__name__, detail=str(error))
+                await trio.sleep(TAKE_OVER_RETRY_S)
+            else:
+                return
+
+    async def _take_in(self) -> None:
+        """Everything that brings new work; all of it ends when the daemon drains."""
+        with self._intake:
+            async with trio.open_nursery() as nursery:
+                for settings in self.channels:
+                    channel = self.shops[settings.name] = Channel(
+                        settings,
+                        self.partners.shops[settings.name],
+                        self.journal,
+                        self.hall,
+                        self.desk,
+                        self.directory,
+                        self.surroundings.entropy,
+                    )
+                    nursery.start_soon(supervise, f"channel {settings.name}", channel.run)
+                for name, port in self.partners.carriers.items():
+                    carrier = Carrier(name, port, self.journal, self.hall, self.carrier_poll_s)
+                    nursery.start_soon(supervise, f"carrier {name}", carrier.run)
+                nursery.start_soon(supervise, "clocks", self.desk.watch_clocks)
+                nursery.start_soon(supervise, "arrivals", self.desk.watch_arrivals)
+
+    async def _drain(self) -> None:
+        """Whoever hands work on comes before whoever takes it. The caller bounds the time."""
+        for drain in self.drains.values():
+            await drain.finish()
+        await self.hall.drain()
+        for handle in self.directory.warehouses.values():
+            await handle.mailbox.emptied()
+        await self.hall.drain()
+        log.info("drained")
+
+
+class _Started(trio.TaskStatus[None]):
+    """Remembers that an actor is ready, without tying its supervisor to whoever waits for it."""
+
+    def __init__(self) -> None:
+        self.event = trio.Event()
+
+    def started(self, value: None = None) -> None:
+        del value
+        self.event.set()

@@ -1,0 +1,1 @@
+"""Working fakes in process: a journal and partners that keep exact books."""

@@ -1,0 +1,206 @@
+"""Partners in process: working fakes of a shop, an ERP and a carrier, for benchmarks, simulations and tests.
+
+They keep exact books of everything they were told, including what they were told twice, and each can lose an answer
+after having acted. They speak no protocol; the partners' simulators do that.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import trio
+
+from actors.domain.documents import (
+    ErpAdjustment,
+    ErpCancellation,
+    ErpDeliveryNote,
+    ErpDocument,
+    ErpReception,
+    LabelPurchase,
+    ShopDocument,
+    ShopStatus,
+)
+from actors.errors import OutcomeUnknownError, UnreachableError
+from actors.ports import Contact, Outcome, Poll, ShopOrder, TrackingEvent, UnreadableOrder
+
+LosesAnswer = Callable[[], bool]
+
+
+def never() -> bool:
+    """Lose no answer."""
+    return False
+
+
+@dataclass(slots=True)
+class MemoryShop:
+    """A shop that sells what its test places."""
+
+    loses_answer: LosesAnswer = never
+    away: bool = False
+    page: int = 200
+    orders: list[ShopOrder | UnreadableOrder] = field(default_factory=list)
+    told: dict[str, list[ShopDocument]] = field(default_factory=dict)
+    levels: dict[str, int] = field(default_factory=dict)
+
+    def place(self, order: ShopOrder | UnreadableOrder) -> None:
+        """Add an order, or a changed copy of one, to what is polled."""
+        self.orders.append(order)
+
+    async def poll(self, cursor: str | None) -> Poll:
+        """Return the next page."""
+        await self._answer(unknown=False)
+        begin = int(cursor or "0")
+        page = tuple(self.orders[begin : begin + self.page])
+        end = begin + len(page)
+        return Poll(page, str(end), more=end < len(self.orders))
+
+    async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
+        """Return the newest copy."""
+        await self._answer(unknown=False)
+        return next((order for order in reversed(self.orders) if order.shop_order == shop_order), None)
+
+    async def find(self, document: ShopDocument) -> Outcome | None:
+        """Look among what was told."""
+        await self._answer(unknown=False)
+        return Outcome("shown") if document in self.told.get(document.shop_order, []) else None
+
+    async def carry_out(self, document: ShopDocument) -> Outcome:
+        """Show it, once more if it was shown already: a real shop would."""
+        self._reachable()
+        self.told.setdefault(document.shop_order, []).append(document)
+        await self._answer(unknown=True)
+        return Outcome("shown")
+
+    async def stock(self) -> Mapping[str, int]:
+        """Return what the shop shows."""
+        await self._answer(unknown=False)
+        return dict(self.levels)
+
+    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
+        """Show these figures."""
+        self._reachable()
+        self.levels.update(levels)
+        await self._answer(unknown=True)
+        return ()
+
+    def shipped(self) -> int:
+        """Return how many orders the shop shows as shipped."""
+        return sum(
+            any(isinstance(document, ShopStatus) and document.status == "shipped" for document in documents)
+            for documents in self.told.values()
+        )
+
+    def _reachable(self) -> None:
+        if self.away:
+            raise UnreachableError("memory shop", "call", "it is switched off")
+
+    async def _answer(self, *, unknown: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        self._reachable()
+        if unknown and self.loses_answer():
+            raise OutcomeUnknownError("memory shop", "call", "the answer was lost on purpose")
+
+
+@dataclass(slots=True)
+class MemoryErp:
+    """An ERP that books what it is told and keeps physical stock."""
+
+    stock_: dict[str, dict[str, int]]
+    loses_answer: LosesAnswer = never
+    away: bool = False
+    booked: dict[tuple[str, str], list[ErpDocument]] = field(default_factory=dict)
+
+    async def find(self, document: ErpDocument) -> Outcome | None:
+        """Look the document up by its kind and reference."""
+        await self._answer(unknown=False)
+        return Outcome("found") if _erp_key(document) in self.booked else None
+
+    async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
+        """Book it, once more if it is booked already: a real ERP without a check would."""
+        del contact
+        if self.away:
+            raise UnreachableError("memory erp", "book", "it is switched off")
+        self.booked.setdefault(_erp_key(document), []).append(document)
+        self._move(document)
+        await self._answer(unknown=True)
+        return Outcome(str(len(self.booked)))
+
+    async def stock(self) -> Mapping[str, Mapping[str, int]]:
+        """Return physical stock by warehouse and SKU."""
+        await self._answer(unknown=False)
+        return {warehouse: dict(skus) for warehouse, skus in self.stock_.items()}
+
+    def duplicates(self) -> int:
+        """Return how many documents were booked more than once."""
+        return sum(len(copies) - 1 for copies in self.booked.values())
+
+    def _move(self, document: ErpDocument) -> None:
+        match document:
+            case ErpDeliveryNote():
+                sign = -1
+            case ErpReception() | ErpAdjustment():
+                sign = 1
+            case _:
+                return
+        depot = self.stock_.setdefault(document.warehouse, {})
+        for line in document.lines:
+            depot[line.sku] = depot.get(line.sku, 0) + sign * line.units
+
+    async def _answer(self, *, unknown: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise UnreachableError("memory erp", "call", "it is switched off")
+        if unknown and self.loses_answer():
+            raise OutcomeUnknownError("memory erp", "book", "the answer was lost on purpose")
+
+
+def _erp_key(document: ErpDocument) -> tuple[str, str]:
+    reference = document.order_reference if isinstance(document, ErpCancellation) else document.reference
+    return (type(document).__name__, reference)
+
+
+@dataclass(slots=True)
+class MemoryCarrier:
+    """A carrier that sells labels."""
+
+    loses_answer: LosesAnswer = never
+    away: bool = False
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    news: list[TrackingEvent] = field(default_factory=list)
+
+    async def find(self, document: LabelPurchase) -> Outcome | None:
+        """Look for a label of the parcel."""
+        await self._answer(unknown=False)
+        bought = self.labels.get(document.parcel)
+        return _label(bought[0]) if bought else None
+
+    async def carry_out(self, document: LabelPurchase, contact: Contact | None) -> Outcome:
+        """Sell a label, once more if there is one: a real carrier would."""
+        del contact
+        if self.away:
+            raise UnreachableError("memory carrier", "buy", "it is switched off")
+        bought = self.labels.setdefault(document.parcel, [])
+        bought.append(f"M{sum(map(len, self.labels.values())):010d}")
+        await self._answer(unknown=True)
+        return _label(bought[-1])
+
+    async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
+        """Return news since the cursor."""
+        await self._answer(unknown=False)
+        begin = int(cursor or "0")
+        return self.news[begin:], str(len(self.news))
+
+    def duplicates(self) -> int:
+        """Return how many labels were bought beyond the first of their parcel."""
+        return sum(len(copies) - 1 for copies in self.labels.values())
+
+    async def _answer(self, *, unknown: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.away:
+            raise UnreachableError("memory carrier", "call", "it is switched off")
+        if unknown and self.loses_answer():
+            raise OutcomeUnknownError("memory carrier", "buy", "the answer was lost on purpose")
+
+
+def _label(tracking: str) -> Outcome:
+    return Outcome(tracking, tracking=tracking, price=Decimal("4.90"), currency="EUR", pages=b"^XA^XZ")
