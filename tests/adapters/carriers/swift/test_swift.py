@@ -9,11 +9,12 @@ from decimal import Decimal
 import pytest
 import trio
 
+from actors.domain.carrier_choice import CarrierChosen, CarrierRule, NoCarrier, choose_carrier
 from actors.domain.documents import LabelPurchase
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from actors.ports import CarrierPort, Contact, Outcome
 from adapters.carriers.swift.adapter import SwiftCarrier
-from adapters.carriers.swift.plugin import Service, SwiftSettings, problems
+from adapters.carriers.swift.plugin import Service, SwiftSettings, carrier_rules, problems
 from adapters.carriers.swift.simulator import API_KEY, Carrier
 from adapters.http.faults import cut
 from adapters.http.server import Drop, Response
@@ -25,7 +26,7 @@ CONTACT = Contact(
 )
 
 
-def purchase(parcel: str = "F1-P1", *, service: str = "home", weight_g: int = 1200) -> LabelPurchase:
+def purchase(parcel: str = "F1-P1", *, service: str = "HOME", weight_g: int = 1200) -> LabelPurchase:
     return LabelPurchase(parcel, "swift", service, "lyon", "FR", weight_g, "c1")
 
 
@@ -33,7 +34,7 @@ def settings(url: str, *, api_key: str = API_KEY, label_format: str = "zpl") -> 
     return SwiftSettings(
         url=url,
         api_key=Secret(api_key),
-        services={"home": Service(code="HOME"), "odd": Service(code="ODD")},
+        services={"home": Service(code="HOME")},
         label_format="pdf" if label_format == "pdf" else "zpl",
     )
 
@@ -188,8 +189,7 @@ async def test_a_look_up_that_fails_never_claims_that_something_was_done(
 @pytest.mark.parametrize(
     ("document", "contact", "named"),
     [
-        (purchase(service="pigeon"), CONTACT, "pigeon"),
-        (purchase(service="odd"), CONTACT, "service unknown"),
+        (purchase(service="PIGEON"), CONTACT, "service unknown"),
         (purchase(weight_g=40_000), CONTACT, "weight_g out_of_range"),
         (purchase(), None, "erased"),
         (purchase(), Contact(name="Ada"), "ship_to.street required, ship_to.postcode required"),
@@ -295,10 +295,11 @@ def test_settings_never_show_the_key() -> None:
     assert "hunter2" not in repr(settings("http://a", api_key="hunter2"))
 
 
-@pytest.mark.parametrize(
-    ("country", "weight_g", "takes"), [("FR", 1000, True), ("DE", 1000, False), ("FR", 1001, False)]
-)
-def test_a_service_takes_what_its_countries_and_weight_allow(
-    country: str, weight_g: int, takes: bool
-) -> None:
-    assert Service(code="HOME", countries=("FR",), weight_g_max=1000).takes(country, weight_g) is takes
+def test_each_service_becomes_a_rule_that_orders_are_matched_with() -> None:
+    services = {"home": Service(code="HOME", countries=("FR",), weight_g_max=1000), "fast": Service(code="X")}
+    account = SwiftSettings(url="http://a", api_key=Secret("k"), services=services)
+    rules = carrier_rules("blue", account)
+    assert rules == (CarrierRule("blue", "HOME", "home", ("FR",), 1000), CarrierRule("blue", "X", "fast"))
+    chosen = choose_carrier(rules, service="home", country="FR", weight_g=1000)
+    assert chosen == CarrierChosen("blue", "HOME")
+    assert isinstance(choose_carrier(rules, service="home", country="FR", weight_g=1001), NoCarrier)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.domain.documents import LabelPurchase
+from actors.domain.order_events import ParcelStatus
 from actors.ports import Contact, Outcome, TrackingEvent
 from adapters.carriers.swift import wire
 from adapters.carriers.swift.wire import SenselessError
@@ -18,7 +19,7 @@ from adapters.carriers.swift.wire import SenselessError
 PURCHASE = LabelPurchase(
     parcel="F1-P1",
     carrier="swift",
-    service="home",
+    service="HOME",
     warehouse="lyon",
     country="FR",
     weight_g=1200,
@@ -43,7 +44,7 @@ def changed(**fields: object) -> bytes:
 
 
 def test_a_request_names_the_parcel_the_product_and_the_documents_country() -> None:
-    asked = json.loads(wire.label_request(PURCHASE, CONTACT, "HOME", "zpl"))
+    asked = json.loads(wire.label_request(PURCHASE, CONTACT, "zpl"))
     assert asked == {
         "reference": "F1-P1",
         "service": "HOME",
@@ -117,7 +118,7 @@ def test_a_list_that_answers_for_another_parcel_is_not_believed() -> None:
         ("ABDUCTED", "exception"),
     ],
 )
-def test_news_come_in_our_words_and_in_utc(theirs: str, ours: str) -> None:
+def test_news_come_in_our_words_and_in_utc(theirs: str, ours: ParcelStatus) -> None:
     event = {
         "id": "e1",
         "reference": "F1-P1",
