@@ -11,9 +11,10 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CLONE_NEWUSER = 0x10000000
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1
@@ -49,20 +50,20 @@ def _enter_namespace(uid: int, gid: int) -> None:
 def _drop(uid: int, gid: int, *, reach: bool) -> None:
     """Give up root for good; with `reach` keep one capability: to pass folders that are closed to others."""
     if reach:
-        _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
+        # Capabilities no longer follow the uid. Postgres looks for its own binary by access(2), which leaves them
+        # out of account otherwise for whoever is not root.
+        _checked(_libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "set securebits")
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     if reach:
         mask = 1 << _CAP_DAC_OVERRIDE
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-        sets = (ctypes.c_uint32 * 6)(
-            mask, mask, mask, 0, 0, 0
-        )  # effective, permitted, inheritable; then their upper halves
+        # Effective, permitted and inheritable, then the upper half of each.
+        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
         _checked(_libc.capset(header, sets), "capset")
-        _checked(
-            _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0), "ambient capability"
-        )
+        raised = _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+        _checked(raised, "ambient capability")
 
 
 def launch(identity: str, parent: int, program: list[str]) -> None:
