@@ -1,0 +1,155 @@
+"""Whole orders through all actors, with partners and a journal in memory."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import trio
+
+from actors.channel import ChannelSettings
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.order_commands import Wake
+from actors.domain.order_state import Order
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_commands import Done, Pack, Pick, Receive
+from actors.domain.stock_events import PackedParcel, Quantity
+from actors.ports import Contact, ShopLine, ShopOrder
+from actors.system import Partners, Rules, Surroundings, System
+from adapters.memory.journal import MemoryJournal
+from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+
+CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
+RULES = Rules(
+    RoutingRules((WarehouseRule("lyon", priority=1), WarehouseRule("nantes", priority=2))),
+    (CarrierRule("swift", "home"),),
+)
+
+
+def order_for(number: int, *lines: tuple[str, int], standing: str = "open") -> ShopOrder:
+    return ShopOrder(
+        shop_order=str(number),
+        reference=f"REF{number}",
+        standing=standing,
+        placed_at=datetime(2026, 11, 23, 9, 0, number % 60, tzinfo=UTC),
+        currency="EUR",
+        total=Decimal("10.00"),
+        shipping=Decimal("4.90"),
+        service="standard",
+        country="FR",
+        lines=tuple(ShopLine(str(n), sku, units, Decimal("5.00")) for n, (sku, units) in enumerate(lines, 1)),
+        customer="7",
+        contact=CAMILLE,
+        raw=b"{}",
+    )
+
+
+class House:
+    """A system at work, with everything a test looks at."""
+
+    def __init__(self, stock: dict[str, dict[str, int]]) -> None:
+        self.journal = MemoryJournal()
+        self.shop = MemoryShop()
+        self.erp = MemoryErp(stock)
+        self.carrier = MemoryCarrier()
+        self.system = System(
+            self.journal,
+            Partners({"main": self.shop}, self.erp, {"swift": self.carrier}),
+            (ChannelSettings("main", poll_s=0.01),),
+            RULES,
+            Surroundings(lambda: datetime.now(UTC), lambda size: b"s" * size, random.Random(1)),
+            carrier_poll_s=0.01,
+        )
+
+    async def order(self, number: int) -> Order:
+        return await self.system.hall.ask(f"main-{number}", Wake())
+
+    async def until(self, number: int, stage: str) -> Order:
+        while True:
+            row = await self.journal.order_row(f"main-{number}")
+            if row is not None and row.state == stage:
+                return await self.order(number)
+            await trio.sleep(0.005)
+
+    async def pick_and_pack(self, warehouse: str) -> None:
+        """Do everything that the floor of a warehouse can do now."""
+        stock = self.system.directory.warehouses[warehouse].stock
+        for fulfilment in [each for each in stock.fulfilments.values() if each.state == "floor"]:
+            for line in fulfilment.lines:
+                pick = Pick(fulfilment.fulfilment, stock.shelves[line.sku].slot, line.sku, line.to_pick)
+                assert await self.system.directory.ask_warehouse(warehouse, pick) == Done()
+            contents = tuple(Quantity(line.sku, line.picked) for line in fulfilment.lines)
+            pack = Pack(fulfilment.fulfilment, (PackedParcel(f"{fulfilment.fulfilment}.1", contents, 900),))
+            assert await self.system.directory.ask_warehouse(warehouse, pack) == Done()
+
+
+@asynccontextmanager
+async def open_house(stock: dict[str, dict[str, int]]) -> AsyncIterator[House]:
+    house = House(stock)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(house.system.run)
+            yield house
+            house.system.stop()
+
+
+async def test_an_order_goes_from_the_shop_to_the_customer_and_into_the_books() -> None:
+    async with open_house({"lyon": {"TEAPOT": 3}, "nantes": {}}) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 2)))
+        await house.until(1, "picking")
+        await house.pick_and_pack("lyon")
+        order = await house.until(1, "shipped")
+        while order.effects:
+            await trio.sleep(0.01)
+            order = await house.order(1)
+        assert [type(d).__name__ for d in house.shop.told["1"]] == [
+            "ShopStatus",
+            "ShopTracking",
+            "ShopStatus",
+        ]
+        assert {kind for kind, _ in house.erp.booked} == {"ErpOrder", "ErpDeliveryNote"}
+        assert house.erp.stock_["lyon"]["TEAPOT"] == 1
+        assert len(house.carrier.labels) == 1
+        while house.shop.levels.get("TEAPOT") != 1:
+            await trio.sleep(0.01)
+
+
+async def test_an_order_that_only_two_warehouses_together_can_fill_is_split_between_them() -> None:
+    async with open_house({"lyon": {"TEAPOT": 1}, "nantes": {"CUP": 1}}) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 1), ("CUP", 1)))
+        await house.until(1, "picking")
+        await house.pick_and_pack("lyon")
+        await house.pick_and_pack("nantes")
+        order = await house.until(1, "shipped")
+        assert len(order.parcels) == 2
+
+
+async def test_an_order_that_nobody_can_fill_waits_for_the_reception_that_frees_it() -> None:
+    async with open_house({"lyon": {"TEAPOT": 1}, "nantes": {}}) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 2)))
+        await house.until(1, "backordered")
+        assert await house.journal.wanted() == {"TEAPOT": 2}
+        await house.system.directory.ask_warehouse("lyon", Receive("D1", "TEAPOT", 5, "A-1"))
+        await house.until(1, "picking")
+
+
+async def test_a_cancel_before_the_pick_stops_the_order_and_frees_its_units() -> None:
+    async with open_house({"lyon": {"TEAPOT": 1}, "nantes": {}}) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 1)))
+        await house.until(1, "picking")
+        house.shop.place(order_for(1, ("TEAPOT", 1), standing="cancelled"))
+        await house.until(1, "cancelled")
+        assert house.system.directory.picture("lyon", "TEAPOT") == 1
+
+
+async def test_a_cancel_after_the_pack_is_refused_and_says_where_to_intercept() -> None:
+    async with open_house({"lyon": {"TEAPOT": 1}, "nantes": {}}) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 1)))
+        await house.until(1, "picking")
+        await house.pick_and_pack("lyon")
+        house.shop.place(order_for(1, ("TEAPOT", 1), standing="cancelled"))
+        await house.until(1, "shipped")
+        while not (anomalies := await house.journal.anomalies(10)):
+            await trio.sleep(0.01)
+        assert anomalies[0].problem == "cancelled_too_late"
