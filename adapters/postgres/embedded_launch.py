@@ -50,8 +50,8 @@ def _enter_namespace(uid: int, gid: int) -> None:
 def _drop(uid: int, gid: int, *, reach: bool) -> None:
     """Give up root for good; with `reach` keep one capability: to pass folders that are closed to others."""
     if reach:
-        # Capabilities no longer follow the uid. Postgres looks for its own binary by access(2), which leaves them
-        # out of account otherwise for whoever is not root.
+        # Capabilities no longer follow the uid. Postgres looks for its own binary by access(2), which leaves
+        # them out of account otherwise for whoever is not root.
         _checked(_libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "set securebits")
     os.setgroups([])
     os.setresgid(gid, gid, gid)
