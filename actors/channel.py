@@ -159,6 +159,7 @@ class Channel:
             await self._hall.ask(id_, command, beside)
         except SetAsideError:
             log.warning("import_set_aside", order=id_)
+        self._forget_shown(order)
         await self._desk.resolve(f"{id_}:unreadable", "system")
 
     def _command(

@@ -3,7 +3,7 @@
 import structlog
 
 from actors.directory import Directory, WarehouseHandle
-from actors.domain.stock_commands import OpenStock
+from actors.domain.stock_commands import AssignSlot, OpenStock
 from actors.ports import ErpPort, Journal
 
 log = structlog.get_logger(__name__)
@@ -21,8 +21,9 @@ async def take_over_stock(erp: ErpPort, journal: Journal, directory: Directory) 
     stock = await erp.stock()
     for handle in new:
         for sku, units in sorted(stock.get(handle.name, {}).items()):
-            if units > 0:
-                await directory.ask_warehouse(handle.name, OpenStock(sku, units, "", "erp"))
+            # An article that is out of stock is known all the same: orders for it wait, they are not wrong.
+            command = OpenStock(sku, units, "", "erp") if units > 0 else AssignSlot(sku, "")
+            await directory.ask_warehouse(handle.name, command)
         await journal.save_cursor(f"opened-{handle.name}", "done")
         log.info("stock_taken_over", warehouse=handle.name, skus=len(stock.get(handle.name, {})))
 
