@@ -162,6 +162,12 @@ class Channel:
         self._forget_shown(order)
         await self._desk.resolve(f"{id_}:unreadable", "system")
 
+    def _forget_shown(self, order: ShopOrder) -> None:
+        """The shop moved its own figures with the order (sold, cancelled): the next push sets them right."""
+        if self._shown is not None:
+            for line in order.lines:
+                self._shown.pop(line.sku, None)
+
     def _command(
         self, id_: str, order: ShopOrder, standing: Standing
     ) -> tuple[Import, tuple[BesideRow, ...]]:
