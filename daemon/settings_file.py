@@ -1,0 +1,204 @@
+"""Reads the settings' file, and on SIGHUP the rules alone; says everything that is wrong at once.
+
+It owns the order of the sections and which plugin reads which table; it starts and connects nothing.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from adapters.settings import Problem
+from daemon import settings_checks
+from daemon.plugin import Fault, Plugins
+from daemon.settings import (
+    Carrier,
+    Channel,
+    ChannelTerms,
+    Daemon,
+    Database,
+    Erp,
+    Rules,
+    Settings,
+    SettingsError,
+    Warehouse,
+)
+from daemon.settings_checks import Declared
+from daemon.settings_reading import Reader, Secrets, join
+
+FILE_BYTES_MAX = 1024 * 1024
+"""A hundred shops and as many warehouses stay far below."""
+
+SECTIONS = ("database", "daemon", "channels", "erp", "carriers", "warehouses", "rules", "rules_file")
+
+Table = Mapping[str, object]
+T = TypeVar("T")
+
+
+def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
+    """Read and check the settings, and the rules' own file where there is one.
+
+    Raises:
+        SettingsError: with everything that is wrong.
+    """
+    document = _parsed(path)
+    reader = Reader(Secrets(path.parent, environ))
+    reader.known_only("", document, SECTIONS)
+    rules_path = _rules_path(reader, document, path)
+    database = reader.struct("database", _section(reader, document, "database"), Database)
+    daemon = reader.struct("daemon", _section(reader, document, "daemon"), Daemon)
+    erp = _erp(reader, _section(reader, document, "erp"), plugins)
+    channels = _each(reader, document, "channels", lambda name, table: _channel(reader, name, table, plugins))
+    carriers = _each(reader, document, "carriers", lambda name, table: _carrier(reader, name, table, plugins))
+    warehouses = _each(
+        reader,
+        document,
+        "warehouses",
+        lambda name, table: reader.struct(join("warehouses", name), table, Warehouse),
+    )
+    rules = _rules(reader, document, rules_path if rules_path != path else None)
+    declared = Declared(*(_names(document, section) for section in ("channels", "carriers", "warehouses")))
+
+    problems = reader.problems
+    kinds = {plugin.name: plugin for plugin in plugins.channels}
+    problems += settings_checks.names(declared)
+    problems += settings_checks.channels(channels, kinds)
+    if len(carriers) == len(declared.carriers):
+        problems += settings_checks.services(channels, kinds, tuple(carriers.values()))
+    if database is not None:
+        problems += settings_checks.database(database)
+    if daemon is not None:
+        problems += settings_checks.daemon(daemon)
+    if erp is not None:
+        kind = next(plugin for plugin in plugins.erps if plugin.name == erp.type)
+        problems += settings_checks.erp(erp, kind, declared)
+    if rules is not None:
+        problems += settings_checks.rules(rules, declared.warehouses)
+    if problems or database is None or daemon is None or erp is None or rules is None:
+        raise SettingsError(str(path), tuple(problems))
+    return Settings(path, rules_path, database, daemon, channels, erp, carriers, warehouses, rules)
+
+
+def load_rules(settings: Settings) -> Rules:
+    """Read the rules again, as SIGHUP asks; everything else in the file is left alone.
+
+    Raises:
+        SettingsError: with everything that is wrong; the rules in force stay so.
+    """
+    path = settings.rules_path
+    document = _parsed(path)
+    reader = Reader(Secrets(path.parent, {}))
+    own_file = path != settings.path
+    rules = _rules_of(reader, document if own_file else _section(reader, document, "rules"))
+    problems = reader.problems
+    if rules is not None:
+        problems += settings_checks.rules(rules, settings.warehouses)
+    if problems or rules is None:
+        raise SettingsError(str(path), tuple(problems))
+    return rules
+
+
+def _parsed(path: Path) -> Table:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+        if len(raw) > FILE_BYTES_MAX:
+            raise SettingsError(str(path), (Problem("", f"is larger than {FILE_BYTES_MAX} bytes"),))
+        return tomllib.loads(raw.decode())
+    except OSError as error:
+        why = f"cannot be read: {error.strerror or type(error).__name__}"
+    except UnicodeDecodeError:
+        why = "is not UTF-8 text"
+    except tomllib.TOMLDecodeError as error:
+        why = f"is not TOML: {error}"
+    raise SettingsError(str(path), (Problem("", why),))
+
+
+def _section(reader: Reader, document: Table, section: str) -> Table:
+    return reader.table(section, document.get(section, {})) or {}
+
+
+def _names(document: Table, section: str) -> tuple[str, ...]:
+    table = document.get(section)
+    return tuple(table) if isinstance(table, Mapping) else ()
+
+
+def _each(
+    reader: Reader, document: Table, section: str, read: Callable[[str, Table], T | None]
+) -> dict[str, T]:
+    """Return what could be read of a section of named tables, by name."""
+    found: dict[str, T] = {}
+    for name, value in _section(reader, document, section).items():
+        table = reader.table(join(section, name), value)
+        read_one = read(name, table) if table is not None else None
+        if read_one is not None:
+            found[name] = read_one
+    return found
+
+
+def _channel(reader: Reader, name: str, table: Table, plugins: Plugins) -> Channel | None:
+    path = join("channels", name)
+    kinds = {plugin.name: plugin for plugin in plugins.channels}
+    chosen = reader.choice(path, table, "type", kinds)
+    if chosen is None:
+        return None
+    plugin = kinds[chosen]
+    terms, own = reader.structs(path, table, (ChannelTerms, plugin.settings), also=("type",))
+    if not isinstance(terms, ChannelTerms) or own is None or _faulty(reader, path, plugin.faults(own)):
+        return None
+    return Channel(name, chosen, terms, own)
+
+
+def _erp(reader: Reader, table: Table, plugins: Plugins) -> Erp | None:
+    kinds = {plugin.name: plugin for plugin in plugins.erps}
+    chosen = reader.choice("erp", table, "type", kinds)
+    if chosen is None:
+        return None
+    plugin = kinds[chosen]
+    (own,) = reader.structs("erp", table, (plugin.settings,), also=("type",))
+    if own is None or _faulty(reader, "erp", plugin.faults(own)):
+        return None
+    return Erp(chosen, own)
+
+
+def _carrier(reader: Reader, name: str, table: Table, plugins: Plugins) -> Carrier | None:
+    path = join("carriers", name)
+    kinds = {plugin.name: plugin for plugin in plugins.carriers}
+    chosen = reader.choice(path, table, "type", kinds)
+    if chosen is None:
+        return None
+    plugin = kinds[chosen]
+    (own,) = reader.structs(path, table, (plugin.settings,), also=("type",))
+    if own is None or _faulty(reader, path, plugin.faults(own)):
+        return None
+    return Carrier(name, chosen, own, plugin.rules(name, own))
+
+
+def _faulty(reader: Reader, path: str, faults: Sequence[Fault]) -> bool:
+    for fault in faults:
+        reader.complain(f"{path}.{fault.key}", fault.why)
+    return bool(faults)
+
+
+def _rules_path(reader: Reader, document: Table, path: Path) -> Path:
+    given = document.get("rules_file", "")
+    if not isinstance(given, str):
+        reader.complain("rules_file", f"expected str, got {type(given).__name__}")
+        return path
+    if given and "rules" in document:
+        reader.complain("rules_file", "is one too many beside [rules]")
+    return path.parent / given if given else path
+
+
+def _rules(reader: Reader, document: Table, own_file: Path | None) -> Rules | None:
+    if own_file is None:
+        return _rules_of(reader, _section(reader, document, "rules"))
+    try:
+        return _rules_of(reader, _parsed(own_file))
+    except SettingsError as error:
+        reader.complain("rules_file", f"{own_file} {error.problems[0].why}")
+        return None
+
+
+def _rules_of(reader: Reader, table: Table) -> Rules | None:
+    return reader.struct("rules", table, Rules)
