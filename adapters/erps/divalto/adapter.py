@@ -1,0 +1,302 @@
+"""Divalto behind the ERP port: each document once, found by its reference, and the mapped depots' stock.
+
+It owns the order of look-ups and writes and what an answer means for the caller. Fields are `pieces`, bytes
+are `wire`, the token and the wire's errors are `client`.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_FLOOR, Decimal
+from typing import assert_never
+
+import structlog
+
+from actors.domain.documents import (
+    ErpAdjustment,
+    ErpCancellation,
+    ErpDeliveryNote,
+    ErpDocument,
+    ErpOrder,
+    ErpReception,
+)
+from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError
+from actors.ports import Contact, Outcome
+from adapters.erps.divalto import blocks, pieces, wire
+from adapters.erps.divalto.blocks import Built
+from adapters.erps.divalto.client import DivaltoClient
+from adapters.erps.divalto.pieces import InexpressibleError, Piece
+from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.spelling import Dictionary
+from adapters.erps.divalto.text import reference
+
+NOTHING_TO_CLOSE = "no order"
+"""The reference of a cancellation of an order that Divalto has never had: there is nothing to close."""
+
+PIECES_MAX = 1000
+"""Pieces of one reference: an order, its notes and invoices; more means another use of PINOTIERS."""
+
+LINES_MAX = 10_000
+"""Lines of one piece; MOUV numbers them in four digits."""
+
+_log = structlog.get_logger()
+
+
+class DivaltoErp:
+    """One Divalto site as an `ErpPort`.
+
+    Args:
+        name: the ERP as the settings name it.
+        settings: the site's profile.
+    """
+
+    def __init__(self, name: str, settings: DivaltoSettings) -> None:
+        self._system = f"erp {name}"
+        self._settings = settings
+        self._client = DivaltoClient(self._system, settings)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def find(self, document: ErpDocument) -> Outcome | None:
+        """Look the document up by its reference, across all stages and whether it is closed or not.
+
+        A cancellation counts as done when no order of that reference is open: also when there is none at all
+        (`NOTHING_TO_CLOSE`).
+
+        Raises:
+            UnreachableError, MalformedError: as everywhere; a look-up changes nothing.
+        """
+        settings = self._settings
+        match document:
+            case ErpOrder():
+                return _outcome(await self._pieces_of_order(document.reference))
+            case ErpDeliveryNote():
+                found = await self._customer_pieces(reference(document.reference))
+                return _outcome([piece for piece in found if piece.stage in (pieces.NOTE, pieces.INVOICE)])
+            case ErpCancellation():
+                found = await self._customer_pieces(reference(document.order_reference))
+                if any(map(_is_open_order, found)):
+                    return None
+                return _outcome(found) or Outcome(NOTHING_TO_CLOSE)
+            case ErpReception():
+                return _outcome(
+                    await self._pieces(pieces.SUPPLIER, settings.supplier, reference(document.reference))
+                )
+            case ErpAdjustment():
+                return _outcome(
+                    await self._pieces(pieces.INTERNAL, settings.internal, reference(document.reference))
+                )
+            case _:
+                assert_never(document)
+
+    async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
+        """Write the document as one piece, asking Divalto to refuse a reference that exists.
+
+        What is refused or answered with nonsense, and then is found under its reference, is there: its
+        outcome is returned. `contact` is read for an order alone.
+
+        Raises:
+            UnreachableError: nothing was done.
+            OutcomeUnknownError: it may have been done: `find` it.
+            RefusedError: Divalto, or the shape of its columns, does not allow it.
+            MalformedError: the answer made no sense, and the document is not there.
+        """
+        if not self._settings.duplicate_check:
+            found = await self.find(document)
+            if found is not None:
+                return found
+        if isinstance(document, ErpCancellation):
+            return await self._close(document)
+        try:
+            built = await self._build(document, contact)
+        except InexpressibleError as error:
+            found = await self.find(document)  # a note that is already there has left its order no open lines
+            if found is not None:
+                return found
+            raise RefusedError(self._system, _doing(document), str(error)) from error
+        if built.changed:
+            _log.info(
+                "divalto_text_changed",
+                system=self._system,
+                reference=document.reference,
+                columns=built.changed,
+            )
+        return await self._write(document, built, contact)
+
+    async def stock(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the units of sellable nature by warehouse and SKU; a part of a unit counts for nothing.
+
+        Every mapped warehouse is there, also when its depot is empty. Depots that are not mapped are not
+        read.
+        """
+        return {
+            warehouse: await self._depot_stock(depot)
+            for warehouse, depot in sorted(self._settings.depots.items())
+        }
+
+    # --- reading ---
+
+    async def _pieces(self, ticod: str, tiers: str, wanted: str) -> list[Piece]:
+        dictionary = self._settings.spelling.pieces
+        key = {"ticod": ticod, "tiers": tiers, "pinotiers": wanted}
+        found = await self._read_pieces(dictionary, dictionary.by_key, key)
+        return [piece for piece in found if piece.reference == wanted]  # a collation may know no case
+
+    async def _customer_pieces(self, wanted: str) -> list[Piece]:
+        found: list[Piece] = []
+        for tiers in self._settings.web_customers:
+            found += await self._pieces(pieces.CUSTOMER, tiers, wanted)
+        return found
+
+    async def _pieces_of_order(self, order: str) -> list[Piece]:
+        """Return the order's pieces, or its delivery notes where the site removes delivered orders."""
+        wanted = reference(order)
+        found = await self._customer_pieces(wanted)
+        dictionary = self._settings.spelling.pieces
+        if found or not dictionary.by_prefix or wanted != order:
+            return found
+        for tiers in self._settings.web_customers:
+            key = {"ticod": pieces.CUSTOMER, "tiers": tiers, "pinotiers": f"{wanted}."}
+            found += await self._read_pieces(dictionary, dictionary.by_prefix, key)
+        return [piece for piece in found if piece.reference.startswith(f"{wanted}.")]
+
+    async def _read_pieces(self, dictionary: Dictionary, where: str, key: Mapping[str, str]) -> list[Piece]:
+        records = await self._client.records(_query(dictionary, pieces.PIECE_COLUMNS, where, key, PIECES_MAX))
+        try:
+            return pieces.read_pieces(records)
+        except wire.WireError as error:
+            raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
+
+    async def _open_lines(self, piece: Piece) -> list[pieces.OpenLine]:
+        dictionary = self._settings.spelling.lines
+        key = {"ticod": piece.ticod, "picod": piece.stage, "prefpino": piece.prefix, "pino": piece.number}
+        records = await self._client.records(
+            _query(
+                dictionary, pieces.LINE_COLUMNS, dictionary.by_key, {**key, "tiers": piece.tiers}, LINES_MAX
+            )
+        )
+        try:
+            return pieces.read_open_lines(records)
+        except wire.WireError as error:
+            raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
+
+    async def _depot_stock(self, depot: str) -> Mapping[str, int]:
+        settings = self._settings
+        dictionary, names = settings.spelling.stock, settings.spelling.stock_columns
+        key = (names.ref, names.sref1, names.sref2, names.depot, names.nature, "EMPLACEMENT", "SERIELOT")
+        query = _query(
+            dictionary, (*key, names.units), dictionary.by_key, {"depo": depot}, settings.page_rows
+        )
+        units: dict[pieces.Article, Decimal] = {}
+        records = await self._client.all_records(query, key)
+        try:
+            for ref, sref1, sref2, row_depot, nature, number in wire.columns(records, *key[:5], names.units):
+                if row_depot == depot and nature in settings.natures:
+                    article = pieces.Article(ref, sref1, sref2)
+                    units[article] = units.get(article, Decimal(0)) + wire.read_decimal(number)
+        except wire.WireError as error:
+            raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
+        return {
+            pieces.sku_of(article, settings): int(total.to_integral_value(ROUND_FLOOR))
+            for article, total in units.items()
+        }
+
+    # --- writing ---
+
+    async def _build(
+        self, document: ErpOrder | ErpDeliveryNote | ErpReception | ErpAdjustment, contact: Contact | None
+    ) -> Built:
+        match document:
+            case ErpOrder():
+                return blocks.order(document, contact, self._settings)
+            case ErpDeliveryNote():
+                return await self._build_delivery_note(document)
+            case ErpReception():
+                return blocks.reception(document, self._settings)
+            case ErpAdjustment():
+                return blocks.adjustment(document, self._settings)
+            case _:
+                assert_never(document)
+
+    async def _build_delivery_note(self, document: ErpDeliveryNote) -> Built:
+        found = await self._customer_pieces(reference(document.order_reference))
+        for piece in found:
+            if _is_open_order(piece):
+                return blocks.delivery_note(document, piece, await self._open_lines(piece), self._settings)
+        if found:
+            raise InexpressibleError(f"the order is {found[0].name} by now and nothing of it is open")
+        raise InexpressibleError(f"the order {document.order_reference} is not there")
+
+    async def _close(self, document: ErpCancellation) -> Outcome:
+        found = await self._customer_pieces(reference(document.order_reference))
+        for piece in found:
+            if _is_open_order(piece):
+                await self._write(document, blocks.closing(piece, self._settings), None)
+        return _outcome(found) or Outcome(NOTHING_TO_CLOSE)
+
+    async def _write(self, document: ErpDocument, built: Built, contact: Contact | None) -> Outcome:
+        spelling = self._settings.spelling
+        try:
+            result = await self._client.act(
+                spelling.integrate, built.data, changes=True, hidden=_personal(contact)
+            )
+        except (RefusedError, MalformedError) as error:
+            found = await self._found_after(document, error)
+            if found is None:
+                raise
+            return found
+        number = result.at(spelling.piece_number_path).strip()
+        stage = result.at(spelling.piece_stage_path).strip()
+        if number and stage:
+            ticod = built.data["ient"]["TICOD"]
+            return Outcome(f"{ticod}{stage}-{result.at(spelling.piece_prefix_path)}{number}")
+        accepted = MalformedError(self._system, _doing(document), "it was accepted, but without a number")
+        found = await self._found_after(document, accepted)
+        if found is None:
+            raise accepted
+        return found
+
+    async def _found_after(self, document: ErpDocument, error: PartnerError) -> Outcome | None:
+        """Look whether the document is there in spite of `error`; if that fails too, nothing is known."""
+        try:
+            return await self.find(document)
+        except PartnerError as unseen:
+            raise OutcomeUnknownError(self._system, _doing(document), error.why) from unseen
+
+
+def _query(
+    dictionary: Dictionary, columns: Sequence[str], where: str, key: Mapping[str, str], count: int
+) -> wire.RecordQuery:
+    return wire.RecordQuery(
+        dhoq=dictionary.dhoq,
+        recordsql=dictionary.recordsql,
+        fields=tuple(columns),
+        where=where,
+        where_parameters=key,
+        count=count,
+    )
+
+
+def _outcome(found: Sequence[Piece]) -> Outcome | None:
+    """Return what a document is best known by: the order before what came of it, the oldest of several."""
+    if not found:
+        return None
+    stages = (pieces.ORDER, pieces.NOTE, pieces.INVOICE, pieces.QUOTE)
+    rank = {stage: place for place, stage in enumerate(stages)}
+    first = min(found, key=lambda piece: (rank.get(piece.stage, len(rank)), len(piece.number), piece.number))
+    return Outcome(first.name)
+
+
+def _is_open_order(piece: Piece) -> bool:
+    return piece.stage == pieces.ORDER and piece.state == pieces.ACTIVE
+
+
+def _doing(document: ErpDocument) -> str:
+    named = document.order_reference if isinstance(document, ErpCancellation) else document.reference
+    return f"{type(document).__name__} {named}"
+
+
+def _personal(contact: Contact | None) -> tuple[str, ...]:
+    if contact is None:
+        return ()
+    return tuple(getattr(contact, name) for name in contact.__struct_fields__)

@@ -1,0 +1,283 @@
+"""Documents as the blocks of `integration_piece`: it owns the choice of fields. Pure.
+
+What Divalto cannot hold raises `InexpressibleError`: nothing that a stock or an amount hangs on is cut.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from actors.domain.documents import ErpAdjustment, ErpDeliveryNote, ErpOrder, ErpReception
+from actors.ports import Contact
+from adapters.erps.divalto import wire
+from adapters.erps.divalto.pieces import (
+    CLOSED,
+    CUSTOMER,
+    INTERNAL,
+    NOTE,
+    ORDER,
+    SUPPLIER,
+    InexpressibleError,
+    OpenLine,
+    Piece,
+    article_of,
+    day_text,
+    depot_of,
+)
+from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.text import fit, reference
+
+YES = "2"
+"""Divalto's booleans are 1 for no and 2 for yes."""
+
+PIREF_LENGTH = 40
+UNITS_MAX = 999_999_999
+"""Quantities are DECIMAL(12,3)."""
+
+ADDRESS_LENGTHS: Mapping[str, int] = {
+    "NOM": 80,
+    "ADRCPL1": 50,
+    "ADRCPL2": 50,
+    "RUE": 50,
+    "LOC": 50,
+    "CPOSTAL": 10,
+    "VIL": 50,
+    "PAY": 3,
+    "TEL": 20,
+    "EMAIL": 80,
+}
+"""Columns of a customer's address; those of manual addresses (EAD) are inferred to be the same."""
+
+
+class Built(NamedTuple):
+    """The data of one `integration_piece`, and the columns whose text a reader may find changed."""
+
+    data: dict[str, Any]
+    changed: tuple[str, ...] = ()
+
+
+def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings) -> Built:
+    """Return a customer's order (TICOD C, PICOD 2) with its fee and its manual delivery address."""
+    if not document.lines:
+        raise InexpressibleError("the order has no lines")
+    depots = [depot_of(line.warehouse or next(iter(settings.depots)), settings) for line in document.lines]
+    lines = [
+        _line(line.sku, line.units, settings, price=line.unit_price, DEPO=depot)
+        for line, depot in zip(document.lines, depots, strict=True)
+    ]
+    piref = fit(f"{document.reference} {document.shop_reference}", PIREF_LENGTH)
+    header = {
+        **_header(CUSTOMER, ORDER, settings.customer_of(document.channel), document.placed_at, settings),
+        "OP": settings.operations.sale,
+        "DEPO": depots[0],
+        "DEV": document.currency,
+        "PINOTIERS": reference(document.reference),
+        "PIREF": piref.text,
+    }
+    if settings.tariff:
+        header["TACOD"] = settings.tariff
+    changed = ["PIREF"] if piref.changed else []
+    if document.shipping and settings.shipping == "line":
+        fee = _line(settings.shipping_article, 1, settings, price=document.shipping, DEPO=depots[0])
+        lines.append(fee)
+    elif document.shipping and settings.shipping == "footer":
+        header[f"PIEDNO_{1:04}"] = str(settings.shipping_footer)
+        header[f"PIEDMT_{1:04}"] = wire.decimal_text(document.shipping, 2, settings.decimal)
+    data: dict[str, Any] = {"ient": header}
+    if contact is not None:
+        address, cut = _address(contact)
+        changed += cut
+        header["ADRTYP_0003"] = (
+            YES  # the third address is that of delivery; "manual" means: of this piece alone
+        )
+        data["ieadtb"] = _nested([address], "iead", settings)
+    data["imouvtb"] = _nested(lines, "imouv", settings)
+    return Built({"ipar": _duty(settings.spelling.duty_create, settings), **data}, tuple(changed))
+
+
+def delivery_note(
+    document: ErpDeliveryNote, piece: Piece, open_lines: Sequence[OpenLine], settings: DivaltoSettings
+) -> Built:
+    """Return the partial validation that moves lines of the order `piece` to a delivery note (PICOD 3).
+
+    Lines are named by their ENRNO alone: an unknown one would create a line.
+    """
+    spelling = settings.spelling
+    depot = depot_of(document.warehouse, settings)
+    lines = [
+        {"ENRNO": record, spelling.quantity: wire.decimal_text(units, 3, settings.decimal), "DEPO": depot}
+        for record, units in allocate(document, open_lines, settings).items()
+    ]
+    header = {
+        **_header(CUSTOMER, ORDER, piece.tiers, document.shipped_at, settings),
+        **_key(piece),
+        "DEPO": depot,
+        "PINOTIERS": reference(document.reference),
+        "PIREF": fit(document.reference, PIREF_LENGTH).text,
+    }
+    duty = {**_duty(spelling.duty_validate, settings), spelling.target_stage: NOTE}
+    return Built({"ipar": duty, "ient": header, "imouvtb": _nested(lines, "imouv", settings)})
+
+
+def allocate(
+    document: ErpDeliveryNote, open_lines: Sequence[OpenLine], settings: DivaltoSettings
+) -> dict[str, Decimal]:
+    """Return how many units of which order line (ENRNO) the note delivers.
+
+    Lines of its own depot come first, and of them those at the document's price. The fee, where it is a line,
+    goes with the first note: as long as it is open.
+    """
+    depot = depot_of(document.warehouse, settings)
+    left = {line.record: line.units for line in open_lines}
+    taken: dict[str, Decimal] = {}
+    for line in document.lines:
+        article = article_of(line.sku, settings)
+        missing = Decimal(_whole(line.units))
+        price = wire.decimal_text(line.unit_price, 4)
+        for candidate in sorted(
+            (candidate for candidate in open_lines if candidate.article == article),
+            key=lambda at: (at.depot != depot, wire.decimal_text(at.price, 4) != price),
+        ):
+            units = min(missing, left[candidate.record])
+            if units > 0:
+                left[candidate.record] -= units
+                taken[candidate.record] = taken.get(candidate.record, Decimal(0)) + units
+                missing -= units
+        if missing > 0:
+            raise InexpressibleError(f"the order has {missing} units of {line.sku!r} too few open")
+    if not taken:
+        raise InexpressibleError("the delivery note has no lines")
+    if settings.shipping == "line":
+        fee = article_of(settings.shipping_article, settings)
+        taken.update(
+            {line.record: line.units for line in open_lines if line.article == fee and left[line.record] > 0}
+        )
+    return taken
+
+
+def closing(piece: Piece, settings: DivaltoSettings) -> Built:
+    """Return the change that closes what is open of an order (CE4 8); everything else is left as it is."""
+    header = {"TICOD": CUSTOMER, "PICOD": ORDER, "TIERS": piece.tiers, **_key(piece), "CE4": CLOSED}
+    return Built(
+        {"ipar": {settings.spelling.duty: settings.spelling.duty_modify}, "ient": header, "imouvtb": []}
+    )
+
+
+def reception(document: ErpReception, settings: DivaltoSettings) -> Built:
+    """Return a supplier's delivery note (TICOD F, PICOD 3); without a price Divalto takes its own."""
+    lines = [_line(line.sku, line.units, settings, price=line.unit_price or None) for line in document.lines]
+    return _stock_piece(
+        document, _header(SUPPLIER, NOTE, settings.supplier, document.received_at, settings), lines,
+        settings.operations.purchase, settings,
+    )  # fmt: skip
+
+
+def adjustment(document: ErpAdjustment, settings: DivaltoSettings) -> Built:
+    """Return an internal piece (TICOD I): a line in (JI) or out (II) for every line of the document."""
+    operations = settings.operations
+    lines = [
+        _line(
+            line.sku,
+            abs(line.units),
+            settings,
+            OP=operations.stock_in if line.units > 0 else operations.stock_out,
+        )
+        for line in document.lines
+        if line.units
+    ]
+    header = _header(
+        INTERNAL, str(settings.internal_stage), settings.internal, document.adjusted_at, settings
+    )
+    return _stock_piece(document, header, lines, operations.stock_in, settings)
+
+
+def _stock_piece(
+    document: ErpReception | ErpAdjustment,
+    header: dict[str, str],
+    lines: list[dict[str, str]],
+    operation: str,
+    settings: DivaltoSettings,
+) -> Built:
+    if not lines:
+        raise InexpressibleError("there is nothing to book")
+    depot = depot_of(document.warehouse, settings)
+    piref = fit(document.reference, PIREF_LENGTH)
+    header |= {
+        "OP": operation,
+        "DEPO": depot,
+        "PINOTIERS": reference(document.reference),
+        "PIREF": piref.text,
+    }
+    lines = [{**line, "DEPO": depot} for line in lines]
+    data = {"ipar": _duty(settings.spelling.duty_create, settings), "ient": header}
+    return Built({**data, "imouvtb": _nested(lines, "imouv", settings)}, ("PIREF",) if piref.changed else ())
+
+
+def _duty(duty: str, settings: DivaltoSettings) -> dict[str, str]:
+    return {settings.spelling.duty: duty, "PcePiRefCtrFl": "2" if settings.duplicate_check else "1"}
+
+
+def _header(ticod: str, stage: str, tiers: str, at: datetime, settings: DivaltoSettings) -> dict[str, str]:
+    header = {
+        "TICOD": ticod,
+        "PICOD": stage,
+        "TIERS": tiers,
+        "ETB": settings.etb,
+        "PIDT": day_text(at, settings),
+    }
+    return {**header, "PREFPINO": settings.prefix} if settings.prefix else header
+
+
+def _key(piece: Piece) -> dict[str, str]:
+    return {"PREFPINO": piece.prefix, "PINO": piece.number}
+
+
+def _line(
+    sku: str, units: int, settings: DivaltoSettings, *, price: Decimal | None = None, **more: str
+) -> dict[str, str]:
+    article = article_of(sku, settings)
+    line = {
+        "REF": article.ref,
+        "SREF1": article.sref1,
+        "SREF2": article.sref2,
+        settings.spelling.quantity: wire.decimal_text(Decimal(_whole(units)), 3, settings.decimal),
+        **more,
+    }
+    if price is not None:
+        line |= {
+            "PUB": wire.decimal_text(price, 4, settings.decimal),
+            "PPAR": wire.decimal_text(Decimal(1), 3, settings.decimal),
+        }
+    if price == 0:
+        line["GRATUITFL"] = YES  # a zero alone means "your own price"
+    return line
+
+
+def _whole(units: int) -> int:
+    if not 0 < units <= UNITS_MAX:
+        raise InexpressibleError(f"{units} units cannot stand on a line")
+    return units
+
+
+def _address(contact: Contact) -> tuple[dict[str, str], list[str]]:
+    texts = {
+        "NOM": contact.company or contact.name,
+        "ADRCPL1": contact.name if contact.company else "",
+        "ADRCPL2": contact.street2,
+        "RUE": contact.street,
+        "LOC": contact.state,
+        "CPOSTAL": contact.postcode,
+        "VIL": contact.city,
+        "PAY": contact.country,
+        "TEL": contact.phone,
+        "EMAIL": contact.email,
+    }
+    fitted = {column: fit(text, ADDRESS_LENGTHS[column]) for column, text in texts.items() if text}
+    return {column: it.text for column, it in fitted.items()}, [
+        column for column, it in fitted.items() if it.changed
+    ]
+
+
+def _nested(rows: Sequence[Mapping[str, str]], block: str, settings: DivaltoSettings) -> list[Any]:
+    return [{block: dict(row)} if settings.spelling.lines_nested else dict(row) for row in rows]

@@ -1,0 +1,229 @@
+"""Speaks to Divalto's REST service: it owns the cap on concurrent calls, time-outs and the four errors.
+
+It knows no document: what is asked for and what an answer means is `pieces` and `adapter`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import trio
+
+from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
+from adapters.erps.divalto import wire
+from adapters.erps.divalto.credentials import TokenSource
+from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.text import without
+from adapters.http.client import Answer, Client
+from adapters.settings import Secret
+
+_JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
+
+PAGE_RESTARTS_MAX = 3
+"""A read whose rows shift under it begins anew this often before the caller is told to come back later."""
+
+
+class DivaltoClient:
+    """One service account of one site.
+
+    Args:
+        system: the partner as the settings name it.
+        settings: the site's profile.
+    """
+
+    def __init__(self, system: str, settings: DivaltoSettings) -> None:
+        self._system = system
+        self._settings = settings
+        self._http = Client(system, settings.url, seconds_max=settings.execute_seconds_max)
+        self._processes = trio.CapacityLimiter(settings.concurrency)
+        self._tokens = TokenSource(self._authenticate, settings.token_seconds)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def act(
+        self, action: str, data: Mapping[str, Any], *, changes: bool, hidden: Sequence[str] = ()
+    ) -> wire.Result:
+        """Carry out a business action and return its result once Divalto says that all is well.
+
+        Raises:
+            UnreachableError: nothing was done.
+            OutcomeUnknownError: it may have been done.
+            RefusedError: Divalto understood and refused, in its own words without those in `hidden`.
+            MalformedError: the answer makes no sense; where `changes`, it may have been done.
+        """
+        settings = self._settings
+        spelling = settings.spelling
+        param = wire.business_param(
+            action, {"dos": settings.dos, "etb": settings.etb}, data, inside=spelling.parameters_inside
+        )
+        envelope = await self._call(
+            wire.EXECUTE_PATH,
+            lambda token: wire.execute_request(spelling.service, token, param),
+            doing=action,
+            changes=changes,
+        )
+        try:
+            result = wire.read_result(envelope.result)
+        except wire.WireError as error:
+            raise MalformedError(self._system, action, str(error)) from error
+        if result.code == wire.RESULT_OK:
+            return result
+        why = without(result.message, *self._secrets(), *hidden) or f"result code {result.code}"
+        if any(word in result.message.lower() for word in settings.locked):
+            raise UnreachableError(self._system, action, why)  # open in somebody's screen: free in a while
+        raise RefusedError(self._system, action, why)
+
+    async def records(self, query: wire.RecordQuery) -> Sequence[Mapping[str, str]]:
+        """Return one page of a RecordSql.
+
+        Raises:
+            UnreachableError, RefusedError, MalformedError: as `act`; a read leaves no outcome unknown.
+        """
+        envelope = await self._call(
+            wire.RECORDS_PATH,
+            lambda token: wire.records_request(query, token),
+            doing=f"RecordSql {query.recordsql}.{query.where}",
+            changes=False,
+        )
+        return envelope.records
+
+    async def all_records(self, query: wire.RecordQuery, key: Sequence[str]) -> Sequence[Mapping[str, str]]:
+        """Return every row of a RecordSql ordered by its unique `key`, page after page.
+
+        Each page begins with the last row of the page before: if that row is another one by now, rows were
+        added or removed meanwhile and the read begins anew. It ends with a page that brings nothing new, not
+        with a short one: a site may cap pages below what is asked for.
+        """
+        for _ in range(PAGE_RESTARTS_MAX):
+            rows = await self._read_pages(query, key)
+            if rows is not None:
+                return rows
+        raise UnreachableError(
+            self._system, f"RecordSql {query.recordsql}", "its rows shift while they are read"
+        )
+
+    async def _read_pages(
+        self, query: wire.RecordQuery, key: Sequence[str]
+    ) -> list[Mapping[str, str]] | None:
+        rows: list[Mapping[str, str]] = []
+        while True:
+            page = await self.records(
+                wire.RecordQuery(
+                    dhoq=query.dhoq,
+                    recordsql=query.recordsql,
+                    fields=query.fields,
+                    where=query.where,
+                    where_parameters=query.where_parameters,
+                    orderby=";".join(key),
+                    offset=max(0, len(rows) - 1),
+                    count=self._settings.page_rows,
+                )
+            )
+            if rows:
+                if not page or any(page[0].get(name) != rows[-1].get(name) for name in key):
+                    return None
+                page = page[1:]
+            if not page:
+                return rows
+            rows.extend(page)
+
+    async def _call(
+        self, path: str, build: Callable[[str], bytes], *, doing: str, changes: bool
+    ) -> wire.Envelope:
+        """Send one request under a good token; a second time when Divalto says that it no longer is one.
+
+        That second time is safe for a write too: a request that is turned away for its token has done
+        nothing.
+        """
+        token = await self._tokens.token()
+        envelope = await self._try(path, build, token, doing=doing, changes=changes)
+        if envelope is None:
+            token = await self._tokens.token(instead_of=token)
+            envelope = await self._try(path, build, token, doing=doing, changes=changes)
+        if envelope is None:
+            raise UnreachableError(self._system, doing, "a new token was refused too")
+        return envelope
+
+    async def _try(
+        self, path: str, build: Callable[[str], bytes], token: Secret, *, doing: str, changes: bool
+    ) -> wire.Envelope | None:
+        """Return the answer, or None when the token was refused."""
+        async with self._processes:
+            answer = await self._post(path, build(token.reveal()), doing=doing, changes=changes)
+        if answer.status == _UNAUTHORIZED:
+            return None
+        envelope = self._envelope(answer, doing=doing, changes=changes)
+        if envelope.error == "0":
+            return envelope
+        kind = self._settings.error_kinds.get(envelope.error)
+        if kind == "token" or (kind is None and self._speaks_of_token(envelope.why)):
+            return None
+        why = f"error {envelope.error}: {without(envelope.why, *self._secrets(), token.reveal())}"
+        if kind == "refused":
+            raise RefusedError(self._system, doing, why)
+        raise self._unsettled(changes=changes)(self._system, doing, why)
+
+    def _envelope(self, answer: Answer, *, doing: str, changes: bool) -> wire.Envelope:
+        """Return the parsed answer. No error quotes its body: an error page of IIS may repeat the request."""
+        if answer.status >= _SERVER_ERROR:
+            raise self._unsettled(changes=changes)(self._system, doing, f"HTTP {answer.status}")
+        if answer.status in _REFUSED:
+            raise RefusedError(self._system, doing, f"HTTP {answer.status}")
+        if answer.status != _OK:
+            # 403, 404, 408, 429: IIS turned it away before the service saw it; a person or time mends that.
+            raise UnreachableError(self._system, doing, f"HTTP {answer.status}")
+        try:
+            return wire.read_envelope(answer.body)
+        except wire.WireError as error:
+            raise MalformedError(self._system, doing, str(error)) from error
+
+    async def _post(self, path: str, body: bytes, *, doing: str, changes: bool) -> Answer:
+        with trio.move_on_after(self._settings.execute_seconds_max):
+            return await self._http.exchange(
+                "POST", path, headers=_JSON_HEADERS, content=body, changes=changes
+            )
+        raise self._unsettled(changes=changes)(self._system, doing, "no answer in time")
+
+    async def _authenticate(self) -> Secret:
+        settings = self._settings
+        doing = "Auth"
+        body = wire.auth_request(
+            domain=settings.domain, user=settings.user, password=settings.password.reveal(), env=settings.env
+        )
+        answer: Answer | None = None
+        with trio.move_on_after(settings.auth_seconds_max):
+            answer = await self._http.exchange(
+                "POST", wire.AUTH_PATH, headers=_JSON_HEADERS, content=body, changes=False
+            )
+        if answer is None:
+            raise UnreachableError(self._system, doing, "no answer in time")
+        if answer.status in (_UNAUTHORIZED, *_REFUSED):
+            raise UnreachableError(self._system, doing, f"HTTP {answer.status}")
+        try:
+            envelope = self._envelope(answer, doing=doing, changes=False)
+        except MalformedError as error:
+            # A page of IIS in place of a token is no fault of the document that waits.
+            raise UnreachableError(self._system, doing, error.why) from error
+        if envelope.error != "0" or not envelope.token:
+            # A wrong password says nothing about the document that waits: it has to wait until a person mends
+            # it.
+            why = without(envelope.why, *self._secrets()) or "no token in the answer"
+            raise UnreachableError(self._system, doing, why)
+        return Secret(envelope.token)
+
+    def _speaks_of_token(self, why: str) -> bool:
+        words = "".join(letter if letter.isalpha() else " " for letter in why.lower()).split()
+        return any(word.startswith(sign) for word in words for sign in self._settings.token_errors)
+
+    def _unsettled(self, *, changes: bool) -> type[OutcomeUnknownError] | type[UnreachableError]:
+        return OutcomeUnknownError if changes else UnreachableError
+
+    def _secrets(self) -> tuple[str, str]:
+        return self._settings.password.reveal(), self._settings.user
+
+
+_OK = 200
+_UNAUTHORIZED = 401
+_REFUSED = (400, 413, 422)
+_SERVER_ERROR = 500

@@ -1,0 +1,137 @@
+"""Pieces as they are read back, and what our names are in Divalto. Pure.
+
+**The rule by which every document of ours is found again**: its own reference
+stands in PINOTIERS, the only foreign reference that is indexed (with TICOD, PICOD and TIERS), and in no other
+piece's:
+
+- an order bears its order's id and keeps it when an ERP user turns it into a delivery note or an invoice, so
+  it is looked up across all PICOD;
+- a delivery note of ours bears the fulfilment's id, which begins with the order's id and a dot: where a site
+  removes the order's header once all is delivered, the notes still prove that the order was there;
+- receptions and adjustments bear their own ids under the supplier's and the internal TIERS.
+
+PIREF (40 characters, no index) holds the same id and what a person in the ERP may want to read beside it. It
+is as unique as PINOTIERS, because Divalto's duplicate check may look at either.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from adapters.erps.divalto import wire
+from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.text import latin1
+
+CUSTOMER, SUPPLIER, INTERNAL = "C", "F", "I"
+QUOTE, ORDER, NOTE, INVOICE = "1", "2", "3", "4"
+ACTIVE, CLOSED = "1", "8"
+REF_LENGTH, SREF_LENGTH = 25, 8
+
+
+class InexpressibleError(ValueError):
+    """Divalto cannot hold the document as it is; the text says which value, and names no person."""
+
+
+class Article(NamedTuple):
+    """How Divalto names a SKU."""
+
+    ref: str
+    sref1: str = ""
+    sref2: str = ""
+
+
+class Piece(Struct, frozen=True):
+    """A header (ENT) as it was read."""
+
+    ticod: str
+    stage: str
+    tiers: str
+    prefix: str
+    number: str
+    state: str
+    reference: str
+
+    @property
+    def name(self) -> str:
+        """How people name it: kind and stage, prefix and number, such as "C2-1042"."""
+        return f"{self.ticod}{self.stage}-{self.prefix}{self.number}"
+
+
+PIECE_COLUMNS = ("TICOD", "PICOD", "TIERS", "PREFPINO", "PINO", "CE4", "PINOTIERS")
+
+
+class OpenLine(Struct, frozen=True):
+    """A line (MOUV) that still stands on an order; `record` is its ENRNO, never to be guessed."""
+
+    record: str
+    article: Article
+    depot: str
+    units: Decimal
+    price: Decimal
+
+
+LINE_COLUMNS = ("ENRNO", "REF", "SREF1", "SREF2", "DEPO", "PICOD", "CDCE4", "CDQTE", "PUB")
+
+
+def read_pieces(records: Sequence[Mapping[str, str]]) -> list[Piece]:
+    """Return the headers in a RecordSql's answer; WireError where a column lacks."""
+    return [Piece(*(value.strip() for value in row)) for row in wire.columns(records, *PIECE_COLUMNS)]
+
+
+def read_open_lines(records: Sequence[Mapping[str, str]]) -> list[OpenLine]:
+    """Return the lines still on order, in the piece's own order; WireError where one makes no sense."""
+    return [
+        OpenLine(
+            record.strip(),
+            Article(ref, sref1, sref2),
+            depot,
+            wire.read_decimal(units),
+            wire.read_decimal(price),
+        )
+        for record, ref, sref1, sref2, depot, stage, state, units, price in wire.columns(
+            records, *LINE_COLUMNS
+        )
+        if stage.strip() == ORDER and state.strip() == ACTIVE
+    ]
+
+
+# --- our names and theirs ---------------------------------------------------------------------------------
+
+
+def article_of(sku: str, settings: DivaltoSettings) -> Article:
+    """Return what a SKU is called in Divalto. Names of articles are never cut or transliterated."""
+    parts = settings.articles.get(sku, sku).split(settings.sku_separator)
+    if len(parts) > len(Article._fields):
+        raise InexpressibleError(f"SKU {sku!r} has more than two sub-references")
+    article = Article(*parts)
+    lengths = (REF_LENGTH, SREF_LENGTH, SREF_LENGTH)
+    for part, length in zip(article, lengths, strict=True):
+        if len(part) > length or any(latin1(letter) != letter for letter in part):
+            raise InexpressibleError(f"SKU {sku!r} does not fit REF, SREF1 and SREF2")
+    if not article.ref:
+        raise InexpressibleError("a SKU is empty")
+    return article
+
+
+def sku_of(article: Article, settings: DivaltoSettings) -> str:
+    """Return our name of an article; the reverse of `article_of`."""
+    named = settings.sku_separator.join(article).rstrip(settings.sku_separator)
+    return {theirs: ours for ours, theirs in settings.articles.items()}.get(named, named)
+
+
+def depot_of(warehouse: str, settings: DivaltoSettings) -> str:
+    """Return a warehouse's DEPO."""
+    try:
+        return settings.depots[warehouse]
+    except KeyError:
+        raise InexpressibleError(f"warehouse {warehouse!r} is mapped to no depot") from None
+
+
+def day_text(at: datetime, settings: DivaltoSettings) -> str:
+    """Return the calendar day of an instant where the site keeps its books, as YYYYMMDD."""
+    zone: tzinfo = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
+    return wire.date_text(at.astimezone(zone).date())

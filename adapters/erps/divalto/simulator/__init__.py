@@ -1,0 +1,276 @@
+"""A Divalto Infinity to rehearse against: real HTTP, and a Python API for tests, demo and ERP users.
+
+It owns one company file and the faults in front of it. Deterministic by seed, all in Trio.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import trio
+
+from adapters.erps.divalto.simulator.business import Business
+from adapters.erps.divalto.simulator.records import Records
+from adapters.erps.divalto.simulator.rest import (
+    AUTH_PATH,
+    BASE_PATH,
+    EXECUTE_PATH,
+    RECORDS_PATH,
+    UNAVAILABLE,
+    Account,
+    Rest,
+)
+from adapters.erps.divalto.simulator.switches import Switches
+from adapters.erps.divalto.simulator.tables import (
+    NOTE,
+    ORDER,
+    Article,
+    ArticleKey,
+    Header,
+    Movement,
+    StockKey,
+    Tables,
+    ThirdParty,
+)
+from adapters.erps.divalto.spelling import Spelling
+from adapters.http.faults import Faults
+from adapters.http.server import Drop, Request, Response, serve
+
+__all__ = ["Divalto", "PieceSeen", "Switches", "is_auth", "is_read", "is_write"]
+
+
+@dataclass(frozen=True, slots=True)
+class PieceSeen:
+    """A piece as a person at the ERP's screen sees it; `lines` are (article, depot, units), all of them."""
+
+    name: str
+    ticod: str
+    picod: int
+    tiers: str
+    reference: str
+    closed: bool
+    lines: tuple[tuple[str, str, int | Decimal], ...]
+    amount: Decimal
+    currency: str
+    date: str
+    address: Mapping[str, str]
+
+
+class Divalto:
+    """One simulated site. `await nursery.start(divalto.serve)` gives its address.
+
+    Args:
+        dos: the company file.
+        seed: the only source of chance, for faults and tokens.
+        depots, customers, suppliers: codes that exist from the start; the internal TIERS is there anyway.
+        user, password, domain, env: the one service account.
+        spelling, switches: what no documentation tells.
+        now: what its calendar says, read for the end of a token alone.
+
+    Attributes:
+        faults: what goes wrong between here and the caller; see `adapters.http.faults`.
+        switches: may be turned at any time.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a fact of the simulated site, most by default
+        self,
+        dos: str = "1",
+        seed: int = 0,
+        *,
+        depots: Sequence[str] = (),
+        customers: Sequence[str] = ("WEB",),
+        suppliers: Sequence[str] = ("F0000001",),
+        account: Account | None = None,
+        spelling: Spelling | None = None,
+        switches: Switches | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        rng = random.Random(seed)
+        self.account = account or Account("wharfinger", "a password", "DOMAIN", "TEST")
+        self.switches = switches or Switches()
+        spelling = spelling or Spelling()
+        self._tables = Tables(dos)
+        self._business = Business(self._tables, self.switches, spelling)
+        records = Records(self._tables, self.switches, spelling)
+        secret = rng.randbytes(32)
+        self._rest = Rest(
+            self.account, self._business, records, self.switches, spelling, dos=dos, secret=secret, now=now
+        )
+        self.faults = Faults(rng)
+        self.faults.outage_answer = UNAVAILABLE
+        self._tables.depots.update(depots)
+        for tiers in customers:
+            self.add_third_party("C", tiers)
+        for tiers in suppliers:
+            self.add_third_party("F", tiers)
+        self.add_third_party("I", "I0000000")
+
+    async def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled; `started` hands out the address that belongs into the settings' `url`."""
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        address = f"http://{host}:{listeners[0].socket.getsockname()[1]}{BASE_PATH}"
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve, self.handle, listeners)
+            task_status.started(address)
+
+    async def handle(self, request: Request) -> Response | Drop:
+        """Answer a request, or fail to, as `faults` says."""
+        return await self.faults.apply(request, self._rest.answer)
+
+    # --- master data ---
+
+    def add_article(
+        self,
+        ref: str,
+        sref1: str = "",
+        sref2: str = "",
+        des: str = "",
+        ean: str = "",
+        *,
+        price: Decimal = Decimal(0),
+        stocked: bool = True,
+    ) -> None:
+        """Add an article, or a sub-reference to one; without `stocked` it is a service, such as a fee."""
+        article = self._tables.articles.setdefault(ref, Article(ref, des or ref, ean, price, stocked))
+        if sref1 or sref2:
+            article.subs[sref1, sref2] = ean
+
+    def close_article(self, ref: str) -> None:
+        """Put an article's HSDT into the past."""
+        self._tables.articles[ref].closed = True
+
+    def add_third_party(
+        self, ticod: str, tiers: str, *, visa: bool = True, feu: int = 1, closed: bool = False
+    ) -> None:
+        """Add or change a customer (C), supplier (F) or internal third party (I)."""
+        self._tables.third_parties[ticod, tiers] = ThirdParty(tiers, visa, feu, closed)
+
+    def add_depot(self, depot: str) -> None:
+        """Add a depot."""
+        self._tables.depots.add(depot)
+
+    # --- stock ---
+
+    def set_stock(
+        self, ref: str, depot: str, units: int | Decimal, sref1: str = "", sref2: str = "", nature: str = "N"
+    ) -> None:
+        """Bring the stock of an article to `units` by an inventory movement."""
+        if ref not in self._tables.articles:
+            self.add_article(ref, sref1, sref2)
+        key = StockKey(ArticleKey(ref, sref1, sref2), depot, nature)
+        self._tables.move(key, Decimal(units) - self._tables.balances.get(key, Decimal(0)), "inventory")
+
+    def stock(self, depot: str) -> dict[str, int]:
+        """Return a depot's units of natures N and O by article: "REF", "REF/SREF1" or "REF/SREF1/SREF2"."""
+        units: dict[str, Decimal] = {}
+        for key, balance in self._tables.balances.items():
+            if key.depot == depot and key.nature in ("N", "O"):
+                units[str(key.article)] = units.get(str(key.article), Decimal(0)) + balance
+        return {article: int(total) for article, total in units.items()}
+
+    def movements(self) -> tuple[Movement, ...]:
+        """Return every stock movement since the beginning, inventories included."""
+        return tuple(self._tables.movements)
+
+    # --- pieces ---
+
+    def pieces(self, *, ticod: str | None = None, picod: int | None = None) -> tuple[PieceSeen, ...]:
+        """Return the pieces of that kind and stage (None: any), the oldest first."""
+        return tuple(
+            _seen(header)
+            for header in self._tables.headers
+            if ticod in (None, header.ticod) and picod in (None, header.picod)
+        )
+
+    def duplicates(self) -> tuple[str, ...]:
+        """Return references that were written more than once.
+
+        A reference counts once for its order and what ERP users made of that order; what is counted is what
+        came in.
+        """
+        return tuple(
+            reference for reference, times in self._business.written.items() if reference and times > 1
+        )
+
+    # --- what ERP users do on their own ---
+
+    def turn_into_delivery_note(self, reference: str) -> str:
+        """Deliver all that is open of an order, as a user does at a screen; return the note's name."""
+        return self._advance(reference, ORDER, NOTE)
+
+    def invoice(self, reference: str) -> str:
+        """Turn a delivery note into an invoice; return its name."""
+        return self._advance(reference, NOTE, NOTE + 1)
+
+    def close(self, reference: str) -> None:
+        """Close an order without delivering it."""
+        self._business.close(self._header(reference, ORDER))
+
+    def lock(self, reference: str) -> None:
+        """Open the order with that reference in a screen: writes to it are refused until `unlock`."""
+        self._business.locked.add(self._header(reference, ORDER).name)
+
+    def unlock(self) -> None:
+        """Close all screens."""
+        self._business.locked.clear()
+
+    # --- the service ---
+
+    @property
+    def authentications(self) -> int:
+        """How often somebody has asked for a token."""
+        return self._rest.authentications
+
+    def expire_tokens(self) -> None:
+        """Make every token too old at once."""
+        self._rest.expire_tokens()
+
+    def _advance(self, reference: str, stage: int, target: int) -> str:
+        piece = self._header(reference, stage)
+        taken = [(line, line.units, line.depo) for line in piece.open_lines]
+        return self._business.advance(piece, target, taken).name
+
+    def _header(self, reference: str, stage: int) -> Header:
+        for header in self._tables.headers:
+            if header.pinotiers == reference and header.picod == stage:
+                return header
+        raise LookupError(reference)
+
+
+def is_auth(request: Request) -> bool:
+    """Match requests for a token."""
+    return request.path.endswith(AUTH_PATH)
+
+
+def is_write(request: Request) -> bool:
+    """Match business actions."""
+    return request.path.endswith(EXECUTE_PATH)
+
+
+def is_read(request: Request) -> bool:
+    """Match RecordSql."""
+    return request.path.endswith(RECORDS_PATH)
+
+
+def _seen(header: Header) -> PieceSeen:
+    return PieceSeen(
+        name=header.name,
+        ticod=header.ticod,
+        picod=header.picod,
+        tiers=header.tiers,
+        reference=header.pinotiers,
+        closed=header.state == "8",
+        lines=tuple((str(line.article), line.depo, line.units) for line in header.lines),
+        amount=header.amount,
+        currency=header.dev,
+        date=header.pidt,
+        address=dict(header.address),
+    )

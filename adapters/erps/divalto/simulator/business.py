@@ -1,0 +1,368 @@
+"""What `integration_piece` does: checks, numbers, lines that move to delivery notes, and the stock moved.
+
+It owns the rules of business and their texts. Every check comes before the first change: a piece is written
+whole or not.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from adapters.erps.divalto.simulator.asked import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    REFUSED,
+    BusinessError,
+    block_of,
+    number,
+    rows_of,
+    texts,
+    whole,
+)
+from adapters.erps.divalto.simulator.switches import Switches
+from adapters.erps.divalto.simulator.tables import (
+    CLOSED,
+    NOTE,
+    ORDER,
+    ArticleKey,
+    Header,
+    Line,
+    StockKey,
+    Tables,
+)
+from adapters.erps.divalto.spelling import Spelling
+
+OPERATIONS: Mapping[str, int] = {"C": -1, "D": 1, "F": 1, "G": -1, "JI": 1, "II": -1}
+"""Operation codes and which way they move stock. A transfer between depots (IO) is not simulated."""
+
+UNITS_MAX = Decimal("999999999.999")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A line as it was asked for, checked."""
+
+    article: ArticleKey
+    des: str
+    depo: str
+    op: str
+    pub: Decimal
+    ppar: Decimal
+    units: Decimal
+
+
+class Business:
+    """The piece integrator of one company file.
+
+    Attributes:
+        locked: names of pieces that somebody has open in a screen.
+        written: how often each foreign reference came in with a piece that was made.
+    """
+
+    def __init__(self, tables: Tables, switches: Switches, spelling: Spelling) -> None:
+        self._tables = tables
+        self._switches = switches
+        self._spelling = spelling
+        self.locked: set[str] = set()
+        self.written: Counter[str] = Counter()
+
+    def integrate(self, data: Mapping[str, Any]) -> Header:
+        """Carry out one `integration_piece` and return the piece that it made or changed.
+
+        Raises:
+            BusinessError: it is refused; nothing has changed.
+        """
+        duty_block = texts(block_of(data, "ipar"), self._switches)
+        header = texts(block_of(data, "ient"), self._switches)
+        lines = [texts(line, self._switches) for line in rows_of(data, "imouvtb", "imouv")]
+        addresses = [texts(line, self._switches) for line in rows_of(data, "ieadtb", "iead")]
+        checked = duty_block.get("PcePiRefCtrFl") == "2" and self._switches.duplicate_check
+        duty = duty_block.get(self._spelling.duty, "")
+        if duty == self._spelling.duty_create:
+            return self._create(header, lines, addresses, checked=checked)
+        if duty == self._spelling.duty_modify:
+            return self._modify(header, lines)
+        if duty == self._spelling.duty_validate:
+            target = whole(duty_block.get(self._spelling.target_stage, ""), "PICOD")
+            return self._validate(header, lines, target, checked=checked)
+        raise BusinessError(BAD_REQUEST, "Action inconnue")
+
+    # --- create ---
+
+    def _create(
+        self,
+        header: Mapping[str, str],
+        lines: Sequence[Mapping[str, str]],
+        addresses: Sequence[Mapping[str, str]],
+        *,
+        checked: bool,
+    ) -> Header:
+        ticod, picod = header.get("TICOD", ""), whole(header.get("PICOD", ""), "PICOD")
+        if picod not in (1, 2, 3, 4):
+            raise BusinessError(BAD_REQUEST, "Type de pièce incorrect")
+        tiers = self._usable_third_party(ticod, header.get("TIERS", ""))
+        depo = self._depot(header.get("DEPO", ""))
+        if not lines:
+            raise BusinessError(BAD_REQUEST, "Pièce sans ligne")
+        asked = [self._asked(line, depo, header.get("OP", "")) for line in lines]
+        if checked:
+            self._refuse_duplicate(ticod, tiers, header)
+        if picod >= NOTE:
+            self._refuse_shortage([(line.article, line.depo, line.op, line.units) for line in asked])
+        piece = Header(
+            ent_id=self._tables.next_record(),
+            ticod=ticod,
+            picod=picod,
+            tiers=tiers,
+            etb=header.get("ETB", "1"),
+            prefix=header.get("PREFPINO", ""),
+            pino=self._tables.next_number(header.get("ETB", "1"), ticod, picod, header.get("PREFPINO", "")),
+            pidt=header.get("PIDT", ""),
+            op=header.get("OP", ""),
+            depo=depo,
+            pinotiers=header.get("PINOTIERS", ""),
+            piref=header.get("PIREF", ""),
+            dev=header.get("DEV", ""),
+            tacod=header.get("TACOD", ""),
+            footer=number(header.get("PIEDMT_0001") or "0"),
+            address=dict(addresses[0]) if addresses and header.get("ADRTYP_0003") == "2" else {},
+        )
+        self._tables.add_header(piece)
+        self.written[piece.pinotiers] += 1
+        for line in asked:
+            self._add_line(piece, line)
+        return piece
+
+    def _add_line(self, piece: Header, asked: _Asked) -> Line:
+        line = Line(
+            enrno=self._tables.next_record(),
+            header=piece,
+            article=asked.article,
+            des=asked.des,
+            depo=asked.depo,
+            op=asked.op,
+            pub=asked.pub,
+            ppar=asked.ppar,
+            units=asked.units,
+            order_number=piece.pino if piece.picod == ORDER else 0,
+            note_number=piece.pino if piece.picod == NOTE else 0,
+        )
+        piece.lines.append(line)
+        if piece.picod >= NOTE:
+            self._move_stock(line, piece)
+        return line
+
+    def _asked(self, line: Mapping[str, str], depo: str, op: str) -> _Asked:
+        article = ArticleKey(line.get("REF", ""), line.get("SREF1", ""), line.get("SREF2", ""))
+        known = self._tables.articles.get(article.ref)
+        if known is None:
+            raise BusinessError(REFUSED, "Article inexistant")
+        if known.closed:
+            raise BusinessError(REFUSED, "Article périmé")
+        sub = (article.sref1, article.sref2)
+        if not known.subs and any(sub):
+            raise BusinessError(REFUSED, "L'article doit être géré sans sous-référence")
+        if known.subs and not any(sub):
+            raise BusinessError(REFUSED, "Sous-réf obligatoire")
+        if known.subs and sub not in known.subs:
+            raise BusinessError(REFUSED, "Sous référence inexistante")
+        op = line.get("OP") or op
+        if op not in OPERATIONS:
+            raise BusinessError(REFUSED, "Code opération inexistant")
+        units = number(line.get(self._spelling.quantity, ""))
+        if not 0 < units <= UNITS_MAX:
+            raise BusinessError(BAD_REQUEST, "Quantité incorrecte")
+        # Blank or zero means "your own price", unless the line is given away.
+        pub = number(line.get("PUB") or "0")
+        pub = known.price if not pub and line.get("GRATUITFL") != "2" else pub
+        depo = self._depot(line.get("DEPO") or depo)
+        return _Asked(
+            article, line.get("DES") or known.des, depo, op, pub, number(line.get("PPAR") or "1"), units
+        )
+
+    # --- change ---
+
+    def _modify(self, header: Mapping[str, str], lines: Sequence[Mapping[str, str]]) -> Header:
+        piece = self._existing(header)
+        by_record = {line.enrno: line for line in piece.lines}
+        known: list[tuple[Line, Mapping[str, str]]] = []
+        created: list[_Asked] = []
+        for line in lines:
+            record = whole(line.get("ENRNO") or "0", "ENRNO")
+            if record in by_record:
+                known.append((by_record[record], line))
+            else:
+                created.append(self._asked(line, piece.depo, piece.op))  # an unknown ENRNO creates a line
+        for stands, line in known:
+            if line.get("CEF") == "S":
+                piece.lines.remove(stands)
+                continue
+            stands.units = number(line.get(self._spelling.quantity) or "0") or stands.units
+            stands.pub = number(line.get("PUB") or "0") or stands.pub
+        for asked in created:
+            self._add_line(piece, asked)
+        if header.get("CE4") == CLOSED:
+            self.close(piece)
+        return piece
+
+    def close(self, piece: Header) -> None:
+        """Close what is open of a piece (CE4 8)."""
+        piece.state = CLOSED
+        for line in piece.open_lines:
+            line.state = CLOSED
+
+    # --- validate: the same line moves on ---
+
+    def _validate(
+        self, header: Mapping[str, str], lines: Sequence[Mapping[str, str]], target: int, *, checked: bool
+    ) -> Header:
+        piece = self._existing(header)
+        if piece.state == CLOSED or target <= piece.picod:
+            raise BusinessError(REFUSED, "Pièce soldée")
+        if checked and header.get("PINOTIERS"):
+            self._refuse_duplicate(piece.ticod, piece.tiers, header)
+        by_record = {line.enrno: line for line in piece.open_lines}
+        taken: list[tuple[Line, Decimal, str]] = []
+        for line in lines:
+            stands = by_record.pop(whole(line.get("ENRNO") or "0", "ENRNO"), None)
+            if stands is None:
+                raise BusinessError(NOT_FOUND, "Ligne inexistante")
+            units = number(line.get(self._spelling.quantity, ""))
+            if not 0 < units <= stands.units:
+                raise BusinessError(REFUSED, "Quantité supérieure au reste à livrer")
+            taken.append((stands, units, self._depot(line.get("DEPO") or stands.depo)))
+        if not taken:
+            raise BusinessError(BAD_REQUEST, "Pièce sans ligne")
+        if piece.picod < NOTE <= target:
+            self._refuse_shortage([(line.article, depo, line.op, units) for line, units, depo in taken])
+        self.written[header.get("PINOTIERS", "")] += 1
+        return self.advance(
+            piece,
+            target,
+            taken,
+            pidt=header.get("PIDT", ""),
+            depo=header.get("DEPO", ""),
+            pinotiers=header.get("PINOTIERS", ""),
+            piref=header.get("PIREF", ""),
+        )
+
+    def advance(
+        self,
+        piece: Header,
+        target: int,
+        taken: Sequence[tuple[Line, Decimal, str]],
+        *,
+        pidt: str = "",
+        depo: str = "",
+        pinotiers: str = "",
+        piref: str = "",
+    ) -> Header:
+        """Move units of lines to a new piece of a later stage; blanks are taken from the piece they leave."""
+        made = Header(
+            ent_id=self._tables.next_record(),
+            ticod=piece.ticod,
+            picod=target,
+            tiers=piece.tiers,
+            etb=piece.etb,
+            prefix=piece.prefix,
+            pino=self._tables.next_number(piece.etb, piece.ticod, target, piece.prefix),
+            pidt=pidt or piece.pidt,
+            op=piece.op,
+            depo=depo or piece.depo,
+            pinotiers=pinotiers or piece.pinotiers,
+            piref=piref or piece.piref,
+            dev=piece.dev,
+            tacod=piece.tacod,
+            address=dict(piece.address),
+        )
+        self._tables.add_header(made)
+        for line, units, line_depo in taken:
+            moved = self._moving_part(piece, line, units)
+            moved.header, moved.depo = made, line_depo
+            moved.note_number = made.pino if target == NOTE else moved.note_number
+            made.lines.append(moved)
+            if piece.picod < NOTE <= target:
+                self._move_stock(moved, made)
+        if not piece.open_lines:
+            piece.state = CLOSED
+            if self._switches.delivered_header == "gone" and not piece.lines:
+                self._tables.remove_header(piece)
+        return made
+
+    def _moving_part(self, piece: Header, line: Line, units: Decimal) -> Line:
+        """Take `units` of a line off its piece: the line itself, unless the rest keeps its record number."""
+        if units == line.units:
+            piece.lines.remove(line)
+            return line
+        other = Line(
+            self._tables.next_record(),
+            piece,
+            line.article,
+            line.des,
+            line.depo,
+            line.op,
+            line.pub,
+            line.ppar,
+            units,
+        )
+        other.order_number = line.order_number
+        if self._switches.remainder == "same_line":
+            line.units -= units
+            return other
+        other.units, line.units = line.units - units, units
+        piece.lines[piece.lines.index(line)] = other
+        return line
+
+    # --- checks ---
+
+    def _existing(self, header: Mapping[str, str]) -> Header:
+        number = whole(header.get("PINO", ""), "PINO")
+        stage = whole(header.get("PICOD", ""), "PICOD")
+        piece = self._tables.header(header.get("TICOD", ""), stage, header.get("PREFPINO", ""), number)
+        if piece is None or piece.tiers != header.get("TIERS", piece.tiers):
+            raise BusinessError(NOT_FOUND, "Pièce inexistante")
+        if piece.name in self.locked:
+            raise BusinessError(REFUSED, "Pièce réservée par un autre utilisateur")
+        return piece
+
+    def _usable_third_party(self, ticod: str, tiers: str) -> str:
+        known = self._tables.third_parties.get((ticod, tiers))
+        if known is None:
+            raise BusinessError(REFUSED, "Tiers inexistant")
+        if not known.visa:
+            raise BusinessError(REFUSED, "Tiers non visé")
+        if known.feu == 3:  # noqa: PLR2004 - FEU: 1 green, 2 orange, 3 red
+            raise BusinessError(REFUSED, "Tiers bloqué")
+        if known.closed:
+            raise BusinessError(REFUSED, "Tiers périmé")
+        return tiers
+
+    def _depot(self, depo: str) -> str:
+        if depo not in self._tables.depots:
+            raise BusinessError(REFUSED, "Dépôt inexistant")
+        return depo
+
+    def _refuse_duplicate(self, ticod: str, tiers: str, header: Mapping[str, str]) -> None:
+        asked = {"PINOTIERS": header.get("PINOTIERS", "").lower(), "PIREF": header.get("PIREF", "").lower()}
+        columns = [column for column in self._switches.duplicate_columns if asked.get(column)]
+        taken = "PINOTIERS" in columns and self._tables.with_reference(ticod, tiers, asked["PINOTIERS"])
+        taken = taken or ("PIREF" in columns and self._tables.with_piref(ticod, tiers, asked["PIREF"]))
+        if taken:
+            raise BusinessError(REFUSED, "Votre référence existe déjà pour ce tiers")
+
+    def _refuse_shortage(self, wanted: Sequence[tuple[ArticleKey, str, str, Decimal]]) -> None:
+        if self._switches.negative_stock:
+            return
+        left: dict[StockKey, Decimal] = {}
+        for article, depo, op, units in wanted:
+            key = StockKey(article, depo)
+            if self._tables.articles[article.ref].stocked:
+                left[key] = left.get(key, self._tables.balances.get(key, Decimal(0))) + OPERATIONS[op] * units
+        if any(balance < 0 for balance in left.values()):
+            raise BusinessError(REFUSED, "Stock insuffisant")
+
+    def _move_stock(self, line: Line, piece: Header) -> None:
+        if self._tables.articles[line.article.ref].stocked:
+            self._tables.move(StockKey(line.article, line.depo), OPERATIONS[line.op] * line.units, piece.name)

@@ -1,0 +1,153 @@
+"""A small site and a day's documents to rehearse on: for tests, benchmarks and trying a profile by hand.
+
+It owns sample data only; what is done with it is the caller's matter.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import trio
+
+from actors.domain.documents import (
+    ErpAdjustment,
+    ErpCancellation,
+    ErpDeliveryNote,
+    ErpDocument,
+    ErpLine,
+    ErpOrder,
+    ErpReception,
+)
+from actors.ports import Contact, Outcome
+from adapters.erps.divalto.adapter import DivaltoErp
+from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.simulator import Divalto
+from adapters.erps.divalto.simulator.switches import Switches
+from adapters.erps.divalto.spelling import Spelling
+from adapters.settings import Secret
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+PERSON = Contact(
+    name="Zoë Łukasiewicz",
+    street="12 rue de l’Œuvre",
+    postcode="69008",
+    city="Lyon",
+    country="FR",
+    email="zoe@example.org",
+    phone="+33 6 00 00 00 00",
+)
+"""Nobody, with letters that Latin-1 does not have."""
+
+
+@dataclass(slots=True)
+class Site:
+    """A simulated site that sells teapots and cups, and an adapter that speaks to it."""
+
+    divalto: Divalto
+    erp: DivaltoErp
+    settings: DivaltoSettings
+
+    async def settle(self, document: ErpDocument, contact: Contact | None = None) -> Outcome:
+        """Do as an outbox does after an unknown outcome: look first, write only what is not there."""
+        return await self.erp.find(document) or await self.erp.carry_out(document, contact)
+
+
+@asynccontextmanager
+async def open_site(
+    *,
+    switches: Switches | None = None,
+    theirs: Spelling | None = None,
+    **settings: Any,  # noqa: ANN401 - any of DivaltoSettings'
+) -> AsyncGenerator[Site]:
+    """Yield a site with depots D01 (paris) and D02 (lyon); `settings` are those that are to differ."""
+    divalto = Divalto("1", 7, depots=("D01", "D02"), switches=switches, spelling=theirs)
+    for ref in ("TEAPOT", "CUP"):
+        divalto.add_article(ref, price=Decimal("99.0000"))
+    divalto.add_article("SHIRT", "XL", "BLUE")
+    divalto.add_article("PORT", stocked=False)
+    divalto.set_stock("TEAPOT", "D01", 10)
+    divalto.set_stock("TEAPOT", "D02", 5)
+    divalto.set_stock("CUP", "D01", 20)
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(divalto.serve)
+        ours = msgspec.structs.replace(settings_for(divalto, url), **settings)
+        erp = DivaltoErp("divalto", ours)
+        try:
+            yield Site(divalto, erp, ours)
+        finally:
+            with trio.move_on_after(5, shield=True):
+                await erp.aclose()
+        nursery.cancel_scope.cancel()
+
+
+def settings_for(divalto: Divalto, url: str) -> DivaltoSettings:
+    """Return the settings under which the simulated site answers."""
+    account = divalto.account
+    return DivaltoSettings(
+        url=url,
+        domain=account.domain,
+        user=account.user,
+        password=Secret(account.password),
+        env=account.env,
+        dos="1",
+        customer="WEB",
+        depots={"paris": "D01", "lyon": "D02"},
+        execute_seconds_max=5.0,
+    )
+
+
+def line(sku: str, units: int, price: str = "12.5", warehouse: str = "paris") -> ErpLine:
+    """Return a document's line."""
+    return ErpLine(line="1", sku=sku, units=units, unit_price=Decimal(price), warehouse=warehouse)
+
+
+def order(*lines: ErpLine, reference: str = "main-1042", shipping: str = "4.90") -> ErpOrder:
+    """Return an order of three teapots and two cups unless told otherwise."""
+    return ErpOrder(
+        reference=reference,
+        channel="main",
+        shop_reference="XKBKNABJK",
+        placed_at=NOON,
+        currency="EUR",
+        lines=lines or (line("TEAPOT", 3), line("CUP", 2, "3.3333")),
+        shipping=Decimal(shipping),
+        contact="contact-1",
+    )
+
+
+def note(*lines: ErpLine, number: int = 1, warehouse: str = "paris") -> ErpDeliveryNote:
+    """Return a delivery note of all of that order unless told otherwise."""
+    return ErpDeliveryNote(
+        reference=f"main-1042.{number}",
+        order_reference="main-1042",
+        warehouse=warehouse,
+        lines=lines or (line("TEAPOT", 3), line("CUP", 2, "3.3333")),
+        shipped_at=NOON,
+    )
+
+
+def cancellation() -> ErpCancellation:
+    """Return the cancellation of that order."""
+    return ErpCancellation(order_reference="main-1042")
+
+
+def reception() -> ErpReception:
+    """Return ten teapots that came in."""
+    return ErpReception(
+        reference="ASN-2026-77", warehouse="paris", lines=(line("TEAPOT", 10, "6"),), received_at=NOON
+    )
+
+
+def adjustment() -> ErpAdjustment:
+    """Return two teapots lost and a cup found."""
+    return ErpAdjustment(
+        reference="count-17",
+        warehouse="paris",
+        lines=(line("TEAPOT", -2, "0"), line("CUP", 1, "0")),
+        adjusted_at=NOON,
+    )

@@ -1,0 +1,62 @@
+"""How a Divalto site spells what no public documentation spells; each value is a setting of its profile.
+
+It owns names only: of business actions, blocks, fields, dictionaries and conditions. The simulator reads a
+spelling of its own, so a test can let the two differ. What is documented (`PcePiRefCtrFl`,
+`result.common.resultcode`) stands in `wire`.
+"""
+
+from msgspec import Struct
+
+
+class Dictionary(Struct, frozen=True, forbid_unknown_fields=True):
+    """A RecordSql that the site has opened: its dictionary, its name, its compiled conditions' names.
+
+    `by_key` selects by equality. `by_prefix` selects by the beginning of the reference; "" where there is
+    none.
+    """
+
+    dhoq: str
+    recordsql: str
+    by_key: str
+    by_prefix: str = ""
+
+
+class StockColumns(Struct, frozen=True, forbid_unknown_fields=True):
+    """The columns of the site's stock view, as SQL Server's MVTL_STOCK_V has them."""
+
+    ref: str = "REFERENCE"
+    sref1: str = "SREFERENCE1"
+    sref2: str = "SREFERENCE2"
+    depot: str = "DEPOT"
+    nature: str = "NATURESTOCK"
+    units: str = "QTETJSENSTOCK"
+
+
+class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
+    """The inferred names of one site. Field names of tables are the dictionary's and need no setting.
+
+    `lines_nested` says whether an element of `imouvtb` holds its fields under `imouv` (and of `ieadtb` under
+    `iead`). `parameters_inside` says whether `parameters` stands inside `action` or beside it. The paths lead
+    through the answer's inner JSON, names separated by dots.
+    """
+
+    service: str = "WEB_SERVICE_INFINITY"
+    integrate: str = "integration_piece"
+    parameters_inside: bool = True
+    lines_nested: bool = True
+
+    duty: str = "PCEACTION"
+    duty_create: str = "C"
+    duty_modify: str = "M"
+    duty_validate: str = "V"
+    target_stage: str = "PICODFIN"
+    quantity: str = "QTE"
+
+    piece_number_path: str = "result.response.PINO"
+    piece_prefix_path: str = "result.response.PREFPINO"
+    piece_stage_path: str = "result.response.PICOD"
+
+    pieces: Dictionary = Dictionary("GTRSENT.dhoq", "Entete", "Equal_Tiers_Pinotiers", "Like_Tiers_Pinotiers")
+    lines: Dictionary = Dictionary("GTRSMOUV.dhoq", "Mouvement", "Equal_Piece")
+    stock: Dictionary = Dictionary("GTRSSTOCK.dhoq", "Stock", "Equal_Depo")
+    stock_columns: StockColumns = StockColumns()
