@@ -12,7 +12,7 @@ import trio
 
 from adapters.http.server import Drop, Handler, Request, Response
 
-HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Oops</title></head><body><h1>Something went wrong</h1></body></html>\n"
+HTML_PAGE = b"<!DOCTYPE html>\n<html><body><h1>Something went wrong</h1></body></html>\n"
 """What a proxy or a front page sends where JSON or XML was asked for."""
 
 HTML_HEADERS = (("Content-Type", "text/html; charset=utf-8"),)
@@ -32,7 +32,7 @@ def any_change(request: Request) -> bool:
 
 
 def cut(answer: Response, bytes_sent: int) -> Drop:
-    """Return the beginning of `answer`, whose announced length is never reached: the connection breaks in its body."""
+    """Return the beginning of `answer`: the connection breaks before its announced length is reached."""
     lines = [f"HTTP/1.1 {answer.status} Cut", *(f"{name}: {value}" for name, value in answer.headers)]
     head = "\r\n".join([*lines, f"Content-Length: {len(answer.body)}", "", ""])
     return Drop(head.encode("latin-1") + answer.body[:bytes_sent])
@@ -55,12 +55,12 @@ class Faults:
         lose_answer: carry the request out, then close the connection without an answer.
         refuse: close the connection without having carried anything out.
         html: answer 200 with a page of HTML, without having carried anything out.
-        server_error: answer `outage_answer` (502 with HTML unless told otherwise), without having carried it out.
+        server_error: answer `outage_answer` without having carried anything out.
         seconds_max: each request waits a random time up to this before it is carried out.
 
     Attributes:
         outage: while it is true nothing is carried out and every request gets `outage_answer`.
-        outage_answer: a `Drop` for a dead machine, or a `Response`: 502 for a dead PHP, 500 for a dead database.
+        outage_answer: 502 with HTML (a dead PHP) unless told otherwise; a `Drop` is a dead machine.
         struck: how many requests each kind of fault has struck, by its name.
     """
 
@@ -106,7 +106,7 @@ class Faults:
     def change_next(self, change: Change, matches: Matches = any_request, count: int = 1) -> None:
         """Carry out the next `count` requests that match and pass their answers through `change`.
 
-        With `lambda answer: cut(answer, 100)` a page breaks in the middle; with a replaced body a field is malformed.
+        With `lambda answer: cut(answer, 100)` a page breaks; with another body a field is malformed.
         """
 
         async def strike(request: Request, handler: Handler) -> Response | Drop:
@@ -117,7 +117,7 @@ class Faults:
 
     async def apply(self, request: Request, handler: Handler) -> Response | Drop:
         """Answer `request` through `handler`, or wrongly: outages first, then the plan, then chance."""
-        # Every request draws the same number of times, so that one more outage does not shift all later faults.
+        # Every request draws as often, so that one more outage does not shift all later faults.
         lost, refused, html, failed, waited = (self._rng.random() for _ in range(5))
         if waited * self.seconds_max > 0:
             await trio.sleep(waited * self.seconds_max)

@@ -1,0 +1,1 @@
+"""PrestaShop: a shop spoken to over its legacy webservice, and a simulator of that webservice."""

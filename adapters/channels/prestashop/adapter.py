@@ -1,0 +1,103 @@
+"""One PrestaShop shop as the actors meet it: the `ShopPort`, put together from its parts.
+
+    async with PrestaShop.open(settings, "main") as shop:   # or PrestaShop(settings, "main"), then `aclose`
+        poll = await shop.poll(None)
+
+Nothing is asked of the shop before the first call, so a shop that is away does not stop the daemon from starting.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Self
+
+from actors.domain.documents import ShopDocument
+from actors.errors import MalformedError
+from actors.ports import Outcome, Poll, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.polling import OrderFeed
+from adapters.channels.prestashop.reading import OrderReader
+from adapters.channels.prestashop.stock import Stock
+from adapters.channels.prestashop.telling import Telling
+from adapters.channels.prestashop.wire import ORDER, FieldError
+
+
+class PrestaShop:
+    """A shop over the legacy webservice of PrestaShop 8 and 9. Raises the errors of `actors.errors` alone.
+
+    Args:
+        settings: how to reach it and how to understand it.
+        name: the channel's name, for errors and logs.
+    """
+
+    def __init__(self, settings: PrestaShopSettings, name: str) -> None:
+        self._webservice = Webservice(settings, name)
+        self._reader = OrderReader(self._webservice, settings)
+        self._feed = OrderFeed(self._webservice, self._reader, settings)
+        self._telling = Telling(self._webservice, settings)
+        self._stock = Stock(self._webservice, settings, name)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: PrestaShopSettings, name: str) -> AsyncIterator[Self]:
+        """Make one and close it at the end."""
+        shop = cls(settings, name)
+        try:
+            yield shop
+        finally:
+            await shop.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._webservice.aclose()
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What a person should look at in the shop's catalogue, as the last reading of it found."""
+        return self._stock.problems
+
+    async def poll(self, cursor: str | None) -> Poll:
+        """Return the orders that changed since the cursor; see `OrderFeed`.
+
+        An order that the shop is still building is left out until it is complete, or for ten minutes.
+        """
+        with self._understanding("poll"):
+            return await self._feed.poll(cursor)
+
+    async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
+        """Read one order again with everything around it, None when the shop has deleted it."""
+        if not shop_order.isdigit():
+            return None
+        with self._understanding(f"read order {shop_order}"):
+            row = await self._webservice.row("orders", int(shop_order), ORDER)
+            if row is None:
+                return None
+            return (await self._reader.read([row]))[0]
+
+    async def find(self, document: ShopDocument) -> Outcome | None:
+        """Look whether the shop already shows what the document asks for, or is beyond it."""
+        with self._understanding(f"look at order {document.shop_order}"):
+            return await self._telling.find(document)
+
+    async def carry_out(self, document: ShopDocument) -> Outcome:
+        """Bring the shop to show it; what it shows already is not written again."""
+        with self._understanding(f"tell order {document.shop_order}"):
+            return await self._telling.carry_out(document)
+
+    async def stock(self) -> Mapping[str, int]:
+        """Return the shop's sellable quantity of every SKU it knows."""
+        with self._understanding("read the stock"):
+            return await self._stock.read()
+
+    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
+        """Set the sellable quantity of these SKUs; return those that the shop does not know; see `Stock.push`."""
+        with self._understanding("push the stock"):
+            return await self._stock.push(levels)
+
+    @contextmanager
+    def _understanding(self, doing: str) -> Iterator[None]:
+        """Say it in our errors where a row, other than an order's, cannot be understood."""
+        try:
+            yield
+        except FieldError as error:
+            raise MalformedError(self._webservice.system, doing, str(error)) from error

@@ -1,0 +1,190 @@
+"""Requests to one shop's webservice: the key, the formats, and what each way of failing means to the caller.
+
+It reads JSON, since a stored `]]>` makes the shop's XML malformed, and writes XML, since the shop takes nothing else.
+What stands in the rows is `wire.py`'s matter.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+import trio
+
+from actors.errors import (
+    MalformedError,
+    OutcomeUnknownError,
+    PartnerError,
+    RefusedError,
+    UnreachableError,
+)
+from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.wire import Row
+from adapters.http.client import Answer, Client
+
+IDS_A_REQUEST = 300
+"""Ids in one filter: with eight digits and an encoded bar each they stay under the 4 KiB that every proxy passes."""
+
+CURABLE = frozenset({17, 18, 20, 21, 22, 25, 26, 132})
+"""Codes about keys, rights and a webservice that is off: nothing was done, and somebody in the shop can mend it."""
+
+_CODE = re.compile(rb"<code><!\[CDATA\[(\d+)\]\]></code>")
+_MESSAGE = re.compile(rb"<message><!\[CDATA\[(.*?)\]\]></message>", re.DOTALL)
+_JSON_CODE = re.compile(rb'"code":"?(\d+)')
+_JSON_MESSAGE = re.compile(rb'"message":"((?:[^"\\]|\\.)*)"')
+
+
+class Webservice:
+    """One shop's webservice.
+
+    Args:
+        settings: where it is, and the key.
+        name: the channel's name, for errors.
+
+    Attributes:
+        clock: the shop's own instant at its last answer, from Access-Time; None before the first.
+    """
+
+    def __init__(self, settings: PrestaShopSettings, name: str) -> None:
+        self.system = f"shop {name}"
+        self.clock: datetime | None = None
+        self._client = Client(self.system, settings.url, seconds_max=settings.seconds_max)
+        self._limit = trio.CapacityLimiter(settings.connections)
+        self._always: dict[str, str] = {}
+        self._headers: dict[str, str] = {}
+        if settings.id_shop is not None:
+            self._always["id_shop"] = str(settings.id_shop)
+        if settings.key_in_query:
+            self._always["ws_key"] = settings.key
+        else:
+            user = base64.b64encode(f"{settings.key}:".encode()).decode()
+            self._headers["Authorization"] = f"Basic {user}"
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def rows(self, resource: str, display: str, **query: str) -> list[Row]:
+        """Return the rows of a list; `display` is "full" or "[field,...]", `query` as the webservice names it.
+
+        Raises:
+            UnreachableError: nothing came, or half a page, or the shop does not let us in.
+            RefusedError: it understood and said no.
+            MalformedError: it answered something that is no list.
+        """
+        doing = f"GET /api/{resource}"
+        answer = await self._exchange("GET", f"/api/{resource}", {"display": display} | query, None)
+        self._check(answer, doing, changes=False)
+        page = self._decode(answer, doing)
+        # An empty list has lost its name.
+        found = page.get(resource) if isinstance(page, dict) else page
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise MalformedError(self.system, doing, f"no list of {resource}")
+        return found
+
+    async def rows_by_ids(
+        self, resource: str, display: str, ids: Iterable[int], field: str = "id"
+    ) -> list[Row]:
+        """Return the rows whose `field` is one of `ids`, in as many requests as it takes."""
+        wanted = sorted(set(ids) - {0})
+        found: list[Row] = []
+        for start in range(0, len(wanted), IDS_A_REQUEST):
+            some = "|".join(map(str, wanted[start : start + IDS_A_REQUEST]))
+            found += await self.rows(resource, display, **{f"filter[{field}]": f"[{some}]"})
+        return found
+
+    async def every_row(self, resource: str, display: str, page_size: int, **query: str) -> list[Row]:
+        """Return all rows of a resource, page after page by id; `display` must hold the id."""
+        found: list[Row] = []
+        last = 0
+        while True:
+            window = {"filter[id]": f">[{last}]", "sort": "[id_ASC]", "limit": str(page_size)}
+            page = await self.rows(resource, display, **window, **query)
+            found += page
+            if len(page) < page_size:
+                return found
+            last = int(str(page[-1]["id"]))
+
+    async def row(self, resource: str, row_id: int, display: str) -> Row | None:
+        """Return one row, None where there is none (or none that this id_shop shows)."""
+        # By the list, since a missing id is an empty 404 and a single row has another shape.
+        found = await self.rows(resource, display, **{"filter[id]": f"[{row_id}]"})
+        return found[0] if found else None
+
+    async def write(self, method: str, path: str, body: bytes, **query: str) -> None:
+        """PATCH or POST `body`.
+
+        Raises:
+            UnreachableError: nothing was done.
+            RefusedError: the shop said no; of several objects those before the wrong one are written.
+            OutcomeUnknownError: it may have been done: every lost answer, 5xx, and HTML after a 200.
+        """
+        answer = await self._exchange(method, path, query, body)
+        self._check(answer, f"{method} {path}", changes=True)
+
+    async def _exchange(self, method: str, path: str, query: Mapping[str, str], body: bytes | None) -> Answer:
+        params = {**self._always, **query}
+        if body is None:
+            params["output_format"] = "JSON"
+        headers = dict(self._headers)
+        if body is not None:
+            headers["Content-Type"] = "text/xml; charset=utf-8"
+        async with self._limit:
+            answer = await self._client.exchange(method, path, params=params, headers=headers, content=body)
+        seconds = answer.headers.get("access-time", "")
+        if seconds.isdigit():
+            self.clock = datetime.fromtimestamp(int(seconds), UTC)
+        return answer
+
+    def _check(self, answer: Answer, doing: str, *, changes: bool) -> None:
+        """Return when the shop's own code has carried the request out; else raise what it means."""
+        is_page = answer.headers.get("content-type", "").startswith("text/html")
+        if answer.status in (200, 201) and not is_page:
+            return
+        codes, why = _errors(answer)
+        raise self._failure(answer, doing, codes, why, changes=changes)
+
+    def _failure(
+        self, answer: Answer, doing: str, codes: list[int], why: str, *, changes: bool
+    ) -> PartnerError:
+        status = answer.status
+        if any(code in CURABLE for code in codes):
+            return UnreachableError(self.system, doing, why)
+        if status in (301, 302):
+            # Only a wrong host or an unknown id_shop does this; it may be mended on either side.
+            return UnreachableError(self.system, doing, "sent to the front page: wrong host or id_shop")
+        if status in (401, 403):
+            return UnreachableError(self.system, doing, f"{status}: the key does not reach the webservice")
+        if 127 in codes:  # noqa: PLR2004 - the shop's code for a body that is no XML
+            return RefusedError(self.system, doing, why)
+        if status >= 500:  # noqa: PLR2004 - what a status says is said by its number
+            if changes:
+                return OutcomeUnknownError(self.system, doing, why)
+            return UnreachableError(self.system, doing, why)
+        if codes:
+            return RefusedError(self.system, doing, why)
+        if changes and status == 200:  # noqa: PLR2004 - the same
+            # PHP wrote a warning in front of its answer (seen: TCPDF without an image); the work was done.
+            return OutcomeUnknownError(self.system, doing, "HTML after 200")
+        return MalformedError(self.system, doing, why)
+
+    def _decode(self, answer: Answer, doing: str) -> object:
+        try:
+            page: object = msgspec.json.decode(answer.body)
+        except msgspec.DecodeError as error:
+            if answer.body[:1] in (b"{", b"["):
+                raise UnreachableError(self.system, doing, "the page breaks off in its middle") from error
+            raise MalformedError(self.system, doing, "no JSON") from error
+        return page
+
+
+def _errors(answer: Answer) -> tuple[list[int], str]:
+    """Return the webservice's codes and a line on what it said; its words are kept out where they repeat our body."""
+    codes = [int(code) for code in _CODE.findall(answer.body) or _JSON_CODE.findall(answer.body)]
+    if not codes:
+        kind = answer.headers.get("content-type", "nothing").split(";")[0]
+        return [], f"{answer.status} with {kind if answer.body else 'an empty body'}"
+    found = _MESSAGE.search(answer.body) or _JSON_MESSAGE.search(answer.body)
+    said = "" if found is None or 127 in codes else f": {found[1].decode('utf-8', 'replace')[:150]}"  # noqa: PLR2004
+    return codes, f"{answer.status}, code {'+'.join(map(str, codes))}{said}"

@@ -1,0 +1,44 @@
+"""The shop's dates: local, without an offset, to the second. Pure.
+
+An hour repeats when summer time ends, and the shop does not say which of the two it means.
+"""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+FORMAT = "%Y-%m-%d %H:%M:%S"
+FAR_FUTURE = "2999-12-31 23:59:59"
+"""The upper bound of an open range: `>=` is silently ignored, and a range with one bound compares the whole text."""
+
+HOUR = timedelta(hours=1)
+
+
+def to_utc(text: str, zone: ZoneInfo) -> datetime:
+    """Return the instant of a shop's date; of a repeated hour the first.
+
+    Raises:
+        ValueError: it is no date, such as 0000-00-00 00:00:00.
+    """
+    return datetime.strptime(text, FORMAT).replace(tzinfo=zone).astimezone(UTC)
+
+
+def to_local(instant: datetime, zone: ZoneInfo) -> str:
+    """Return an instant as the shop writes it."""
+    return instant.astimezone(zone).strftime(FORMAT)
+
+
+def reach_back(mark: str, zone: ZoneInfo, overlap: timedelta) -> str:
+    """Return where to look from, so that nothing dated `overlap` before `mark` or later is missed.
+
+    Where summer time ends, what happens after `mark` may be dated up to an hour before it.
+    """
+    local = datetime.strptime(mark, FORMAT)  # noqa: DTZ007 - the shop's dates have no offset
+    around = (local - 2 * HOUR - overlap, local + 2 * HOUR)
+    before, after = (edge.replace(tzinfo=zone).utcoffset() or timedelta(0) for edge in around)
+    repeated = before - after if before > after else timedelta(0)
+    return (local - overlap - repeated).strftime(FORMAT)
+
+
+def second_after(text: str) -> str:
+    """Return the next date that the shop can write."""
+    return (datetime.strptime(text, FORMAT) + timedelta(seconds=1)).strftime(FORMAT)  # noqa: DTZ007 - as above

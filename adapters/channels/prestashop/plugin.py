@@ -1,0 +1,76 @@
+"""What a PrestaShop channel is called and what its settings are; checked as a whole before anything starts."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from actors.domain.documents import ShopState
+
+KIND = "prestashop"
+"""The value of `kind` in a channel's settings."""
+
+TITLE = "PrestaShop 8 and 9, by the legacy webservice"
+
+PAGE_SIZE = 250
+"""Orders a page. The shop gives 500 at 1,228 orders a second; over 1,000 in full its PHP runs out of 128 MB."""
+
+OVERLAP_SECONDS = 300
+"""How far a poll reaches back: the shop's dates have 1 s, and what a transaction dates it may show seconds later."""
+
+SETTLE_SECONDS = 3.0
+"""How long a write whose answer was lost may still be under way in the shop; the slowest seen took 1.4 s."""
+
+
+STATE_OF: Mapping[ShopState, int] = {"preparing": 3, "backordered": 9, "shipped": 4, "cancelled": 6}
+"""The order states of a fresh installation."""
+
+
+class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How to reach one shop and how to understand it. Order states are the shop's ids.
+
+    Attributes:
+        url: the shop's address without `/api`, such as https://shop.example; a wrong host is sent to the front page.
+        key: the webservice's key, 32 characters. It needs GET on addresses, carriers, combinations, configurations,
+            countries, currencies, customers, order_carriers, order_histories, order_states, orders, products, states
+            and stock_availables, PATCH on order_carriers and stock_availables, POST on order_carriers and
+            order_histories.
+        key_in_query: send the key as `ws_key=`, for servers that drop the Authorization header. It then stands in
+            the access logs of the shop.
+        id_shop: which shop of several; None for a shop that is alone.
+        time_zone: what the shop's dates are local to; "" reads PS_TIMEZONE.
+        state_of: our statuses as the shop's states.
+        unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from the
+            shop's own flags: not paid is unpaid, shipped is shipped, the rest is open.
+        service_of: a carrier's `id_reference` (as text, since TOML's keys are) as one of our services.
+        mail: whether the shop mails its customer on a change of status.
+        page_size: orders a page.
+        overlap_seconds: how far each poll reaches back.
+        settle_seconds: how long after a lost answer the outcome is not yet read back.
+        stock_batch: stock rows a request: 203 rows a second were seen with 20.
+        connections: requests at the same time.
+        seconds_max: the longest wait for an answer.
+    """
+
+    url: Annotated[str, Meta(pattern="^https?://[^/]+(/.*)?$")]
+    key: Annotated[str, Meta(min_length=32, max_length=32)]
+    key_in_query: bool = False
+    id_shop: int | None = None
+    time_zone: str = ""
+    state_of: Mapping[ShopState, int] = field(default_factory=lambda: dict(STATE_OF))
+    unpaid: tuple[int, ...] = (1, 8, 10, 12)
+    cancelled: tuple[int, ...] = (6, 7)
+    shipped: tuple[int, ...] = (4, 5)
+    open: tuple[int, ...] = (2, 3, 9, 11, 13)
+    service_of: Mapping[str, str] = {}
+    mail: bool = False
+    page_size: Annotated[int, Meta(ge=1, le=1000)] = PAGE_SIZE
+    overlap_seconds: Annotated[int, Meta(ge=1, le=86_400)] = OVERLAP_SECONDS
+    settle_seconds: Annotated[float, Meta(ge=0, le=60)] = SETTLE_SECONDS
+    stock_batch: Annotated[int, Meta(ge=1, le=50)] = 50
+    connections: Annotated[int, Meta(ge=1, le=8)] = 4
+    seconds_max: Annotated[float, Meta(gt=0, le=300)] = 30.0
+
+    def __repr__(self) -> str:
+        """Name the shop, never the key."""
+        return f"PrestaShopSettings(url={self.url!r})"

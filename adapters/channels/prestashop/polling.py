@@ -1,0 +1,216 @@
+"""Which orders have changed: finds them without losing one, although the shop's dates have one second and no zone.
+
+A first import goes by id. After it each poll reads what is dated since a little before the last change (two changes
+in one second, a transaction that shows late, an hour that repeats), leaves out what it has handed out with the same
+content, looks again at orders that were half built, and now and then goes by id as well, for a clock that was wrong.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from actors.errors import MalformedError
+from actors.ports import Poll
+from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
+from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.reading import OrderReader
+from adapters.channels.prestashop.wire import ORDER, Row, is_unfinished, reference_to, text
+
+ID_FEED_EVERY = 6
+"""An idle poll costs the shop one request; every sixth costs it a second one, of 20 ms at 105,000 orders."""
+
+ID_REACH_BACK = 20
+"""Orders placed at the same time may show in another order than that of their ids."""
+
+SEEN_MAX = 2000
+"""Contents remembered, the latest; a cursor stays under 100 KiB. What is forgotten is handed out once more."""
+
+UNFINISHED_MAX = 500
+"""Half-built orders looked at again; a shop that leaves more of them has another trouble, and they are told."""
+
+UNFINISHED_SECONDS_MAX = 600
+"""An order that is half built for longer is handed out as it is: nothing waits unseen."""
+
+LONG_AGO = "1970-01-01 00:00:00"
+
+
+class Seen(Struct, frozen=True, array_like=True):
+    """What was handed out of an order: its date in the shop and a hash of its content."""
+
+    date: str
+    digest: str
+
+
+class Cursor(Struct, frozen=True, omit_defaults=True):
+    """How far the polls have come.
+
+    Attributes:
+        importing: the first import is still under way, by id.
+        last_id: the highest id seen.
+        mark: the latest date seen, as the shop writes it, but never later than the shop's own clock.
+        page_from: where the next page begins, while a window holds more than one; "" when it does not.
+        within: a second that fills more than a page: its orders are read by id, above this one.
+        turn: counts the polls that found their window's end.
+        seen: by order id.
+        unfinished: orders to look at again.
+    """
+
+    importing: bool = True
+    last_id: int = 0
+    mark: str = ""
+    page_from: str = ""
+    within: tuple[str, int] | None = None
+    turn: int = 0
+    seen: dict[int, Seen] = {}
+    unfinished: tuple[int, ...] = ()
+
+
+class OrderFeed:
+    """Polls one shop's orders."""
+
+    def __init__(self, webservice: Webservice, reader: OrderReader, settings: PrestaShopSettings) -> None:
+        self._webservice = webservice
+        self._reader = reader
+        self._page_size = settings.page_size
+        self._overlap = timedelta(seconds=settings.overlap_seconds)
+
+    async def poll(self, saved: str | None) -> Poll:
+        """Return the orders that are new or changed since the saved cursor, a page at most.
+
+        Raises:
+            MalformedError: the saved cursor is none of ours, or an answer makes no sense.
+            UnreachableError: the shop did not answer, or only half.
+        """
+        cursor = self._cursor(saved)
+        zone = await self._reader.zone()
+        again, imported = cursor.unfinished, cursor.importing
+        rows, cursor = await (self._import(cursor) if cursor.importing else self._follow(cursor, zone))
+        more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
+        by_id = {reference_to(row, "id"): row for row in rows}
+        looked_at = [order for order in again if order not in by_id]
+        if looked_at:
+            found = await self._webservice.rows_by_ids("orders", ORDER, looked_at)
+            by_id.update((reference_to(row, "id"), row) for row in found)
+        now = self._webservice.clock
+        cursor = _advanced(cursor, by_id.values(), zone, now, imported=imported)
+        changed, cursor = self._changed(cursor, by_id, zone)
+        orders = await self._reader.read(changed)
+        return Poll(orders=tuple(orders), cursor=msgspec.json.encode(cursor).decode(), more=more)
+
+    def _cursor(self, saved: str | None) -> Cursor:
+        if saved is None:
+            return Cursor()
+        try:
+            return msgspec.json.decode(saved, type=Cursor)
+        except msgspec.MsgspecError as error:
+            raise MalformedError(self._webservice.system, "read the cursor", "it is not ours") from error
+
+    async def _import(self, cursor: Cursor) -> tuple[list[Row], Cursor]:
+        rows = await self._above(cursor.last_id)
+        return rows, msgspec.structs.replace(cursor, importing=len(rows) >= self._page_size)
+
+    async def _above(self, last_id: int) -> list[Row]:
+        query = {"filter[id]": f">[{last_id}]", "sort": "[id_ASC]", "limit": str(self._page_size)}
+        return await self._webservice.rows("orders", ORDER, **query)
+
+    async def _follow(self, cursor: Cursor, zone: ZoneInfo) -> tuple[list[Row], Cursor]:
+        if cursor.within is not None:
+            return await self._within_a_second(cursor, *cursor.within)
+        start = cursor.page_from or reach_back(cursor.mark or LONG_AGO, zone, self._overlap)
+        query = {
+            "filter[date_upd]": f"[{start},{FAR_FUTURE}]",
+            "date": "1",
+            "sort": "[date_upd_ASC,id_ASC]",
+            "limit": str(self._page_size),
+        }
+        rows = await self._webservice.rows("orders", ORDER, **query)
+        if len(rows) >= self._page_size:
+            first, last = text(rows[0], "date_upd"), text(rows[-1], "date_upd")
+            if first == last:
+                within = (last, reference_to(rows[-1], "id"))
+                return rows, msgspec.structs.replace(cursor, within=within, page_from="")
+            # Not by offset: an order that changes meanwhile moves to the end and would shift another one away.
+            return rows, msgspec.structs.replace(cursor, page_from=last)
+        if cursor.turn % ID_FEED_EVERY == 0:
+            by_id = await self._above(max(0, cursor.last_id - ID_REACH_BACK))
+            known = {reference_to(row, "id") for row in rows}
+            rows += [row for row in by_id if reference_to(row, "id") not in known]
+        return rows, msgspec.structs.replace(cursor, page_from="", turn=cursor.turn + 1)
+
+    async def _within_a_second(self, cursor: Cursor, second: str, after: int) -> tuple[list[Row], Cursor]:
+        query = {
+            "filter[date_upd]": f"[{second},{second}]",
+            "date": "1",
+            "filter[id]": f">[{after}]",
+            "sort": "[id_ASC]",
+            "limit": str(self._page_size),
+        }
+        rows = await self._webservice.rows("orders", ORDER, **query)
+        if len(rows) >= self._page_size:
+            within = (second, reference_to(rows[-1], "id"))
+            return rows, msgspec.structs.replace(cursor, within=within)
+        return rows, msgspec.structs.replace(cursor, within=None, page_from=second_after(second))
+
+    def _changed(self, cursor: Cursor, rows: dict[int, Row], zone: ZoneInfo) -> tuple[list[Row], Cursor]:
+        """Leave out what was handed out with the same content, and what is still being built."""
+        seen = dict(cursor.seen)
+        unfinished = set(cursor.unfinished)
+        changed: list[Row] = []
+        for order, row in rows.items():
+            building = is_unfinished(row)
+            if building and not self._is_overdue(row, zone):
+                unfinished.add(order)
+                continue
+            (unfinished.add if building else unfinished.discard)(order)
+            digest = blake2b(msgspec.json.encode(row), digest_size=6).hexdigest()
+            known = seen.get(order)
+            if known is None or known.digest != digest:
+                seen[order] = Seen(text(row, "date_upd"), digest)
+                changed.append(row)
+        # What is no longer found was deleted before it was complete.
+        gone = {order for order in cursor.unfinished if order not in rows}
+        window = reach_back(cursor.mark or LONG_AGO, zone, self._overlap)
+        return changed, msgspec.structs.replace(
+            cursor,
+            seen=_remembered(seen, min(window, cursor.page_from or window), cursor.last_id),
+            unfinished=tuple(sorted(unfinished - gone))[-UNFINISHED_MAX:],
+        )
+
+    def _is_overdue(self, row: Row, zone: ZoneInfo) -> bool:
+        now = self._webservice.clock
+        try:
+            placed_at = to_utc(text(row, "date_add"), zone)
+        except ValueError:
+            return True
+        return now is not None and now - placed_at > timedelta(seconds=UNFINISHED_SECONDS_MAX)
+
+
+def _advanced(
+    cursor: Cursor, rows: Iterable[Row], zone: ZoneInfo, now: datetime | None, *, imported: bool
+) -> Cursor:
+    """Move the marks: an order that is dated in the future must not hide what happens until then.
+
+    The import's mark stays where it began, since orders that it had read already may have changed meanwhile.
+    """
+    last_id, mark = cursor.last_id, cursor.mark
+    limit = to_local(now, zone) if now is not None else FAR_FUTURE
+    if not mark and now is not None:
+        mark = limit
+    for row in rows:
+        last_id = max(last_id, reference_to(row, "id"))
+        if not imported:
+            mark = max(mark, text(row, "date_upd"))
+    return msgspec.structs.replace(cursor, last_id=last_id, mark=min(mark, limit))
+
+
+def _remembered(seen: dict[int, Seen], since: str, last_id: int) -> dict[int, Seen]:
+    kept = [
+        (order, each) for order, each in seen.items() if each.date >= since or order > last_id - ID_REACH_BACK
+    ]
+    kept.sort(key=lambda pair: (pair[1].date, pair[0]))
+    return dict(kept[-SEEN_MAX:])

@@ -1,0 +1,130 @@
+"""From the shop's order rows to our orders: fetches in bulk what the rows name by id, and keeps what seldom changes.
+
+It owns the caches of countries, states, currencies, carriers and order states; which rows to read is not its matter.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from actors.errors import MalformedError
+from actors.ports import ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.wire import (
+    ADDRESS,
+    CUSTOMER,
+    Row,
+    Standing,
+    Surroundings,
+    read_order,
+    reference_to,
+    text,
+)
+
+PAGE = 1000
+"""Rows a page of small resources; the shop's memory ends at about 1,000 orders in full, and these are far smaller."""
+
+
+class OrderReader:
+    """Understands order rows of one shop."""
+
+    def __init__(self, webservice: Webservice, settings: PrestaShopSettings) -> None:
+        self._webservice = webservice
+        self._services = settings.service_of
+        self._zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
+        self._standings: dict[int, Standing] = {
+            **dict.fromkeys(settings.open, "open"),
+            **dict.fromkeys(settings.unpaid, "unpaid"),
+            **dict.fromkeys(settings.cancelled, "cancelled"),
+            **dict.fromkeys(settings.shipped, "shipped"),
+        }
+        self._countries: dict[int, str] = {}
+        self._states: dict[int, str] = {0: ""}
+        self._currencies: dict[int, str] = {}
+        self._carriers: dict[int, str] = {0: ""}
+
+    async def zone(self) -> ZoneInfo:
+        """Return what the shop's dates are local to.
+
+        Raises:
+            MalformedError: the shop names none that is known; the settings have to.
+        """
+        if self._zone is None:
+            query = {"filter[name]": "[PS_TIMEZONE]"}
+            rows = await self._webservice.rows("configurations", "[name,value]", **query)
+            name = text(rows[0], "value") if rows else ""
+            try:
+                self._zone = ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                why = "PS_TIMEZONE is no known time zone; set time_zone in the settings"
+                raise MalformedError(self._webservice.system, "GET /api/configurations", why) from error
+        return self._zone
+
+    async def read(self, rows: Sequence[Row]) -> list[ShopOrder | UnreadableOrder]:
+        """Return the orders of the rows, in their order; one that cannot be understood does not stop the others."""
+        if not rows:
+            return []
+        customers = await self._children(rows, "id_customer", "customers", CUSTOMER)
+        addresses = await self._children(rows, "id_address_delivery", "addresses", ADDRESS)
+        around = Surroundings(
+            zone=await self.zone(),
+            standings=await self._standings_of(rows),
+            customers=customers,
+            addresses=addresses,
+            countries=await self._countries_of(addresses),
+            states=await self._states_of(addresses),
+            currencies=await self._currencies_of(rows),
+            services=await self._services_of(rows),
+        )
+        return [read_order(row, around) for row in rows]
+
+    async def _children(self, rows: Sequence[Row], field: str, resource: str, display: str) -> dict[int, Row]:
+        found = await self._webservice.rows_by_ids(resource, display, _ids(rows, field))
+        return {reference_to(row, "id"): row for row in found}
+
+    async def _standings_of(self, rows: Sequence[Row]) -> Mapping[int, Standing]:
+        if _ids(rows, "current_state") - self._standings.keys():
+            display = "[id,paid,shipped]"
+            for row in await self._webservice.every_row("order_states", display, PAGE):
+                meaning: Standing = "open"
+                if text(row, "shipped") == "1":
+                    meaning = "shipped"
+                elif text(row, "paid") != "1":
+                    meaning = "unpaid"
+                self._standings.setdefault(reference_to(row, "id"), meaning)
+        return self._standings
+
+    async def _countries_of(self, addresses: Mapping[int, Row]) -> Mapping[int, str]:
+        if _ids(addresses.values(), "id_country") - self._countries.keys():
+            rows = await self._webservice.every_row("countries", "[id,iso_code]", PAGE)
+            self._countries.update((reference_to(row, "id"), text(row, "iso_code")) for row in rows)
+        return self._countries
+
+    async def _states_of(self, addresses: Mapping[int, Row]) -> Mapping[int, str]:
+        missing = _ids(addresses.values(), "id_state") - self._states.keys()
+        if missing:
+            rows = await self._webservice.rows_by_ids("states", "[id,iso_code]", missing)
+            self._states.update(dict.fromkeys(missing, ""))
+            self._states.update((reference_to(row, "id"), text(row, "iso_code")) for row in rows)
+        return self._states
+
+    async def _currencies_of(self, rows: Sequence[Row]) -> Mapping[int, str]:
+        missing = _ids(rows, "id_currency") - self._currencies.keys()
+        if missing:
+            found = await self._webservice.rows_by_ids("currencies", "[id,iso_code]", missing)
+            self._currencies.update((reference_to(row, "id"), text(row, "iso_code")) for row in found)
+        return self._currencies
+
+    async def _services_of(self, rows: Sequence[Row]) -> Mapping[int, str]:
+        """A carrier's id changes with each edit in the back office, its id_reference does not."""
+        missing = _ids(rows, "id_carrier") - self._carriers.keys()
+        if missing:
+            found = await self._webservice.rows_by_ids("carriers", "[id,id_reference]", missing)
+            for row in found:
+                service = self._services.get(str(reference_to(row, "id_reference")), "")
+                self._carriers[reference_to(row, "id")] = service
+        return self._carriers
+
+
+def _ids(rows: Iterable[Row], field: str) -> set[int]:
+    return {reference_to(row, field) for row in rows} - {0}

@@ -1,0 +1,1 @@
+"""The parts of the PrestaShop simulator; `adapters.channels.prestashop.simulator` is the way in."""

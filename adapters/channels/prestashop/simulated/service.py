@@ -1,0 +1,246 @@
+"""The webservice's HTTP face: keys and rights, methods, resources, formats, headers and statuses as recorded.
+
+Anything that the real one answers before its own code runs (no credentials, a wrong host, a dead PHP) is HTML.
+"""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+import trio
+
+from adapters.channels.prestashop.simulated import changes
+from adapters.channels.prestashop.simulated.query import Query, Refusal, display_of, select
+from adapters.channels.prestashop.simulated.rendering import Renderer
+from adapters.channels.prestashop.simulated.shop import METHODS, Key, Shop
+from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row
+from adapters.channels.prestashop.simulated.writing import parse
+from adapters.http.server import Request, Response
+
+KEY_LENGTH = 32
+REALM = (
+    'Basic realm="Welcome to PrestaShop Webservice, '
+    'please enter the authentication key as the login. No password required."'
+)
+HTML = ("Content-Type", "text/html; charset=utf-8")
+NOT_FOR = {"stock_availables": frozenset({"POST", "DELETE"})}
+"""Methods that no right can open."""
+
+OF_ONE_SHOP = frozenset({"orders", "order_details", "carts", "customers"})
+"""Resources whose rows of other shops are silently absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that has come as far as the webservice's own code."""
+
+    method: str
+    path: list[str]
+    query: Query
+    key: Key
+    renderer: Renderer
+    body: bytes
+    known_sha1: str | None
+
+
+class Service:
+    """Answers requests from a shop. Handling is one step: no other request sees it half done.
+
+    Args:
+        shop: the state that is served.
+        host: the Host header that the shop answers to; every other is sent to its front page.
+    """
+
+    def __init__(self, shop: Shop, host: str) -> None:
+        self._shop = shop
+        self._host = host
+        self._base_url = f"http://{host}"
+        self._sessions = 0
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        await trio.lowlevel.checkpoint()
+        parts = urlsplit(request.target)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True, encoding="utf-8"))
+        path = [part for part in request.path.split("/") if part]
+        if not path or path[0] != "api":
+            return Response(404, b"", (HTML,))
+        shop = query.get("id_shop", "1")
+        known_shop = shop == "all" or (shop.isdigit() and int(shop) in self._shop.tables["shops"])
+        if request.header("host") != self._host or not known_shop:
+            target = f"{self._base_url}/?url=" + "%2F".join(path[1:])
+            return Response(302, b"", (HTML, ("Location", target)))
+        return self._answer(request, path[1:], query)
+
+    def _answer(self, request: Request, path: list[str], query: Query) -> Response:
+        wanted = request.header("output-format") or request.header("io-format") or query.get("output_format")
+        language = query.get("language", "")
+        renderer = Renderer(
+            self._base_url,
+            as_json=wanted == "JSON",
+            language=int(language) if language.isdigit() else 0,
+            associations_of=self._shop.associations,
+        )
+        given = _key_given(request, query)
+        if given is None:
+            return Response(401, b"401 Unauthorized", (HTML, ("WWW-Authenticate", REALM)))
+        try:
+            key = self._authenticate(given)
+        except Refusal as refusal:
+            headers = self._headers(renderer.content_type, version="0")
+            if refusal.status == 401:  # noqa: PLR2004 - the status says it best
+                headers.append(("WWW-Authenticate", REALM))
+            return Response(refusal.status, renderer.errors(refusal.errors), headers)
+        known_sha1 = request.header("local-content-sha1")
+        asked = _Asked(request.method, path, query, key, renderer, request.body, known_sha1)
+        try:
+            return self._serve(asked)
+        except Refusal as refusal:
+            body = renderer.errors(refusal.errors) if refusal.errors else b""
+            return Response(refusal.status, body, self._headers(renderer.content_type if body else ""))
+        except changes.CrashError:
+            return Response(500, b"", (HTML,))
+
+    def _authenticate(self, given: str) -> Key:
+        if self._shop.disabled:
+            text = "The PrestaShop webservice is disabled. Please activate it in the PrestaShop Back Office"
+            raise Refusal(503, (22, text))
+        if not given:
+            raise Refusal(401, (17, "Authentication key is empty"))
+        if len(given) != KEY_LENGTH:
+            raise Refusal(401, (18, "Invalid authentication key format"))
+        # The database compares without regard to case.
+        key = {name.upper(): key for name, key in self._shop.keys.items()}.get(given.upper())
+        if key is None or not key.active:
+            inactive = (20, "Authentification key is not active")
+            raise Refusal(401, inactive, (21, "No permission for this authentication key"))
+        return key
+
+    def _serve(self, asked: _Asked) -> Response:
+        if asked.method not in METHODS:
+            raise Refusal(405, (23, f"Method {asked.method} is not valid"))
+        if not asked.path:
+            return self._root(asked)
+        resource = self._permitted(asked)
+        shop = asked.query.get("id_shop", "1")
+        if shop != "all" and int(shop) not in asked.key.shops:
+            raise Refusal(403, (132, "No permission for this key on this shop"))
+        if asked.method in ("GET", "HEAD"):
+            return self._read(asked, resource)
+        if asked.method in NOT_FOR.get(resource.name, ()):
+            text = f"Method {asked.method} is not allowed for the resource {resource.name}"
+            raise Refusal(405, (101, text))
+        if asked.method == "DELETE":
+            ids = changes.ids_of(asked.query.get("id", asked.path[1] if len(asked.path) > 1 else "[]"))
+            changes.remove(self._shop, resource, ids)
+            return Response(200, b"", self._headers(""))
+        return self._write(asked, resource)
+
+    def _permitted(self, asked: _Asked) -> Resource:
+        name = asked.path[0]
+        resource = RESOURCES.get(name)
+        if resource is None:
+            listed = ", ".join(f'"{each}"' for each in RESOURCES)
+            text = f'Resource of type "{name}" does not exists. Did you mean: "search"? The full list is: {listed}'
+            raise Refusal(400, (27, text))
+        if asked.key.rights is not None:
+            allowed = asked.key.rights.get(name)
+            if allowed is None:
+                text = f'Resource of type "{name}" is not allowed with this authentication key'
+                raise Refusal(401, (26, text))
+            if asked.method not in allowed:
+                text = f"Method {asked.method} is not allowed for the resource {name} with this authentication key"
+                raise Refusal(405, (25, text))
+        return resource
+
+    def _root(self, asked: _Asked) -> Response:
+        if asked.renderer.content_type == "application/json":
+            raise changes.CrashError
+        names = RESOURCES if asked.key.rights is None else asked.key.rights
+        inner = ""
+        for name in names:
+            allowed = METHODS if asked.key.rights is None else asked.key.rights[name]
+            methods = " ".join(
+                f'{each}="{str(each.upper() in allowed).lower()}"'
+                for each in ("get", "put", "post", "patch", "delete", "head")
+            )
+            inner += f'<{name} xlink:href="{self._base_url}/api/{name}" {methods}>\n</{name}>\n'
+        head = '<?xml version="1.0" encoding="UTF-8"?>\n<prestashop xmlns:xlink="http://www.w3.org/1999/xlink">\n'
+        body = f'{head}<api shopName="{self._shop.name}">\n{inner}</api>\n</prestashop>\n'.encode()
+        return Response(200, body, self._headers(asked.renderer.content_type, body))
+
+    def _read(self, asked: _Asked, resource: Resource) -> Response:
+        schema = asked.query.get("schema")
+        if schema in ("blank", "synopsis"):
+            body = asked.renderer.schema(resource, synopsis=schema == "synopsis")
+            return Response(200, body, self._headers(asked.renderer.content_type, body))
+        display = display_of(resource, asked.query)
+        if len(asked.path) > 1:
+            row = self._visible(asked, resource).get(_leading_id(asked.path[1]))
+            if row is None:
+                raise Refusal(404)
+            if resource.name == "stock_availables" and (row["id_shop"], row["id_shop_group"]) == (0, 0):
+                text = f"This StockAvailable ({row['id']}) does not exists on this shop"
+                raise Refusal(404, (131, text))
+            body = asked.renderer.single(resource, row, display)
+        else:
+            rows = select(resource, self._visible(asked, resource).values(), asked.query, self._shop.seed)
+            body = asked.renderer.listing(resource, rows, display)
+            if resource.name == "orders":
+                self._shop.orders_were_read()
+        headers = self._headers(asked.renderer.content_type, body)
+        if asked.known_sha1 == hashlib.sha1(body, usedforsecurity=False).hexdigest():
+            return Response(304, b"", (("X-Powered-By", "PrestaShop Webservice"),))
+        return Response(200, body, headers)
+
+    def _visible(self, asked: _Asked, resource: Resource) -> dict[int, Row]:
+        rows = self._shop.tables[resource.name]
+        shop = asked.query.get("id_shop", "1")
+        if resource.name not in OF_ONE_SHOP or shop == "all":
+            return rows
+        return {row_id: row for row_id, row in rows.items() if row["id_shop"] in (int(shop), 0)}
+
+    def _write(self, asked: _Asked, resource: Resource) -> Response:
+        given = parse(asked.body)
+        if asked.method == "POST":
+            rows = [changes.add(self._shop, resource, each) for each in given]
+        else:
+            blank = asked.method == "PUT"
+            rows = [changes.change(self._shop, resource, each, blank=blank) for each in given]
+        texts = [({"id": each.id} if each.id else {}) | dict(each.fields) for each in given]
+        body = asked.renderer.written(resource, rows, texts)
+        status = 201 if asked.method == "POST" else 200
+        return Response(status, body, self._headers(asked.renderer.content_type, body))
+
+    def _headers(
+        self, content_type: str, body: bytes | None = None, version: str = "9.1.4"
+    ) -> list[tuple[str, str]]:
+        headers = [("Content-Type", content_type)] if content_type else []
+        headers += [
+            ("Access-Time", str(int(self._shop.now().timestamp()))),
+            ("X-Powered-By", "PrestaShop Webservice"),
+            ("PSWS-Version", version),
+            ("Execution-Time", "0.004" if version != "0" else "0"),
+        ]
+        if body is not None:
+            headers.append(("Content-Sha1", hashlib.sha1(body, usedforsecurity=False).hexdigest()))
+        # Every answer begins a session that nobody needs.
+        self._sessions += 1
+        session = hashlib.sha256(b"%d:%d" % (self._shop.seed, self._sessions)).hexdigest()
+        headers.append(("Set-Cookie", f"PrestaShop-86fce55c={session}; path=/; HttpOnly; SameSite=Lax"))
+        return headers
+
+
+def _key_given(request: Request, query: Query) -> str | None:
+    """Return the key from the user's name of Basic authentication, or from the query; None without either."""
+    scheme, _, encoded = (request.header("authorization") or "").partition(" ")
+    if scheme.lower() == "basic":
+        return base64.b64decode(encoded).decode("utf-8", "replace").partition(":")[0]
+    return query.get("ws_key")
+
+
+def _leading_id(text: str) -> int:
+    found = re.match(r"\d+", text)
+    return int(found[0]) if found else 0

@@ -1,0 +1,315 @@
+"""The simulated shop as a test, the demo or a person in its back office sees it; HTTP is `service.py`'s matter."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from adapters.channels.prestashop.simulated.furnishing import CANCELLED, PAID, furnish
+from adapters.channels.prestashop.simulated.ordering import SHIPPING, Ordering, Purchase, Shopper
+from adapters.channels.prestashop.simulated.stockroom import Stockroom
+from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row, Tables, Value, number
+
+FULL_KEY = "SIMULATEDSHOPKEY0000000000000001"
+"""The key that a new shop knows; it may do everything. A key has 32 characters."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(slots=True)
+class Key:
+    """What a webservice key may do: `rights` by resource (None: everything), in these shops."""
+
+    active: bool = True
+    rights: Mapping[str, frozenset[str]] | None = None
+    shops: frozenset[int] = field(default_factory=lambda: frozenset({1}))
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPicture:
+    """An order as it stands in the shop. `states` are its history, oldest first; `tracking` in the order of its rows."""
+
+    id: int
+    reference: str
+    state: int
+    states: tuple[int, ...]
+    tracking: tuple[str, ...]
+    lines: tuple[tuple[str, int], ...]
+    customer: int
+    date_add: str
+    date_upd: str
+
+
+class SoldOutError(Exception):
+    """The shop does not sell what it does not have."""
+
+
+class Shop:
+    """A shop with products, customers and orders.
+
+    Args:
+        seed: of everything that is drawn: references, keys, the order of lists that nobody sorted.
+        time_zone: what the shop's dates are local to.
+        now: the instant; aware, any zone.
+        name: the shop's name.
+
+    Attributes:
+        keys: the webservice's keys.
+        half_built_reads: how often `orders` is read before a new order is complete; 0: at once.
+        backorders: whether more is sold than there is; the sellable quantity then falls below zero.
+        disabled: the webservice is switched off.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        time_zone: str = "Europe/Paris",
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        name: str = "TestShop",
+    ) -> None:
+        self.seed = seed
+        self.name = name
+        self.keys: dict[str, Key] = {FULL_KEY: Key()}
+        self.half_built_reads = 0
+        self.backorders = True
+        self.disabled = False
+        self.tables = Tables()
+        self.rng = random.Random(seed)
+        self.cart_rows: dict[int, list[dict[str, Value]]] = {}
+        self.slip_rows: dict[int, list[dict[str, Value]]] = {}
+        self._now = now
+        self._zone = ZoneInfo(time_zone)
+        self._reads_left: dict[int, int] = {}
+        self.stockroom = Stockroom(self.tables)
+        self.ordering = Ordering(self.tables, self.stockroom, self.local_now, self.rng)
+        furnish(self.tables, time_zone, name)
+
+    def now(self) -> datetime:
+        """Return the instant."""
+        return self._now()
+
+    def local_now(self) -> str:
+        """Return the instant as the shop writes it: local, without an offset, to the second."""
+        return self._now().astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    # --- the shop's assortment
+
+    def add_product(
+        self,
+        reference: str,
+        name: str = "A product",
+        price: Decimal | str = "10.00",
+        stock: int = 0,
+        *,
+        combinations: Mapping[str, int] | None = None,
+        ean13: str = "",
+    ) -> int:
+        """Add a product, or one with combinations (reference: stock); return the product's id."""
+        return self.stockroom.add_product(reference, name, Decimal(price), stock, combinations or {}, ean13)
+
+    def add_carrier(self, name: str) -> int:
+        """Add a carrier; return its id_reference, which is its first id."""
+        row = self.tables.insert("carriers", {"name": name, "active": "1", "delay": "Soon"})
+        row["id_reference"] = row["id"]
+        return number(row["id"])
+
+    def edit_carrier(self, id_reference: int) -> int:
+        """Edit a carrier in the back office: a new row with a new id takes its place. Return the new id."""
+        old = [row for row in self.tables["carriers"].values() if row["id_reference"] == id_reference][-1]
+        old["deleted"] = "1"
+        values = {name: value for name, value in old.items() if name != "id"}
+        return number(self.tables.insert("carriers", values | {"deleted": "0"})["id"])
+
+    def stock(self, reference: str) -> int:
+        """Return the sellable units of a reference."""
+        return self.stockroom.stock(reference)
+
+    def stocks(self) -> dict[str, int]:
+        """Return the sellable units of every reference that is sold."""
+        return {reference: self.stock(reference) for reference in self.stockroom.references()}
+
+    def set_stock(self, reference: str, units: int) -> None:
+        """Set the sellable units, as somebody in the back office does."""
+        article = self.stockroom.article(reference)
+        self.stockroom.move(article.product, article.combination, units - self.stock(reference))
+
+    # --- orders
+
+    def place_order(
+        self,
+        lines: Sequence[tuple[str, int]],
+        shopper: Shopper | None = None,
+        *,
+        carrier: int = 2,
+        state: int = PAID,
+        shop: int = 1,
+        shipping: Decimal = SHIPPING,
+        note: str = "",
+        gift_message: str = "",
+    ) -> int:
+        """Place an order of (reference, units); return its id. With `half_built_reads` it stays half built a while."""
+        order = self.begin_order(
+            lines,
+            shopper,
+            carrier=carrier,
+            state=state,
+            shop=shop,
+            shipping=shipping,
+            note=note,
+            gift_message=gift_message,
+        )
+        if self.half_built_reads:
+            self._reads_left[order] = self.half_built_reads
+        else:
+            self.finish_order(order)
+        return order
+
+    def begin_order(  # noqa: PLR0913 - an order has that many sides
+        self,
+        lines: Sequence[tuple[str, int]],
+        shopper: Shopper | None = None,
+        *,
+        carrier: int = 2,
+        state: int = PAID,
+        shop: int = 1,
+        shipping: Decimal = SHIPPING,
+        note: str = "",
+        gift_message: str = "",
+    ) -> int:
+        """Write an order half (state 0, not all rows), as a poller may see it; `finish_order` writes the rest.
+
+        Raises:
+            SoldOutError: something is not there, and the shop sells no backorders.
+        """
+        if not self.backorders:
+            short = [reference for reference, units in lines if self.stock(reference) < units]
+            if short:
+                raise SoldOutError(", ".join(short))
+        customer, address = self.ordering.add_shopper(shopper or Shopper())
+        bought = tuple((self.stockroom.article(reference), units) for reference, units in lines)
+        purchase = Purchase(bought, carrier, state, shop, shipping, note, gift_message)
+        return self.ordering.begin(customer, address, purchase)
+
+    def finish_order(self, order: int) -> None:
+        """Complete an order that is half built."""
+        self._reads_left.pop(order, None)
+        self.ordering.finish(order)
+
+    def orders_were_read(self) -> None:
+        """Count a read of the orders; it brings half-built ones nearer to their completion."""
+        for order in list(self._reads_left):
+            self._reads_left[order] -= 1
+            if self._reads_left[order] <= 0:
+                self.finish_order(order)
+
+    def cancel_order(self, order: int) -> None:
+        """Cancel an order in the back office: its units are sellable again."""
+        self.set_state(order, CANCELLED)
+
+    def set_state(self, order: int, state: int) -> None:
+        """Move an order to a state, as somebody in the back office does."""
+        self.ordering.set_state(order, state, employee=1)
+
+    def edit_order(self, order: int, **fields: Value) -> None:
+        """Change fields of the order itself; its `date_upd` moves."""
+        self.tables["orders"][order] |= fields
+        self.ordering.touch(order)
+
+    def edit_address(self, order: int, **fields: Value) -> None:
+        """Change the delivery address; the order's `date_upd` does not move."""
+        self.tables["addresses"][number(self.tables["orders"][order]["id_address_delivery"])] |= fields
+
+    def edit_line(self, order: int, reference: str, units: int) -> None:
+        """Change a line's quantity; the order's `date_upd` does not move."""
+        for detail in self.ordering.details[order]:
+            row = self.tables["order_details"][detail]
+            if row["product_reference"] == reference:
+                row["product_quantity"] = units
+
+    def delete_order(self, order: int) -> None:
+        """Delete an order."""
+        self.ordering.delete(order)
+
+    def order(self, order: int) -> OrderPicture:
+        """Return how an order stands.
+
+        Raises:
+            KeyError: there is no such order.
+        """
+        row = self.tables["orders"][order]
+        details = [self.tables["order_details"][each] for each in self.ordering.details[order]]
+        return OrderPicture(
+            id=order,
+            reference=str(row["reference"]),
+            state=number(row["current_state"]),
+            states=tuple(
+                number(each["id_order_state"])
+                for each in self.tables["order_histories"].values()
+                if each["id_order"] == order
+            ),
+            tracking=tuple(
+                str(each["tracking_number"])
+                for each in self.tables["order_carriers"].values()
+                if each["id_order"] == order and each["tracking_number"]
+            ),
+            lines=tuple(
+                (str(each["product_reference"]), number(each["product_quantity"])) for each in details
+            ),
+            customer=number(row["id_customer"]),
+            date_add=str(row["date_add"]),
+            date_upd=str(row["date_upd"]),
+        )
+
+    def orders(self) -> list[OrderPicture]:
+        """Return how every order stands, the first placed first."""
+        return [self.order(order) for order in sorted(self.tables["orders"])]
+
+    # --- what hangs below a row
+
+    def associations(self, resource: Resource, row: Row) -> dict[str, list[dict[str, Value]]]:
+        """Return the lists below a row, as the webservice shows them under `associations`."""
+        row_id = number(row["id"])
+        match resource.name:
+            case "orders":
+                return {"order_rows": [self._order_row(each) for each in self.ordering.details[row_id]]}
+            case "products":
+                return self.stockroom.associations(row_id)
+            case "customers":
+                return {"groups": [{"id": 3}]}
+            case "carts":
+                return {"cart_rows": self.cart_rows.get(row_id, [])}
+            case "order_slip":
+                return {"order_slip_details": self.slip_rows.get(row_id, [])}
+            case "order_details":
+                return {"taxes": [{"id": 1}]}
+            case _:
+                return {}
+
+    def _order_row(self, detail: int) -> dict[str, Value]:
+        row = self.tables["order_details"][detail]
+        return {
+            "id": detail,
+            "product_id": row["product_id"],
+            "product_attribute_id": row["product_attribute_id"],
+            "product_quantity": row["product_quantity"],
+            "product_name": row["product_name"],
+            "product_reference": row["product_reference"],
+            "product_ean13": row["product_ean13"],
+            "product_isbn": None,
+            "product_upc": None,
+            "product_price": row["product_price"],
+            "id_customization": row["id_customization"],
+            "unit_price_tax_incl": row["unit_price_tax_incl"],
+            "unit_price_tax_excl": row["unit_price_tax_excl"],
+        }
+
+
+def rights(**methods: str) -> dict[str, frozenset[str]]:
+    """Return rights from resource="GET PATCH"; a resource that the webservice does not have is a mistake."""
+    unknown = methods.keys() - RESOURCES.keys()
+    if unknown:
+        raise ValueError(f"no such resource: {sorted(unknown)}")
+    return {resource: frozenset(text.split()) for resource, text in methods.items()}

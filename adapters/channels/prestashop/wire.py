@@ -1,0 +1,241 @@
+"""What the shop's rows mean, and what is sent to it: JSON rows to our orders, our writes to XML. Pure.
+
+Types are mixed in the shop's answers (ids as numbers or strings, prices as strings), so nothing is taken for granted;
+what cannot be understood makes that one order unreadable. Only named fields are ever asked for: a customer's
+password hash and secure key never leave the shop.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from lxml import etree
+
+from actors.ports import Contact, ShopLine, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.dates import to_utc
+
+Row = Mapping[str, object]
+Standing = Literal["open", "unpaid", "cancelled", "shipped", "unfinished"]
+
+ORDER_FIELDS = (
+    "id,reference,current_state,date_add,date_upd,id_customer,id_address_delivery,id_address_invoice,id_carrier,"
+    "id_currency,id_lang,id_shop,id_cart,module,payment,valid,note,gift,gift_message,recyclable,"
+    "total_paid,total_paid_real,total_paid_tax_incl,total_paid_tax_excl,total_products,"
+    "total_discounts_tax_incl,total_discounts_tax_excl,total_shipping_tax_incl,total_shipping_tax_excl,"
+    "total_wrapping_tax_incl,total_wrapping_tax_excl"
+)
+ROW_FIELDS = (
+    "id,product_id,product_attribute_id,product_quantity,product_name,product_reference,product_ean13,"
+    "unit_price_tax_incl,unit_price_tax_excl"
+)
+ORDER = f"[{ORDER_FIELDS},order_rows[{ROW_FIELDS}]]"
+CUSTOMER = "[id,email,company,firstname,lastname]"
+ADDRESS = (
+    "[id,id_country,id_state,company,lastname,firstname,address1,address2,postcode,city,phone,phone_mobile]"
+)
+
+UNITS_MAX = 1_000_000
+"""More of one article in one order is a mistake, and the ledger's sums stay far from any limit."""
+
+AMOUNT_MAX = Decimal(10) ** 12
+"""The shop's own columns end before."""
+
+CENT = Decimal("0.01")
+
+
+class FieldError(ValueError):
+    """A field is missing or means nothing; it names the field alone, since a value may be a person's."""
+
+
+def whole(row: Row, name: str) -> int:
+    """Return a whole number that the shop gives as a number or a text."""
+    value = row.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
+        return int(value)
+    raise FieldError(f"{name} is missing" if value is None else f"{name} is no whole number")
+
+
+def reference_to(row: Row, name: str) -> int:
+    """Return the id that a field holds, 0 where it holds none that can be understood."""
+    try:
+        return whole(row, name)
+    except FieldError:
+        return 0
+
+
+def text(row: Row, name: str) -> str:
+    """Return a text; null is an empty one."""
+    value = row.get(name, "")
+    if value is None:
+        return ""
+    if isinstance(value, (str, int)):
+        return str(value).replace("\x00", "").strip()
+    raise FieldError(f"{name} is no text")
+
+
+def money(row: Row, name: str) -> Decimal:
+    """Return an amount, to the cent where nothing stands behind it."""
+    value = row.get(name)
+    if value is None or value == "":
+        raise FieldError(f"{name} is missing")
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation as error:
+        raise FieldError(f"{name} is no number") from error
+    if not amount.is_finite() or not 0 <= amount < AMOUNT_MAX:
+        raise FieldError(f"{name} is no amount")
+    cents = amount.quantize(CENT)
+    return cents if cents == amount else amount
+
+
+def parts(row: Row, name: str) -> Sequence[Row]:
+    """Return a list below `associations`; a row without the list, or without associations, has none."""
+    below = row.get("associations")
+    found = below.get(name) if isinstance(below, dict) else None
+    if found is None:
+        return ()
+    if not isinstance(found, list) or not all(isinstance(part, dict) for part in found):
+        raise FieldError(f"{name} is no list")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an order's row only names by id: everything is by the shop's id."""
+
+    zone: ZoneInfo
+    standings: Mapping[int, Standing]
+    customers: Mapping[int, Row]
+    addresses: Mapping[int, Row]
+    countries: Mapping[int, str]
+    states: Mapping[int, str]
+    currencies: Mapping[int, str]
+    services: Mapping[int, str]
+
+
+def is_unfinished(row: Row) -> bool:
+    """Return whether the shop is still building the order: it then shows it in state 0, or without rows."""
+    return row.get("current_state") in (0, "0", "", None) or not row.get("associations")
+
+
+def standing(row: Row, standings: Mapping[int, Standing]) -> Standing:
+    """Return how an order stands."""
+    if is_unfinished(row):
+        return "unfinished"
+    state = whole(row, "current_state")
+    found = standings.get(state)
+    if found is None:
+        raise FieldError(f"current_state {state} is no state of the shop")
+    return found
+
+
+def read_order(row: Row, around: Surroundings) -> ShopOrder | UnreadableOrder:
+    """Return the order of a row: `total` with tax, `shipping` and prices without."""
+    customer = around.customers.get(reference_to(row, "id_customer"), {})
+    address = around.addresses.get(reference_to(row, "id_address_delivery"))
+    raw = msgspec.json.encode({"order": row, "customer": customer, "delivery": address})
+    shop_order = str(row.get("id", ""))
+    try:
+        return _understood(row, around, customer, address, raw)
+    except FieldError as error:
+        return UnreadableOrder(shop_order=shop_order, why=str(error), raw=raw)
+
+
+def _understood(row: Row, around: Surroundings, customer: Row, address: Row | None, raw: bytes) -> ShopOrder:
+    if address is None:
+        raise FieldError("id_address_delivery names no address")
+    placed = text(row, "date_add")
+    try:
+        placed_at = to_utc(placed, around.zone)
+    except ValueError as error:
+        raise FieldError("date_add is no date") from error
+    currency = around.currencies.get(whole(row, "id_currency"))
+    if currency is None:
+        raise FieldError("id_currency names no currency")
+    contact = read_contact(customer, address, around)
+    return ShopOrder(
+        shop_order=str(whole(row, "id")),
+        reference=text(row, "reference"),
+        standing=standing(row, around.standings),
+        placed_at=placed_at,
+        currency=currency,
+        total=money(row, "total_paid"),
+        shipping=money(row, "total_shipping_tax_excl"),
+        service=around.services.get(whole(row, "id_carrier"), ""),
+        country=contact.country,
+        lines=tuple(_line(part) for part in parts(row, "order_rows")),
+        customer=str(whole(row, "id_customer")),
+        contact=contact,
+        raw=raw,
+    )
+
+
+def _line(part: Row) -> ShopLine:
+    units = whole(part, "product_quantity")
+    if not 0 < units <= UNITS_MAX:
+        raise FieldError("product_quantity is out of bounds")
+    return ShopLine(
+        line=str(whole(part, "id")),
+        sku=text(part, "product_reference"),
+        units=units,
+        unit_price=money(part, "unit_price_tax_excl"),
+    )
+
+
+def read_contact(customer: Row, address: Row, around: Surroundings) -> Contact:
+    """Return who gets the parcel, and where; country and state as ISO codes."""
+    country = around.countries.get(whole(address, "id_country"))
+    if country is None:
+        raise FieldError("id_country names no country")
+    return Contact(
+        name=f"{text(address, 'firstname')} {text(address, 'lastname')}".strip(),
+        company=text(address, "company"),
+        street=text(address, "address1"),
+        street2=text(address, "address2"),
+        postcode=text(address, "postcode"),
+        city=text(address, "city"),
+        state=around.states.get(whole(address, "id_state"), ""),
+        country=country,
+        email=text(customer, "email"),
+        phone=text(address, "phone_mobile") or text(address, "phone"),
+    )
+
+
+# --- writes
+
+
+def _document(node: str, objects: Sequence[Mapping[str, str | int]]) -> bytes:
+    root = etree.Element("prestashop")
+    for fields in objects:
+        element = etree.SubElement(root, node)
+        for name, value in fields.items():
+            etree.SubElement(element, name).text = str(value)
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def new_history(order: int, state: int) -> bytes:
+    """Return the body of a POST that moves an order to a state."""
+    return _document("order_history", [{"id_order": order, "id_order_state": state}])
+
+
+def tracking_change(row_id: int, tracking: str) -> bytes:
+    """Return the body of a PATCH of one order_carriers row: the id in the body is the one that counts."""
+    return _document("order_carrier", [{"id": row_id, "tracking_number": tracking}])
+
+
+def new_tracking(order: int, carrier: int, tracking: str) -> bytes:
+    """Return the body of a POST of another parcel's order_carriers row."""
+    return _document(
+        "order_carrier", [{"id_order": order, "id_carrier": carrier, "tracking_number": tracking}]
+    )
+
+
+def stock_change(quantities: Mapping[int, int]) -> bytes:
+    """Return the body of a PATCH of several stock rows, by row id: siblings, without a list around them."""
+    rows = [{"id": row_id, "quantity": units} for row_id, units in quantities.items()]
+    return _document("stock_available", rows)

@@ -1,0 +1,333 @@
+"""No order is lost or doubled between the shop and us, whatever the shop's dates and half-built orders do."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.errors import MalformedError, UnreachableError
+from actors.ports import Poll, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.simulator import FULL_KEY, Shopper
+from adapters.http.faults import HTML_HEADERS, HTML_PAGE, cut
+from adapters.http.server import Drop, Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.adapters.channels.prestashop.conftest import World
+
+
+def ids(orders: Sequence[ShopOrder | UnreadableOrder]) -> list[int]:
+    return sorted(int(order.shop_order) for order in orders)
+
+
+def only(poll: Poll) -> ShopOrder:
+    (order,) = poll.orders
+    assert isinstance(order, ShopOrder)
+    return order
+
+
+def orders_page(request: Request) -> bool:
+    return request.path == "/api/orders"
+
+
+async def test_an_order_comes_with_its_lines_its_money_its_carrier_and_where_it_goes(world: World) -> None:
+    shopper = Shopper("Zoé", "Müller", "zoe@example.com", "1 rue X", "2e", "1000", "Bruxelles", "BE")
+    placed = world.shop.place_order([("teapot", 2), ("shirt-m", 1)], shopper)
+    order = only(await world.adapter.poll(None))
+    assert order.shop_order == str(placed)
+    assert order.reference == world.shop.order(placed).reference
+    assert (order.standing, order.currency, order.service, order.country) == ("open", "EUR", "express", "BE")
+    assert order.placed_at == world.clock.now
+    assert order.shipping == Decimal("7.00")
+    assert order.total == Decimal("84.84")
+    assert [(line.sku, line.units, line.unit_price) for line in order.lines] == [
+        ("teapot", 2, Decimal("19.90")),
+        ("shirt-m", 1, Decimal("23.90")),
+    ]
+    contact = order.contact
+    assert (contact.name, contact.city, contact.email) == ("Zoé Müller", "Bruxelles", "zoe@example.com")
+
+
+async def test_no_password_hash_and_no_secure_key_ever_leaves_the_shop(world: World) -> None:
+    placed = world.shop.place_order([("teapot", 1)])
+    order = only(await world.adapter.poll(None))
+    for row in (world.shop.tables["orders"][placed], world.shop.tables["customers"][int(order.customer)]):
+        assert str(row["secure_key"]).encode() not in order.raw
+    assert b"passwd" not in order.raw
+    assert all("full" not in request.target for request in world.requests)
+
+
+async def test_an_order_is_told_once_and_again_only_when_it_changes(world: World) -> None:
+    placed = world.shop.place_order([("teapot", 1)])
+    orders, cursor = await world.drained()
+    assert ids(orders) == [placed]
+    orders, cursor = await world.drained(cursor)
+    assert orders == []
+    world.shop.cancel_order(placed)
+    orders, cursor = await world.drained(cursor)
+    assert [order.standing for order in orders if isinstance(order, ShopOrder)] == ["cancelled"]
+    orders, cursor = await world.drained(cursor)
+    assert orders == []
+
+
+async def test_a_second_change_within_the_same_second_is_seen(world: World) -> None:
+    first = world.shop.place_order([("teapot", 1)])
+    _, cursor = await world.drained()
+    second = world.shop.place_order([("cup", 1)])
+    world.shop.set_state(first, 6)
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == [first, second]
+    world.shop.set_state(second, 6)
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == [second]
+
+
+async def test_an_idle_poll_costs_the_shop_one_request(world: World) -> None:
+    world.shop.place_order([("teapot", 1)])
+    _, cursor = await world.drained()
+    _, cursor = await world.drained(cursor)
+    before = len(world.requests)
+    _, cursor = await world.drained(cursor)
+    assert len(world.requests) - before == 1
+
+
+async def test_a_half_built_order_is_revisited_and_told_when_it_is_complete(world: World) -> None:
+    world.shop.half_built_reads = 3
+    placed = world.shop.place_order([("teapot", 1), ("cup", 2)])
+    seen: list[ShopOrder | UnreadableOrder] = []
+    cursor = None
+    for _ in range(4):
+        orders, cursor = await world.drained(cursor)
+        seen += orders
+    (order,) = seen
+    assert isinstance(order, ShopOrder)
+    assert order.shop_order == str(placed)
+    assert [line.sku for line in order.lines] == ["teapot", "cup"]
+
+
+async def test_an_order_that_stays_half_built_does_not_wait_unseen(world: World) -> None:
+    placed = world.shop.begin_order([("teapot", 1), ("cup", 2)])
+    orders, cursor = await world.drained()
+    assert orders == []
+    world.clock.tick(minutes=30)
+    orders, cursor = await world.drained(cursor)
+    assert [order.standing for order in orders if isinstance(order, ShopOrder)] == ["unfinished"]
+    orders, cursor = await world.drained(cursor)
+    assert orders == []
+    world.shop.finish_order(placed)
+    orders, cursor = await world.drained(cursor)
+    assert [order.standing for order in orders if isinstance(order, ShopOrder)] == ["open"]
+
+
+async def test_every_order_is_imported_although_pages_are_small_and_orders_change_meanwhile(
+    world: World,
+) -> None:
+    placed = []
+    for _ in range(23):
+        placed.append(world.shop.place_order([("cup", 1)]))
+        world.clock.tick(seconds=400)
+    async with world.connect(page_size=4) as adapter:
+        poll = await adapter.poll(None)
+        told = ids(poll.orders)
+        world.clock.tick(seconds=5)
+        world.shop.cancel_order(placed[0])
+        world.clock.tick(seconds=3600)
+        orders, cursor = await world.drained(poll.cursor, adapter)
+        told += ids(orders)
+        orders, cursor = await world.drained(cursor, adapter)
+    assert sorted(told) == placed
+    assert ids(orders) == [placed[0]]
+
+
+async def test_more_orders_than_a_page_within_one_second_are_all_told(world: World) -> None:
+    async with world.connect(page_size=3) as adapter:
+        _, cursor = await world.drained(None, adapter)
+        world.clock.tick(seconds=60)
+        placed = [world.shop.place_order([("cup", 1)]) for _ in range(11)]
+        world.clock.tick(seconds=1)
+        placed.append(world.shop.place_order([("cup", 1)]))
+        orders, cursor = await world.drained(cursor, adapter)
+        assert ids(orders) == placed
+        orders, _ = await world.drained(cursor, adapter)
+        assert orders == []
+
+
+async def test_what_changes_in_the_hour_that_repeats_is_told(world: World) -> None:
+    world.clock.now = datetime(2026, 10, 25, 0, 50, tzinfo=UTC)  # 02:50 in Paris, for the first time
+    first = world.shop.place_order([("cup", 1)])
+    _, cursor = await world.drained()
+    world.clock.tick(minutes=20)  # 02:10, for the second time
+    world.shop.cancel_order(first)
+    second = world.shop.place_order([("cup", 1)])
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == [first, second]
+    world.clock.tick(minutes=55)  # 03:05
+    world.shop.cancel_order(second)
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == [second]
+
+
+async def test_an_order_dated_in_the_future_hides_nothing(world: World) -> None:
+    late = world.shop.place_order([("cup", 1)])
+    _, cursor = await world.drained()
+    world.shop.tables["orders"][late]["date_upd"] = "2031-01-01 00:00:00"
+    _, cursor = await world.drained(cursor)
+    world.clock.tick(seconds=3600)
+    placed = world.shop.place_order([("cup", 1)])
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == [placed]
+
+
+async def test_an_order_whose_date_is_wrong_is_found_by_its_id(world: World) -> None:
+    world.shop.place_order([("cup", 1)])
+    _, cursor = await world.drained()
+    placed = world.shop.place_order([("cup", 1)])
+    world.shop.tables["orders"][placed]["date_upd"] = "2020-01-01 00:00:00"
+    told: list[ShopOrder | UnreadableOrder] = []
+    for _ in range(7):
+        orders, cursor = await world.drained(cursor)
+        told += orders
+    assert ids(told) == [placed]
+
+
+async def test_a_carrier_that_was_edited_is_still_the_same_service(world: World) -> None:
+    world.shop.edit_carrier(2)
+    world.shop.place_order([("cup", 1)], carrier=2)
+    assert only(await world.adapter.poll(None)).service == "express"
+
+
+async def test_an_unpaid_order_and_a_state_of_the_shops_own_are_understood(world: World) -> None:
+    for name, paid, shipped in (("On its way", "1", "1"), ("Waiting for money", "0", "0")):
+        world.shop.tables.insert("order_states", {"name": name, "paid": paid, "shipped": shipped})
+    for state in (10, 14, 15):
+        world.shop.place_order([("cup", 1)], state=state)
+    orders, _ = await world.drained()
+    assert [order.standing for order in orders if isinstance(order, ShopOrder)] == [
+        "unpaid",
+        "shipped",
+        "unpaid",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("total_paid", "twelve", "total_paid"),
+        ("total_paid", None, "total_paid"),
+        ("date_add", "0000-00-00 00:00:00", "date_add"),
+        ("id_address_delivery", 999, "id_address_delivery"),
+        ("id_currency", 7, "id_currency"),
+        ("current_state", 77, "current_state"),
+    ],
+)
+async def test_an_order_with_a_nonsense_field_does_not_stop_the_others(
+    world: World, field: str, value: object, named: str
+) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(3)]
+    world.shop.tables["orders"][placed[1]][field] = value  # type: ignore[assignment]
+    orders, _ = await world.drained()
+    assert ids(orders) == placed
+    (unreadable,) = [order for order in orders if isinstance(order, UnreadableOrder)]
+    assert unreadable.shop_order == str(placed[1])
+    assert named in unreadable.why
+
+
+async def test_a_field_that_is_missing_makes_its_order_unreadable(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(2)]
+
+    def without_prices(answer: Response) -> Response | Drop:
+        page = json.loads(answer.body)
+        for row in page["orders"][0]["associations"]["order_rows"]:
+            del row["unit_price_tax_excl"]
+        return Response(answer.status, json.dumps(page).encode(), answer.headers)
+
+    world.faults.change_next(without_prices, orders_page)
+    orders, _ = await world.drained()
+    assert [type(order) for order in orders] == [UnreadableOrder, ShopOrder]
+    assert ids(orders) == placed
+
+
+async def test_a_page_of_html_is_malformed_and_nothing_is_forgotten(world: World) -> None:
+    placed = world.shop.place_order([("cup", 1)])
+    world.faults.answer_next(Response(200, HTML_PAGE, HTML_HEADERS), orders_page)
+    with pytest.raises(MalformedError):
+        await world.adapter.poll(None)
+    assert ids((await world.adapter.poll(None)).orders) == [placed]
+
+
+@pytest.mark.parametrize("where", [orders_page, lambda request: request.path == "/api/addresses"])
+async def test_a_page_that_breaks_off_is_read_again(world: World, where: object) -> None:
+    placed = world.shop.place_order([("cup", 1)])
+    world.faults.change_next(lambda answer: cut(answer, len(answer.body) // 2), where)  # type: ignore[arg-type]
+    with pytest.raises(UnreachableError):
+        await world.adapter.poll(None)
+    world.faults.change_next(
+        lambda answer: Response(200, answer.body[: len(answer.body) // 2], answer.headers), orders_page
+    )
+    with pytest.raises(UnreachableError):
+        await world.adapter.poll(None)
+    assert ids((await world.adapter.poll(None)).orders) == [placed]
+
+
+@pytest.mark.parametrize("answer", [Response(502, HTML_PAGE, HTML_HEADERS), Response(500), Drop()])
+async def test_during_an_outage_the_shop_is_unreachable_and_afterwards_nothing_is_missing(
+    world: World, answer: Response | Drop
+) -> None:
+    _, cursor = await world.drained()
+    world.faults.outage_answer = answer
+    world.faults.outage = True
+    placed = world.shop.place_order([("cup", 1)])
+    with pytest.raises(UnreachableError):
+        await world.adapter.poll(cursor)
+    world.faults.outage = False
+    world.clock.tick(minutes=1)
+    orders, _ = await world.drained(cursor)
+    assert ids(orders) == [placed]
+
+
+async def test_a_key_that_is_revoked_and_given_back_loses_nothing(world: World) -> None:
+    _, cursor = await world.drained()
+    placed = world.shop.place_order([("cup", 1)])
+    key = world.shop.keys[FULL_KEY]
+    key.active = False
+    with pytest.raises(UnreachableError, match="20") as refused:
+        await world.adapter.poll(cursor)
+    assert FULL_KEY not in str(refused.value)
+    key.active = True
+    orders, _ = await world.drained(cursor)
+    assert ids(orders) == [placed]
+
+
+async def test_a_wrong_host_is_not_followed_to_the_front_page(world: World) -> None:
+    async with world.connect(id_shop=99) as adapter:
+        with pytest.raises(UnreachableError, match="front page"):
+            await adapter.poll(None)
+
+
+async def test_a_server_that_drops_the_authorization_header_is_reached_by_ws_key(world: World) -> None:
+    placed = world.shop.place_order([("cup", 1)])
+    async with world.connect(key_in_query=True) as adapter:
+        assert ids((await adapter.poll(None)).orders) == [placed]
+    assert all(request.header("authorization") is None for request in world.requests)
+
+
+async def test_an_order_that_was_deleted_is_none(world: World) -> None:
+    placed = world.shop.place_order([("cup", 1)])
+    order = await world.adapter.order(str(placed))
+    assert isinstance(order, ShopOrder)
+    world.shop.edit_address(placed, city="Lyon")
+    again = await world.adapter.order(str(placed))
+    assert isinstance(again, ShopOrder)
+    assert again.contact.city == "Lyon"
+    world.shop.delete_order(placed)
+    assert await world.adapter.order(str(placed)) is None
+
+
+async def test_a_cursor_that_is_not_ours_is_refused(world: World) -> None:
+    with pytest.raises(MalformedError):
+        await world.adapter.poll("yesterday")
