@@ -1,0 +1,199 @@
+"""Plays the demo: places the orders, lets the crews work, receives what was awaited, and waits until all books agree."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from adapters.channels.prestashop.simulator import Shopper
+from adapters.postgres.embedded import EmbeddedPostgres
+from daemon.demo.crew import Crew
+from daemon.demo.report import figures, is_sound
+from daemon.demo.scenario import WAREHOUSES, PlannedOrder, Scenario, plan
+from daemon.demo.screen import Screen
+from daemon.demo.stage import SERVICE_CARRIER, DaemonProcess, Stage, open_stage
+
+PEOPLE = 3
+"""Pickers in each warehouse."""
+
+PLACE_EVERY_S = 0.02
+"""Fifty orders a second: a peak for a merchant of this size."""
+
+SETTLE_S_MAX = 600.0
+"""A demo that has not come to rest after ten minutes reports what is still open and fails."""
+
+LOOK_EVERY_S = 0.5
+
+
+@dataclass(slots=True)
+class Play:
+    """One demo under way."""
+
+    stage: Stage
+    screen: Screen
+    left_alone: set[str] = field(default_factory=set)
+    too_late: set[str] = field(default_factory=set)
+    crews: dict[str, Crew] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        weights = {article.sku: article.weight_g for article in self.stage.scenario.articles}
+        for site in WAREHOUSES:
+            self.crews[site] = Crew(site, self.stage.client, weights, self.left_alone, self.packed)
+
+    async def packed(self, order: str) -> None:
+        """The customer of an order that is cancelled too late calls now."""
+        if order in self.too_late:
+            self.too_late.discard(order)
+            self.stage.shop.cancel_order(int(order.removeprefix("main-")))
+        await trio.lowlevel.checkpoint()
+
+    async def run(self) -> None:
+        """Return when every order has come to its end and the partners have been told."""
+        slots = {article.sku: article.slot for article in self.stage.scenario.articles}
+        for crew in self.crews.values():
+            await crew.put_away(slots)
+        async with trio.open_nursery() as nursery:
+            for crew in self.crews.values():
+                nursery.start_soon(crew.work, PEOPLE)
+            nursery.start_soon(self._look_on)
+            with trio.move_on_after(SETTLE_S_MAX):
+                await self._place_all()
+                await self._receive_what_is_awaited()
+                await self._come_to_rest()
+            nursery.cancel_scope.cancel()
+
+    async def _place_all(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for number, order in enumerate(self.stage.scenario.orders):
+                placed = self._place(number, order)
+                if order.fate == "cancelled_early":
+                    self.left_alone.add(placed)
+                    nursery.start_soon(self._cancel_early, placed)
+                elif order.fate == "cancelled_late":
+                    self.too_late.add(placed)
+                await trio.sleep(PLACE_EVERY_S)
+
+    def _place(self, number: int, order: PlannedOrder) -> str:
+        """Place an order in the shop; return our name for it."""
+        shopper = Shopper(
+            firstname="Camille",
+            lastname=f"Martin {number}",
+            email=f"camille{number}@example.org",
+            country=order.country,
+        )
+        return f"main-{self.stage.shop.place_order(order.lines, shopper, carrier=SERVICE_CARRIER)}"
+
+    async def _cancel_early(self, order: str) -> None:
+        """Cancel once the order lies on a floor, before anybody picks it."""
+        await self._until(order, "picking")
+        self.stage.shop.cancel_order(int(order.removeprefix("main-")))
+
+    async def _until(self, order: str, state: str) -> None:
+        while await self._state(order) != state:
+            await trio.sleep(0.1)
+
+    async def _state(self, order: str) -> str:
+        rows = await self.stage.client.request("GET", f"/v1/orders?state=&order={order}&limit=1")
+        return str(rows["orders"][0]["state"]) if rows["orders"] else ""
+
+    async def _receive_what_is_awaited(self) -> None:
+        """Let the goods arrive only once every order that waits for them is known to wait."""
+        waiting = sum(order.fate == "waits" for order in self.stage.scenario.orders)
+        while waiting and len((await self._orders("backordered"))) < waiting:
+            await trio.sleep(0.1)
+        for sku, units in self.stage.scenario.awaited().items():
+            await self.crews["lyon"].receive(f"D-{sku}", sku, units, _slot(self.stage.scenario, sku))
+
+    async def _orders(self, state: str) -> list[Mapping[str, Any]]:
+        answer = await self.stage.client.request("GET", f"/v1/orders?state={state}&limit=100000")
+        return list(answer["orders"])
+
+    async def _come_to_rest(self) -> None:
+        """Wait until no order is open, the outbox is empty and the shop shows what the ledger can promise."""
+        while True:
+            report = await figures(self.stage, NO_AUDIT, 0.0)
+            status = await self.stage.client.request("GET", "/v1/status")
+            if is_sound(report) and not sum(status["outbox"].values()):
+                return
+            await trio.sleep(LOOK_EVERY_S)
+
+    async def _look_on(self) -> None:
+        while True:
+            status = await self.stage.client.request("GET", "/v1/status")
+            self.screen.show(status, len(self.stage.shop.orders()), len(self.stage.carrier.labels))
+            await trio.sleep(LOOK_EVERY_S)
+
+
+NO_AUDIT: Mapping[str, Any] = {
+    "ok": True,
+    "events": 0,
+    "movements": 0,
+    "oversold_units": 0,
+    "chain": "unread",
+}
+"""Stands in while the demo looks whether everything has come to rest; the audit comes at the end."""
+
+
+def _slot(scenario: Scenario, sku: str) -> str:
+    return next(article.slot for article in scenario.articles if article.sku == sku)
+
+
+def audit(config: Path) -> Mapping[str, Any]:
+    """Run `wharfinger audit` as an operator does, and return what it printed."""
+    command = [sys.executable, "-m", "daemon", "audit", "--json", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        answer: Mapping[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        raise RuntimeError(f"the audit failed: {done.stderr[-2_000:]}") from error
+    return answer
+
+
+def run_demo(*, orders: int, seed: int, leave: bool, report_file: Path | None) -> bool:
+    """Play a demo on this machine; return whether everything came out right.
+
+    Without `leave` the stage stays up afterwards, to be looked at with wharfctl, until Ctrl-C.
+    """
+    with tempfile.TemporaryDirectory(prefix="wharfinger-") as name:
+        folder = Path(name)
+        with EmbeddedPostgres(folder / "pg") as server:
+            return trio.run(_play, orders, seed, leave, report_file, folder, server.dsn)
+
+
+async def _play(
+    orders: int,
+    seed: int,
+    leave: bool,
+    report_file: Path | None,
+    folder: Path,
+    dsn: str,  # noqa: FBT001 - by trio.run
+) -> bool:
+    scenario = plan(orders, seed)
+    began = trio.current_time()
+    with Screen(orders) as screen:
+        async with open_stage(scenario, seed, folder, dsn) as stage:
+            process = DaemonProcess(stage.config, stage.log_file)
+            process.start()
+            try:
+                await process.until_ready(stage.client)
+                await Play(stage, screen).run()
+                seconds = trio.current_time() - began
+                proof = await trio.to_thread.run_sync(audit, stage.config)
+                report = await figures(stage, proof, seconds)
+                sound = is_sound(report)
+                if report_file is not None:
+                    report_file.write_text(json.dumps(report, indent=2) + "\n")
+                screen.end(report, sound=sound)
+                if not leave:
+                    screen.invite(stage.folder / "control.sock", stage.config, stage.web_port)
+                    await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await process.stop()
+    return sound

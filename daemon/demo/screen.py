@@ -1,0 +1,107 @@
+"""What a person sees of the demo: live progress on a terminal, a line now and then elsewhere, a table at the end."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+STAGES = (
+    "held", "backordered", "allocating", "picking", "packed", "shipped", "delivered", "cancelled",
+)  # fmt: skip
+
+LINE_EVERY = 4
+"""Without a terminal, one look in so many is printed: a line every two seconds."""
+
+
+class Screen:
+    """The demo's face."""
+
+    def __init__(self, orders: int) -> None:
+        self._orders = orders
+        self._console = Console(file=sys.stdout)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+        self._looks = 0
+
+    def __enter__(self) -> "Screen":
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(
+                f"Starting shop, ERP, carrier, Postgres and the daemon for {self._orders} orders ..."
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, status: Mapping[str, Any], placed: int, labels: int) -> None:
+        """Show how far the orders are."""
+        counts: Mapping[str, int] = status["orders"]
+        done = counts.get("shipped", 0) + counts.get("delivered", 0) + counts.get("cancelled", 0)
+        outbox = sum(status["outbox"].values())
+        self._looks += 1
+        if self._console.is_terminal:
+            self._live.update(self._picture(counts, placed, labels, done, outbox))
+        elif self._looks % LINE_EVERY == 1:
+            stages = ", ".join(f"{counts[stage]} {stage}" for stage in STAGES if counts.get(stage))
+            self._console.print(
+                f"{placed} placed: {stages}; {labels} labels; {outbox} to be told to partners"
+            )
+
+    def _picture(self, counts: Mapping[str, int], placed: int, labels: int, done: int, outbox: int) -> Group:
+        table = Table(
+            title=f"Wharfinger demo: {placed} of {self._orders} orders placed", title_justify="left"
+        )
+        table.add_column("stage")
+        table.add_column("orders", justify="right")
+        table.add_column("", width=42)
+        for stage in STAGES:
+            count = counts.get(stage, 0)
+            table.add_row(
+                stage, str(count), ProgressBar(total=max(self._orders, 1), completed=count, width=40)
+            )
+        return Group(
+            table, Text(f"{done} done, {labels} labels bought, {outbox} documents to be told to partners")
+        )
+
+    def end(self, report: Mapping[str, Any], *, sound: bool) -> None:
+        """Print the table and the verdict."""
+        self._live.stop()
+        table = Table(title="What it came to", title_justify="left")
+        table.add_column("")
+        table.add_column("figure")
+        table.add_column("", justify="right")
+        for section, values in report.items():
+            if isinstance(values, Mapping):
+                for number, (name, value) in enumerate(values.items()):
+                    table.add_row(section if number == 0 else "", name.replace("_", " "), str(value))
+                table.add_section()
+            else:
+                table.add_row("", section, str(values))
+        self._console.print(table)
+        if sound:
+            self._console.print(
+                "Every unit is accounted for: no order lost or doubled, all books agree, the log is whole."
+            )
+        else:
+            self._console.print("[bold red]Something is wrong[/]: the figures above do not agree.")
+
+    def invite(self, control_socket: Path, config: Path, web_port: int) -> None:
+        """Say how to look around while everything is still up."""
+        self._console.print(
+            f"\nThe daemon is still up. Look around, then end with Ctrl-C:\n"
+            f"  wharfctl --socket {control_socket} orders\n"
+            f"  wharfctl --socket {control_socket} order show main-2\n"
+            f"  wharfinger audit --config {config}\n"
+            f"  curl http://127.0.0.1:{web_port}/metrics\n",
+            highlight=False,
+        )
