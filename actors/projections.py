@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct
+
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
 from actors.domain.order_events import EffectDone, EffectRefused, EffectRequested, ParcelLabelled
 from actors.domain.partitions import warehouse_of
@@ -27,7 +29,7 @@ from actors.domain.stock_events import (
     UnitsPicked,
     UnitsReserved,
 )
-from actors.ports import Event, FulfilmentRow, OpenAnomaly, OrderRow, PendingEffect
+from actors.ports import ConflictError, Event, FulfilmentRow, OpenAnomaly, OrderRow, PendingEffect
 
 Key = tuple[int, str]
 """A partition, and an id that is unique within it."""
@@ -44,16 +46,14 @@ OfFulfilment = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """When and by whom an anomaly was settled."""
 
     at: datetime
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class FulfilmentChange:
+class FulfilmentChange(Struct, frozen=True, gc=False):
     """A fulfilment's row, the last event's position, and that of the event that closed it (None while open)."""
 
     row: FulfilmentRow
@@ -84,7 +84,7 @@ class Changes:
         """Take in `events` of one stream that stand from position `first` on; fulfilments and orders come as rows.
 
         Raises:
-            ValueError: the same effect is requested twice.
+            ConflictError: the same effect is requested twice.
         """
         for position, event in enumerate(events, first):
             match event:
@@ -118,7 +118,7 @@ class Changes:
     def _request(self, partition: int, position: int, effect: PendingEffect) -> None:
         key = (partition, effect.effect)
         if key in self.requested or key in self.settled:
-            raise ValueError(f"the effect {effect.effect} is requested twice")
+            raise ConflictError(f"the effect {effect.effect} is requested twice")
         self.requested[key] = (position, effect)
 
     def _resolve(self, key: Key, resolution: Resolution) -> None:
@@ -139,12 +139,12 @@ class Changes:
         """Take a fulfilment's row as it stands after the event at `position`.
 
         Raises:
-            ValueError: it is opened twice.
+            ConflictError: it is opened twice.
         """
         key = (partition, row.fulfilment)
         before = self.opened.get(key) or self.changed.get(key)
         if opened and before is not None:
-            raise ValueError(f"the fulfilment {row.fulfilment} is reserved twice")
+            raise ConflictError(f"the fulfilment {row.fulfilment} is reserved twice")
         closed = before.closed_position if before is not None else None
         if closed is None and row.closed:
             closed = position

@@ -65,7 +65,7 @@ CREATE TABLE order_index (
     state_since timestamptz NOT NULL,
     due_at timestamptz,
     placed_at timestamptz NOT NULL,
-    waiting_for text[] NOT NULL,
+    waiting_for json NOT NULL,
     version bigint NOT NULL,
     PRIMARY KEY (partition, order_id)
 ) WITH (fillfactor = 70);
@@ -73,11 +73,12 @@ CREATE INDEX order_index_due ON order_index (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX order_index_state ON order_index (state, placed_at);
 CREATE INDEX order_index_shop_order ON order_index (channel, shop_order);
 
--- `order_index.waiting_for` turned around: who misses this SKU, the first placed first.
+-- `order_index.waiting_for` turned around: who waits for how many units of this SKU, the first placed first.
 CREATE TABLE backorder (
     partition smallint NOT NULL,
     sku text NOT NULL,
     order_id text NOT NULL,
+    units bigint NOT NULL,
     placed_at timestamptz NOT NULL,
     PRIMARY KEY (partition, order_id, sku)
 );
@@ -100,7 +101,7 @@ CREATE TABLE anomaly (
     partition smallint NOT NULL,
     anomaly text NOT NULL,
     stream text NOT NULL,
-    type text NOT NULL,
+    problem text NOT NULL,
     detail text NOT NULL,
     mend text NOT NULL,
     raised_at timestamptz NOT NULL,

@@ -43,21 +43,22 @@ BEGIN
                n.placed_at, n.waiting_for, n.version
           FROM json_to_recordset(rest -> 'orders') AS n (
                partition smallint, order_id text, channel text, shop_order text, reference text, state text,
-               state_since timestamptz, due_at timestamptz, placed_at timestamptz, waiting_for text[], version bigint)
+               state_since timestamptz, due_at timestamptz, placed_at timestamptz, waiting_for json, version bigint)
         ON CONFLICT (partition, order_id) DO UPDATE
            SET channel = EXCLUDED.channel, shop_order = EXCLUDED.shop_order, reference = EXCLUDED.reference,
                state = EXCLUDED.state, state_since = EXCLUDED.state_since, due_at = EXCLUDED.due_at,
                placed_at = EXCLUDED.placed_at, waiting_for = EXCLUDED.waiting_for, version = EXCLUDED.version;
         DELETE FROM backorder AS b
-         USING json_to_recordset(rest -> 'orders') AS n (partition smallint, order_id text, waiting_for text[])
-         WHERE b.partition = n.partition AND b.order_id = n.order_id AND b.sku <> ALL (n.waiting_for);
+         USING json_to_recordset(rest -> 'orders') AS n (partition smallint, order_id text, waiting_skus text[])
+         WHERE b.partition = n.partition AND b.order_id = n.order_id AND b.sku <> ALL (n.waiting_skus);
     END IF;
     IF rest -> 'backorders' IS NOT NULL THEN
-        INSERT INTO backorder (partition, sku, order_id, placed_at)
-        SELECT n.partition, n.sku, n.order_id, n.placed_at
+        INSERT INTO backorder AS b (partition, sku, order_id, units, placed_at)
+        SELECT n.partition, n.sku, n.order_id, n.units, n.placed_at
           FROM json_to_recordset(rest -> 'backorders') AS n (
-               partition smallint, sku text, order_id text, placed_at timestamptz)
-        ON CONFLICT (partition, order_id, sku) DO UPDATE SET placed_at = EXCLUDED.placed_at;
+               partition smallint, sku text, order_id text, units bigint, placed_at timestamptz)
+        ON CONFLICT (partition, order_id, sku) DO UPDATE SET units = EXCLUDED.units, placed_at = EXCLUDED.placed_at
+         WHERE (b.units, b.placed_at) <> (EXCLUDED.units, EXCLUDED.placed_at);
     END IF;
     IF rest -> 'requested' IS NOT NULL THEN
         INSERT INTO outbox (partition, effect, stream, partner, document, requested_at, position)
@@ -72,13 +73,13 @@ BEGIN
          WHERE o.partition = n.partition AND o.effect = n.effect;
     END IF;
     IF rest -> 'raised' IS NOT NULL THEN
-        INSERT INTO anomaly AS a (partition, anomaly, stream, type, detail, mend, raised_at, resolved_at, resolved_by)
-        SELECT n.partition, n.anomaly, n.stream, n.type, n.detail, n.mend, n.raised_at, n.resolved_at, n.resolved_by
+        INSERT INTO anomaly AS a (partition, anomaly, stream, problem, detail, mend, raised_at, resolved_at, resolved_by)
+        SELECT n.partition, n.anomaly, n.stream, n.problem, n.detail, n.mend, n.raised_at, n.resolved_at, n.resolved_by
           FROM json_to_recordset(rest -> 'raised') AS n (
-               partition smallint, anomaly text, stream text, type text, detail text, mend text,
+               partition smallint, anomaly text, stream text, problem text, detail text, mend text,
                raised_at timestamptz, resolved_at timestamptz, resolved_by text)
         ON CONFLICT (partition, anomaly) DO UPDATE
-           SET stream = EXCLUDED.stream, type = EXCLUDED.type, detail = EXCLUDED.detail, mend = EXCLUDED.mend,
+           SET stream = EXCLUDED.stream, problem = EXCLUDED.problem, detail = EXCLUDED.detail, mend = EXCLUDED.mend,
                raised_at = EXCLUDED.raised_at, resolved_at = EXCLUDED.resolved_at, resolved_by = EXCLUDED.resolved_by;
     END IF;
     IF rest -> 'resolved' IS NOT NULL THEN
@@ -173,12 +174,14 @@ BEGIN
                       joined(m_sku), joined(m_source), joined(m_target), m_units::bigint[])
                AS n (partition, position, line, warehouse, sku, source, target, units);
 
-        -- Not INSERT ... ON CONFLICT: its CHECKs would judge the difference instead of the balance.
+        -- Not INSERT ... ON CONFLICT: its CHECKs would judge the difference instead of the balance. An account that
+        -- the batch does not touch comes as an empty array.
         UPDATE stock_balance AS b
-           SET available = b.available + n.available, reserved = b.reserved + n.reserved, picked = b.picked + n.picked,
-               quarantine = b.quarantine + n.quarantine, supplier = b.supplier + n.supplier,
-               customer = b.customer + n.customer, count_ = b.count_ + n.count_, opening = b.opening + n.opening,
-               transit = b.transit + n.transit
+           SET available = b.available + coalesce(n.available, 0), reserved = b.reserved + coalesce(n.reserved, 0),
+               picked = b.picked + coalesce(n.picked, 0), quarantine = b.quarantine + coalesce(n.quarantine, 0),
+               supplier = b.supplier + coalesce(n.supplier, 0), customer = b.customer + coalesce(n.customer, 0),
+               count_ = b.count_ + coalesce(n.count_, 0), opening = b.opening + coalesce(n.opening, 0),
+               transit = b.transit + coalesce(n.transit, 0)
           FROM unnest(b_partition::smallint[], joined(b_warehouse), joined(b_sku), b_available::bigint[],
                       b_reserved::bigint[], b_picked::bigint[], b_quarantine::bigint[], b_supplier::bigint[],
                       b_customer::bigint[], b_count::bigint[], b_opening::bigint[], b_transit::bigint[])
@@ -189,8 +192,9 @@ BEGIN
         IF affected <> cardinality(b_partition::smallint[]) THEN
             INSERT INTO stock_balance (partition, warehouse, sku, available, reserved, picked, quarantine, supplier,
                                        customer, count_, opening, transit)
-            SELECT n.partition, n.warehouse, n.sku, n.available, n.reserved, n.picked, n.quarantine, n.supplier,
-                   n.customer, n.count_, n.opening, n.transit
+            SELECT n.partition, n.warehouse, n.sku, coalesce(n.available, 0), coalesce(n.reserved, 0),
+                   coalesce(n.picked, 0), coalesce(n.quarantine, 0), coalesce(n.supplier, 0), coalesce(n.customer, 0),
+                   coalesce(n.count_, 0), coalesce(n.opening, 0), coalesce(n.transit, 0)
               FROM unnest(b_partition::smallint[], joined(b_warehouse), joined(b_sku), b_available::bigint[],
                           b_reserved::bigint[], b_picked::bigint[], b_quarantine::bigint[], b_supplier::bigint[],
                           b_customer::bigint[], b_count::bigint[], b_opening::bigint[], b_transit::bigint[])

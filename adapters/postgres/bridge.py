@@ -93,7 +93,9 @@ async def open_bridge() -> AsyncGenerator[Bridge]:
     finally:
         bridge.close()
         loop.call_soon_threadsafe(loop.stop)
-        with trio.CancelScope(shield=True):  # it only has to cancel and close what is left: no network is waited for
+        with trio.CancelScope(
+            shield=True
+        ):  # it only has to cancel and close what is left: no network is waited for
             await trio.to_thread.run_sync(thread.join)
 
 

@@ -5,7 +5,7 @@ It owns the settings of sessions and the names of failures. It runs on the datab
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 import structlog
@@ -52,8 +52,11 @@ WRITER_SESSION: Mapping[str, str] = {
     "enable_bitmapscan": "off",
 }
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+if TYPE_CHECKING:  # generic for the type checkers alone
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection, Pool = asyncpg.Connection, asyncpg.Pool
 
 log = structlog.get_logger(__name__)
 
@@ -104,9 +107,7 @@ async def open_pool(dsn: str) -> Pool:
     )
 
 
-async def _connect_once(
-    dsn: str, role: str | None, extra: Mapping[str, str]
-) -> Connection:
+async def _connect_once(dsn: str, role: str | None, extra: Mapping[str, str]) -> Connection:
     settings = {**_SESSION, **extra, **({"role": role} if role else {})}
     connection: Connection = await asyncpg.connect(
         dsn, timeout=CONNECT_SECONDS_MAX, command_timeout=COMMAND_SECONDS_MAX, server_settings=settings

@@ -59,7 +59,9 @@ def carried_migrations() -> Sequence[Migration]:
     return found
 
 
-async def migrate(dsn: str, *, seconds_max: float = 30.0, migrations: Sequence[Migration] | None = None) -> int:
+async def migrate(
+    dsn: str, *, seconds_max: float = 30.0, migrations: Sequence[Migration] | None = None
+) -> int:
     """Apply what is missing, and return how many migrations that were. Safe when several do it at once.
 
     Args:
@@ -93,7 +95,9 @@ async def migrate_here(dsn: str, seconds_max: float, wanted: Sequence[Migration]
                 await _apply(connection, migration)
         return len(missing)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise MigrationError(f"the schema must be migrated by its owner (`wharfinger migrate`): {error}") from error
+        raise MigrationError(
+            f"the schema must be migrated by its owner (`wharfinger migrate`): {error}"
+        ) from error
     finally:
         await connection.close()
 
@@ -114,7 +118,9 @@ def _missing(applied: dict[int, tuple[str, str]], wanted: Sequence[Migration]) -
     for number, (name, checksum) in applied.items():
         migration = known.get(number)
         if migration is None:
-            raise MigrationError(f"the database is newer than this version: it has migration {number:04} {name}")
+            raise MigrationError(
+                f"the database is newer than this version: it has migration {number:04} {name}"
+            )
         if migration.checksum != checksum:
             raise MigrationError(f"migration {number:04} {name} was changed after it had been applied")
     return [migration for migration in wanted if migration.number not in applied]

@@ -1,0 +1,69 @@
+"""What a failure of the database means to the writer: whose fault it is, and whether the daemon can go on.
+
+The SQLSTATEs that begin with WF are our own; see the migration that defines `journal_append`.
+"""
+
+from enum import Enum
+from typing import Final
+
+import asyncpg
+
+from adapters.postgres.bridge import BridgeClosedError
+
+
+class Verdict(Enum):
+    """What to do about a failed commit."""
+
+    CONFLICT = "an append of the batch contradicts the log: refuse that one"
+    UNWRITABLE = "an append of the batch can never be written: refuse that one"
+    CORRUPT = "the log and its projections contradict each other: stop"
+    FENCED = "the partitions are no longer ours, or the database is gone: stop"
+
+
+GONE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    BridgeClosedError,
+)
+"""The connection was lost, or the server does not answer: what was under way may have happened or not."""
+
+_BY_STATE: Final = {
+    "WF001": Verdict.FENCED,
+    "WF002": Verdict.FENCED,
+    "WF003": Verdict.CONFLICT,
+    "WF004": Verdict.CORRUPT,
+    "WF005": Verdict.CONFLICT,
+    "21000": Verdict.CONFLICT,  # one batch carries the same key twice
+}
+
+_CONFLICTING: Final = frozenset(
+    {
+        "event_stream_version",
+        "fulfilment_pkey",
+        "outbox_pkey",
+        "delivery_pkey",
+        "beside_pkey",
+        "command_answer_pkey",
+    }
+)
+_DATA_EXCEPTION = "22"
+_INTEGRITY_VIOLATION = "23"
+
+
+def judge(error: Exception) -> Verdict:
+    """Return what `error`, raised by a commit, means. What we do not know stops the daemon: nothing is guessed."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return Verdict.FENCED
+    state = error.sqlstate or ""
+    known = _BY_STATE.get(state)
+    if known is not None:
+        return known
+    if state.startswith(_DATA_EXCEPTION):
+        return Verdict.UNWRITABLE
+    if state.startswith(_INTEGRITY_VIOLATION):
+        return Verdict.CONFLICT if error.constraint_name in _CONFLICTING else Verdict.CORRUPT
+    return Verdict.FENCED

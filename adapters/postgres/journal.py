@@ -1,0 +1,256 @@
+"""The journal on Postgres, put together: `open_journal` owns its thread, connections, leases and tasks.
+
+Each part lives in a module of its own: the writer, the reads, the leases, the migrations.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+import trio
+
+from actors.domain.log import GENESIS
+from actors.domain.partitions import PARTITIONS, partition_of_key
+from actors.ports import (
+    Append,
+    Contact,
+    CorruptionError,
+    FencedError,
+    OpenAnomaly,
+    OrderRow,
+    PendingEffect,
+    Recorded,
+    StockPicture,
+)
+from adapters.postgres import reads
+from adapters.postgres.bridge import Bridge, open_bridge
+from adapters.postgres.connect import ROLE, WRITER_SESSION, Connection, Pool, connect, open_pool
+from adapters.postgres.encoding import Tip
+from adapters.postgres.failures import GONE
+from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give_back, renew_forever
+from adapters.postgres.migrate import carried_migrations, migrate_here
+from adapters.postgres.writer import Claim, Committed, Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GIVE_BACK_SECONDS_MAX = 3.0
+"""At a clean end. If the database does not answer, the leases end by themselves in little more."""
+
+_contact = msgspec.json.Decoder(Contact).decode
+
+
+class PostgresJournal:
+    """The journal (see `actors.ports.Journal`), as `open_journal` yields it."""
+
+    def __init__(self, bridge: Bridge, pool: Pool, writer: Writer, claim: Claim) -> None:
+        self._bridge = bridge
+        self._pool = pool
+        self._writer = writer
+        self._owned = sorted(claim.fences)
+        self.owned: frozenset[int] = frozenset(claim.fences)
+
+    async def append(self, append: Append) -> None:
+        """Return when `append` is durable; see `Writer.append` for the errors."""
+        await self._writer.append(append)
+
+    async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
+        """Return the stream's events with versions above `after`, oldest first."""
+        return await self._ask(reads.read_stream, stream, after)
+
+    async def stock_picture(self, warehouse: str) -> StockPicture:
+        """Return what the warehouse's actor starts from; everything empty for a warehouse never seen."""
+        return await self._ask(reads.stock_picture, warehouse)
+
+    async def order_row(self, order: str) -> OrderRow | None:
+        """Return an order's row of the index, None for an order never seen."""
+        return await self._ask(reads.order_row, order)
+
+    async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return at most `limit` ids of orders of our partitions whose `due_at` has come, the longest due first."""
+        return await self._ask(reads.orders_due, self._owned, now, limit)
+
+    async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
+        """Return ids of orders that wait for the SKU, whoever owns them, the first placed first."""
+        return await self._ask(reads.orders_waiting_for, sku, limit)
+
+    async def wanted(self) -> Mapping[str, int]:
+        """Return how many units of each SKU open orders want that no warehouse has promised yet."""
+        return await self._ask(reads.wanted)
+
+    async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
+        """Return rows of orders in these states (all states when empty), the first placed first."""
+        return await self._ask(reads.orders_in, states, limit)
+
+    async def order_counts(self) -> Mapping[str, int]:
+        """Return how many orders stand in each state."""
+        return await self._ask(reads.order_counts)
+
+    async def pending(self, partner: str, limit: int) -> Sequence[PendingEffect]:
+        """Return the partner's outbox as far as its streams are ours, oldest first."""
+        return await self._ask(reads.pending, self._owned, partner, limit)
+
+    async def effect(self, effect: str, stream: str) -> PendingEffect | None:
+        """Return one outbox row, None when it is settled."""
+        return await self._ask(reads.effect, effect, stream)
+
+    async def anomalies(self, limit: int) -> Sequence[OpenAnomaly]:
+        """Return the open anomalies, oldest first."""
+        return await self._ask(reads.anomalies, limit)
+
+    async def contact(self, id: str) -> Contact | None:  # noqa: A002 - the port's own name
+        """Return a contact, None when it was erased."""
+        body = await self.beside(id)
+        return _contact(body) if body is not None else None
+
+    async def beside(self, id: str) -> bytes | None:  # noqa: A002 - the port's own name
+        """Return the body of a row beside the log, None when it was erased or never was."""
+        return await self._ask(reads.beside, id)
+
+    async def keyed_answer(self, stream: str, key: str) -> bytes | None:
+        """Return the answer given under an idempotency key to a command for `stream`."""
+        return await self._ask(reads.keyed_answer, stream, key)
+
+    async def cursor(self, name: str) -> str | None:
+        """Return a poller's durable cursor."""
+        return await self._ask(reads.cursor, name)
+
+    async def save_cursor(self, name: str, value: str) -> None:
+        """Replace a poller's durable cursor.
+
+        No fence is checked: it is saved only after what it passes over is durable, and that was. At the worst a frozen
+        daemon sets it back, and what was read already is read again.
+        """
+        await self._ask(_save_cursor, name, value)
+
+    async def forget(self, customer: str) -> int:
+        """Erase everything beside the log that belongs to this customer; return how many rows that were.
+
+        The log still verifies: its events hold only salted hashes, and the salt goes too.
+        """
+        return await self._ask(_forget, customer)
+
+    async def _ask(
+        self, question: Callable[Concatenate[Pool, P], Coroutine[Any, Any, T]], *args: P.args, **_: P.kwargs
+    ) -> T:
+        try:
+            return await self._bridge.run(question, self._pool, *args)
+        except GONE as error:
+            raise FencedError(f"the database is gone: {type(error).__name__}") from error
+        except ValueError as error:
+            raise CorruptionError(str(error)) from error
+
+
+@contextlib.asynccontextmanager
+async def open_journal(
+    dsn: str,
+    *,
+    owner: str,
+    partitions_max: int = PARTITIONS,
+    database_seconds_max: float = 60.0,
+    lease_seconds: float = LEASE_SECONDS,
+    renew_seconds: float = RENEW_SECONDS,
+    observe: Callable[[Committed], None] | None = None,
+) -> AsyncGenerator[PostgresJournal]:
+    """Migrate the schema if need be, become the owner of free partitions (waiting as a standby), and serve the journal.
+
+    Args:
+        dsn: the database; a direct connection, since advisory locks of a session tell who is alive.
+        owner: who we are, unique to this process for all time.
+        partitions_max: how many partitions to own at most.
+        database_seconds_max: how long to wait for a database that is away at the start.
+        lease_seconds: after how long of silence another may take over.
+        renew_seconds: how often to renew; several times within a lease.
+        observe: told of every commit, for metrics.
+
+    Raises:
+        DatabaseUnavailableError: the database stayed away, or refused us.
+        MigrationError: the schema is not what this version can work on.
+        FencedError: while open: a partition was lost, or the database. It comes in an ExceptionGroup; the daemon stops.
+        CorruptionError: the log's end is not what its head says, or while open: the books contradict themselves.
+    """
+    async with open_bridge() as bridge:
+        await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
+        async with _sessions(bridge, dsn, database_seconds_max) as (connection, pool):
+            claim = await acquire(
+                bridge, connection, owner, partitions_max=partitions_max, lease_seconds=lease_seconds
+            )
+            try:
+                tips = await bridge.run(_load_tips, connection, sorted(claim.fences))
+                writer = Writer(bridge, connection, claim, tips, observe or _ignore)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(writer.run)
+                    nursery.start_soon(_renew, bridge, pool, claim, lease_seconds, renew_seconds)
+                    yield PostgresJournal(bridge, pool, writer, claim)
+                    nursery.cancel_scope.cancel()
+            finally:
+                with trio.move_on_after(GIVE_BACK_SECONDS_MAX, shield=True):
+                    await give_back(bridge, connection, claim)
+
+
+@contextlib.asynccontextmanager
+async def _sessions(bridge: Bridge, dsn: str, seconds_max: float) -> AsyncGenerator[tuple[Connection, Pool]]:
+    connection = await bridge.run(_connect_writer, dsn, seconds_max)
+    try:
+        pool = await bridge.run(open_pool, dsn)
+        try:
+            yield connection, pool
+        finally:
+            with trio.CancelScope(shield=True):
+                await bridge.run(_terminate, pool)
+    finally:
+        with trio.CancelScope(shield=True):
+            await bridge.run(_terminate, connection)
+
+
+async def _connect_writer(dsn: str, seconds_max: float) -> Connection:
+    return await connect(dsn, role=ROLE, seconds_max=seconds_max, extra=WRITER_SESSION)
+
+
+async def _terminate(sessions: Connection | Pool) -> None:
+    # Nothing is under way any more, and a database that is gone must not hold us up: no farewell is waited for.
+    sessions.terminate()
+
+
+async def _renew(
+    bridge: Bridge, pool: Pool, claim: Claim, lease_seconds: float, renew_seconds: float
+) -> None:
+    await renew_forever(bridge, pool, claim, lease_seconds=lease_seconds, renew_seconds=renew_seconds)
+
+
+async def _load_tips(connection: Connection, owned: Sequence[int]) -> dict[int, Tip]:
+    rows = await connection.fetch(
+        "SELECT h.partition, h.position, h.hash, e.position AS last, e.hash AS last_hash FROM partition_head AS h"
+        " LEFT JOIN LATERAL (SELECT position, hash FROM event WHERE partition = h.partition"
+        " ORDER BY position DESC LIMIT 1) AS e ON true WHERE h.partition = ANY ($1)",
+        owned,
+    )
+    for row in rows:
+        if (row["position"], row["hash"]) != (row["last"] or 0, row["last_hash"] or GENESIS):
+            raise CorruptionError(f"partition {row['partition']} does not end where its head says")
+    return {row["partition"]: Tip(row["position"], row["hash"]) for row in rows}
+
+
+async def _save_cursor(pool: Pool, name: str, value: str) -> None:
+    await pool.execute(
+        "INSERT INTO cursor (partition, name, value) VALUES ($1, $2, $3)"
+        " ON CONFLICT (partition, name) DO UPDATE SET value = EXCLUDED.value",
+        partition_of_key(name),
+        name,
+        value,
+    )
+
+
+async def _forget(pool: Pool, customer: str) -> int:
+    rows = await pool.fetch(
+        "UPDATE beside SET salt = NULL, body = NULL, erased_at = clock_timestamp()"
+        " WHERE customer = $1 AND erased_at IS NULL RETURNING id",
+        customer,
+    )
+    return len(rows)
+
+
+def _ignore(_: Committed) -> None:
+    pass

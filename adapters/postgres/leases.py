@@ -1,0 +1,162 @@
+"""Who owns which partitions: taken, renewed, given back, in the database's time.
+
+What keeps two owners apart is the fence, which every append checks while it holds off takeovers (`journal_fence`). The
+lease's end is only how long others wait for an owner that is silent. It does not write to the log.
+"""
+
+from typing import Final
+
+import asyncpg
+import structlog
+import trio
+
+from actors.domain.partitions import PARTITIONS
+from actors.ports import FencedError
+from adapters.postgres.bridge import Bridge
+from adapters.postgres.connect import Connection, Pool
+from adapters.postgres.failures import GONE
+from adapters.postgres.writer import Claim
+
+LEASE_SECONDS: Final = 10.0
+"""A standby takes over from a frozen daemon after this long; a pause below it changes nothing."""
+
+RENEW_SECONDS: Final = 3.0
+"""Three attempts before a lease ends."""
+
+STANDBY_SECONDS: Final = 1.0
+"""How often a standby looks. A dead owner's partitions are free at once, so this is what a restart waits at most."""
+
+# Two classes of advisory locks. 1464353106 is shared by appends until they commit, and exclusive for a takeover (see
+# `journal_fence`). 1464353107 is shared by an owner's writer for as long as its connection lives.
+_LOCK = "SELECT pg_advisory_xact_lock(1464353106, $1)"
+_FREE = """
+    SELECT partition FROM partition_lease
+     WHERE until <= clock_timestamp() OR pg_try_advisory_xact_lock(1464353107, partition)
+     ORDER BY partition
+"""
+_TAKE = """
+    UPDATE partition_lease
+       SET owner = $1, fence = fence + 1, until = clock_timestamp() + $3 * interval '1 second'
+     WHERE partition = $2
+       AND (until <= clock_timestamp() OR pg_try_advisory_xact_lock(1464353107, partition))
+    RETURNING fence
+"""
+_STAY = "SELECT pg_advisory_lock_shared(1464353107, $1)"
+_RENEW = """
+    UPDATE partition_lease AS lease SET until = clock_timestamp() + $4 * interval '1 second'
+      FROM (SELECT l.partition
+              FROM unnest($2::smallint[], $3::bigint[]) AS claim (partition, fence)
+              JOIN partition_lease AS l ON l.partition = claim.partition AND l.fence = claim.fence
+             WHERE l.owner = $1
+             ORDER BY l.partition
+               FOR UPDATE OF l) AS mine
+     WHERE lease.partition = mine.partition
+    RETURNING lease.partition
+"""
+_GIVE_BACK = """
+    UPDATE partition_lease AS lease SET owner = '', until = '-infinity'
+      FROM (SELECT l.partition
+              FROM unnest($2::smallint[], $3::bigint[]) AS claim (partition, fence)
+              JOIN partition_lease AS l ON l.partition = claim.partition AND l.fence = claim.fence
+             WHERE l.owner = $1
+             ORDER BY l.partition
+               FOR UPDATE OF l) AS mine
+     WHERE lease.partition = mine.partition
+    RETURNING lease.partition
+"""
+
+log = structlog.get_logger(__name__)
+
+
+async def acquire(
+    bridge: Bridge,
+    connection: Connection,
+    owner: str,
+    *,
+    partitions_max: int = PARTITIONS,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Claim:
+    """Return the partitions that were free, at most so many; wait as a standby until there is one.
+
+    Free is what was given back, what ran out, and what belonged to a writer whose connection is gone. `connection` is
+    the writer's: it tells the others by its locks that we are alive.
+    """
+    waited = False
+    while True:
+        fences = await bridge.run(_acquire_free, connection, owner, partitions_max, lease_seconds)
+        if fences:
+            log.info("lease.taken", owner=owner, partitions=len(fences))
+            return Claim(owner, fences)
+        if not waited:
+            log.info("lease.standby", owner=owner)
+            waited = True
+        await trio.sleep(STANDBY_SECONDS)
+
+
+async def renew_forever(
+    bridge: Bridge,
+    pool: Pool,
+    claim: Claim,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    renew_seconds: float = RENEW_SECONDS,
+) -> None:
+    """Renew until cancelled.
+
+    Raises:
+        FencedError: a partition is another's by now, or the database was away for a whole lease.
+    """
+    good_until = trio.current_time() + lease_seconds
+    while True:
+        await trio.sleep(renew_seconds)
+        began = trio.current_time()
+        try:
+            with trio.fail_after(max(0.0, good_until - began)):
+                held = await bridge.run(_renew, pool, claim, lease_seconds)
+        except (*GONE, trio.TooSlowError) as error:
+            if trio.current_time() >= good_until:
+                raise FencedError("the leases could not be renewed in time") from error
+            log.warning("lease.renewal_failed", error=type(error).__name__)
+            continue
+        if held < len(claim.fences):
+            raise FencedError(f"{len(claim.fences) - held} partitions were taken over")
+        good_until = began + lease_seconds
+
+
+async def give_back(bridge: Bridge, connection: Connection, claim: Claim) -> None:
+    """Free the partitions at once. A failure is logged and no more: the leases end by themselves."""
+    try:
+        await bridge.run(_give_back, connection, claim)
+    except (*GONE, asyncpg.PostgresError) as error:
+        log.warning("lease.not_given_back", error=type(error).__name__)
+    else:
+        log.info("lease.given_back", owner=claim.owner, partitions=len(claim.fences))
+
+
+async def _acquire_free(
+    connection: Connection, owner: str, partitions_max: int, lease_seconds: float
+) -> dict[int, int]:
+    taken: dict[int, int] = {}
+    free = [row["partition"] for row in await connection.fetch(_FREE)]
+    for partition in free:
+        if len(taken) == partitions_max:
+            break
+        async with connection.transaction():
+            await connection.execute(
+                _LOCK, partition
+            )  # waits for an append that is under way, holds off the next
+            fence = await connection.fetchval(_TAKE, owner, partition, lease_seconds)
+            if fence is not None:
+                await connection.execute(_STAY, partition)
+                taken[partition] = fence
+    return taken
+
+
+async def _renew(pool: Pool, claim: Claim, lease_seconds: float) -> int:
+    return len(
+        await pool.fetch(_RENEW, claim.owner, list(claim.fences), list(claim.fences.values()), lease_seconds)
+    )
+
+
+async def _give_back(connection: Connection, claim: Claim) -> None:
+    await connection.fetch(_GIVE_BACK, claim.owner, list(claim.fences), list(claim.fences.values()))

@@ -1,0 +1,279 @@
+"""What the journal is asked: each question one SQL statement on a pooled connection, run on the database's thread.
+
+It writes nothing. Rows become the shapes of `actors.ports` here.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+from msgspec.json import Decoder
+
+from actors.domain.documents import Document
+from actors.domain.log import decode_event
+from actors.domain.partitions import partition_of, partition_of_key, stock_stream
+from actors.domain.stock_events import Quantity
+from actors.ports import (
+    Balance,
+    FulfilmentRow,
+    KeyedAnswer,
+    OpenAnomaly,
+    OrderRow,
+    PendingEffect,
+    Recorded,
+    StockPicture,
+)
+from adapters.postgres.connect import Pool
+
+CLOSED_REMEMBERED: Final = 50_000
+"""As many as the ledger remembers: a late copy of a command names a fulfilment of the last days."""
+
+ANSWERS_HOURS: Final = 24
+"""How long a repeat is given the first answer (see `KeyedAnswer`)."""
+
+READ_EVENTS_AT_ONCE: Final = 5_000
+"""A long stream is read in pieces, so that no single answer of the database grows without bound."""
+
+_document = Decoder(Document).decode
+_quantities = Decoder(tuple[Quantity, ...]).decode
+
+
+async def read_stream(pool: Pool, stream: str, after: int) -> Sequence[Recorded]:
+    """Return the stream's events with versions above `after`."""
+    partition = partition_of(stream)
+    found: list[Recorded] = []
+    while True:
+        rows = await pool.fetch(
+            "SELECT position, version, kind, data, at, hash FROM event"
+            " WHERE partition = $1 AND stream = $2 AND version > $3 ORDER BY version LIMIT $4",
+            partition,
+            stream,
+            found[-1].version if found else after,
+            READ_EVENTS_AT_ONCE,
+        )
+        found += [
+            Recorded(
+                partition=partition,
+                position=row["position"],
+                stream=stream,
+                version=row["version"],
+                event=decode_event(row["kind"], row["data"].encode()),
+                at=row["at"],
+                hash=row["hash"],
+            )
+            for row in rows
+        ]
+        if len(rows) < READ_EVENTS_AT_ONCE:
+            return found
+
+
+async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
+    """Return what a warehouse's actor starts from, all as of one instant."""
+    stream = stock_stream(warehouse)
+    partition = partition_of(stream)
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        version = await connection.fetchval(
+            "SELECT version FROM event WHERE partition = $1 AND stream = $2 ORDER BY version DESC LIMIT 1",
+            partition,
+            stream,
+        )
+        balances = await connection.fetch(
+            "SELECT sku, available, reserved, picked, quarantine, supplier, customer, count_, opening, transit"
+            " FROM stock_balance WHERE partition = $1 AND warehouse = $2 ORDER BY sku",
+            partition,
+            warehouse,
+        )
+        slots = await connection.fetch(
+            "SELECT sku, slot FROM slot WHERE partition = $1 AND warehouse = $2 ORDER BY sku",
+            partition,
+            warehouse,
+        )
+        open_ = await connection.fetch(
+            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NULL ORDER BY position",
+            partition,
+            warehouse,
+        )
+        closed = await connection.fetch(
+            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NOT NULL"
+            " ORDER BY closed_position DESC LIMIT $3",
+            partition,
+            warehouse,
+            CLOSED_REMEMBERED,
+        )
+        deliveries = await connection.fetch(
+            "SELECT delivery FROM delivery WHERE partition = $1 AND warehouse = $2 ORDER BY delivery",
+            partition,
+            warehouse,
+        )
+        answers = await connection.fetch(
+            "SELECT key, answer FROM command_answer WHERE partition = $1 AND stream = $2"
+            " AND at > clock_timestamp() - $3 * interval '1 hour' ORDER BY at, key",
+            partition,
+            stream,
+            ANSWERS_HOURS,
+        )
+    return StockPicture(
+        version=version or 0,
+        balances=tuple(_balance(row) for row in balances),
+        slots={row["sku"]: row["slot"] for row in slots},
+        open_fulfilments=tuple(_fulfilment(row) for row in open_),
+        closed_fulfilments=tuple(_fulfilment(row) for row in reversed(closed)),
+        deliveries=tuple(row["delivery"] for row in deliveries),
+        answers=tuple(KeyedAnswer(row["key"], row["answer"]) for row in answers),
+    )
+
+
+async def order_row(pool: Pool, order: str) -> OrderRow | None:
+    """Return an order's row."""
+    row = await pool.fetchrow(
+        "SELECT order_id, channel, shop_order, reference, state, state_since, due_at, placed_at, waiting_for, version FROM order_index WHERE partition = $1 AND order_id = $2",
+        partition_of_key(order),
+        order,
+    )
+    return _order(row) if row is not None else None
+
+
+async def orders_due(pool: Pool, owned: Sequence[int], now: datetime, limit: int) -> Sequence[str]:
+    """Return ids of orders of these partitions whose clock has run out."""
+    rows = await pool.fetch(
+        "SELECT order_id FROM order_index WHERE due_at <= $1 AND partition = ANY ($2) ORDER BY due_at, order_id LIMIT $3",
+        now,
+        owned,
+        limit,
+    )
+    return [row["order_id"] for row in rows]
+
+
+async def orders_waiting_for(pool: Pool, sku: str, limit: int) -> Sequence[str]:
+    """Return ids of orders that wait for the SKU."""
+    rows = await pool.fetch(
+        "SELECT order_id FROM backorder WHERE sku = $1 ORDER BY placed_at, order_id LIMIT $2", sku, limit
+    )
+    return [row["order_id"] for row in rows]
+
+
+async def wanted(pool: Pool) -> Mapping[str, int]:
+    """Return how many units of each SKU are waited for."""
+    rows = await pool.fetch(
+        "SELECT sku, sum(units)::bigint AS units FROM backorder GROUP BY sku ORDER BY sku"
+    )
+    return {row["sku"]: row["units"] for row in rows}
+
+
+async def orders_in(pool: Pool, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
+    """Return rows of orders in these states, or in all."""
+    rows = await pool.fetch(
+        "SELECT order_id, channel, shop_order, reference, state, state_since, due_at, placed_at, waiting_for, version FROM order_index WHERE $1::text[] = '{}' OR state = ANY ($1) ORDER BY placed_at, order_id LIMIT $2",
+        list(states),
+        limit,
+    )
+    return [_order(row) for row in rows]
+
+
+async def order_counts(pool: Pool) -> Mapping[str, int]:
+    """Return how many orders stand in each state."""
+    rows = await pool.fetch("SELECT state, count(*) AS orders FROM order_index GROUP BY state ORDER BY state")
+    return {row["state"]: row["orders"] for row in rows}
+
+
+async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) -> Sequence[PendingEffect]:
+    """Return the partner's outbox as far as it belongs to these partitions."""
+    rows = await pool.fetch(
+        "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partner = $1 AND partition = ANY ($2)"
+        " ORDER BY requested_at, partition, position LIMIT $3",
+        partner,
+        owned,
+        limit,
+    )
+    return [_effect(row) for row in rows]
+
+
+async def effect(pool: Pool, effect_id: str, stream: str) -> PendingEffect | None:
+    """Return one row of the outbox."""
+    row = await pool.fetchrow(
+        "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partition = $1 AND effect = $2",
+        partition_of(stream),
+        effect_id,
+    )
+    return _effect(row) if row is not None else None
+
+
+async def anomalies(pool: Pool, limit: int) -> Sequence[OpenAnomaly]:
+    """Return the open anomalies."""
+    rows = await pool.fetch(
+        "SELECT anomaly, stream, problem, detail, mend, raised_at FROM anomaly WHERE resolved_at IS NULL"
+        " ORDER BY raised_at, anomaly LIMIT $1",
+        limit,
+    )
+    return [OpenAnomaly(*row) for row in rows]
+
+
+async def beside(pool: Pool, row_id: str) -> bytes | None:
+    """Return the body of a row beside the log."""
+    body: bytes | None = await pool.fetchval("SELECT body FROM beside WHERE id = $1", row_id)
+    return body
+
+
+async def keyed_answer(pool: Pool, stream: str, key: str) -> bytes | None:
+    """Return the answer given under a key in the last 24 hours."""
+    answer: bytes | None = await pool.fetchval(
+        "SELECT answer FROM command_answer WHERE partition = $1 AND stream = $2 AND key = $3"
+        " AND at > clock_timestamp() - $4 * interval '1 hour'",
+        partition_of(stream),
+        stream,
+        key,
+        ANSWERS_HOURS,
+    )
+    return answer
+
+
+async def cursor(pool: Pool, name: str) -> str | None:
+    """Return a cursor."""
+    value: str | None = await pool.fetchval(
+        "SELECT value FROM cursor WHERE partition = $1 AND name = $2", partition_of_key(name), name
+    )
+    return value
+
+
+def _balance(row: asyncpg.Record) -> Balance:
+    return Balance(*row)
+
+
+def _fulfilment(row: asyncpg.Record) -> FulfilmentRow:
+    return FulfilmentRow(
+        fulfilment=row["fulfilment"],
+        order=row["order_id"],
+        warehouse=row["warehouse"],
+        state=row["state"],
+        closed=row["closed_position"] is not None,
+        body=row["body"].encode(),
+    )
+
+
+def _order(row: asyncpg.Record) -> OrderRow:
+    return OrderRow(
+        order=row["order_id"],
+        channel=row["channel"],
+        shop_order=row["shop_order"],
+        reference=row["reference"],
+        state=row["state"],
+        state_since=row["state_since"],
+        due_at=row["due_at"],
+        placed_at=row["placed_at"],
+        waiting_for=_quantities(row["waiting_for"]),
+        version=row["version"],
+    )
+
+
+def _effect(row: asyncpg.Record) -> PendingEffect:
+    return PendingEffect(
+        effect=row["effect"],
+        stream=row["stream"],
+        partner=row["partner"],
+        document=_document(row["document"]),
+        requested_at=row["requested_at"],
+    )
