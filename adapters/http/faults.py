@@ -1,7 +1,7 @@
-"""Faults that a partner's simulator can be told to have: by chance under a seed, by plan, or all at once (an outage).
+"""Faults that a partner's simulator can be told to have: by chance, by plan, or all at once (an outage).
 
-It owns when a request goes wrong and how the wire shows it; it knows no partner. A simulator hands every request to
-`Faults.apply` with the handler that would answer it well.
+It owns when a request goes wrong and how the wire shows it; it knows no partner. A simulator hands every
+request to `Faults.apply` with the handler that would answer it well.
 """
 
 import random

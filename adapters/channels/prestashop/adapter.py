@@ -3,10 +3,11 @@
     async with PrestaShop.open(settings, "main") as shop:   # or PrestaShop(settings, "main"), then `aclose`
         poll = await shop.poll(None)
 
-Nothing is asked of the shop before the first call, so a shop that is away does not stop the daemon from starting.
+Nothing is asked of the shop before the first call, so a shop that is away does not stop the daemon from
+starting.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
@@ -39,7 +40,7 @@ class PrestaShop:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: PrestaShopSettings, name: str) -> AsyncIterator[Self]:
+    async def open(cls, settings: PrestaShopSettings, name: str) -> AsyncGenerator[Self]:
         """Make one and close it at the end."""
         shop = cls(settings, name)
         try:
@@ -90,12 +91,12 @@ class PrestaShop:
             return await self._stock.read()
 
     async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
-        """Set the sellable quantity of these SKUs; return those that the shop does not know; see `Stock.push`."""
+        """Set the sellable quantity of these SKUs; return those that the shop does not know."""
         with self._understanding("push the stock"):
             return await self._stock.push(levels)
 
     @contextmanager
-    def _understanding(self, doing: str) -> Iterator[None]:
+    def _understanding(self, doing: str) -> Generator[None]:
         """Say it in our errors where a row, other than an order's, cannot be understood."""
         try:
             yield

@@ -1,7 +1,7 @@
 """Requests to one shop's webservice: the key, the formats, and what each way of failing means to the caller.
 
-It reads JSON, since a stored `]]>` makes the shop's XML malformed, and writes XML, since the shop takes nothing else.
-What stands in the rows is `wire.py`'s matter.
+It reads JSON, since a stored `]]>` makes the shop's XML malformed, and writes XML, since the shop takes
+nothing else. What stands in the rows is `wire.py`'s matter.
 """
 
 import base64
@@ -24,10 +24,10 @@ from adapters.channels.prestashop.wire import Row
 from adapters.http.client import Answer, Client
 
 IDS_A_REQUEST = 300
-"""Ids in one filter: with eight digits and an encoded bar each they stay under the 4 KiB that every proxy passes."""
+"""Ids in one filter: with eight digits and an encoded bar each under 4 KiB, which every proxy passes."""
 
 CURABLE = frozenset({17, 18, 20, 21, 22, 25, 26, 132})
-"""Codes about keys, rights and a webservice that is off: nothing was done, and somebody in the shop can mend it."""
+"""Codes about keys, rights and a webservice that is off: nothing was done, and the shop can mend it."""
 
 _CODE = re.compile(rb"<code><!\[CDATA\[(\d+)\]\]></code>")
 _MESSAGE = re.compile(rb"<message><!\[CDATA\[(.*?)\]\]></message>", re.DOTALL)
@@ -66,7 +66,7 @@ class Webservice:
         await self._client.aclose()
 
     async def rows(self, resource: str, display: str, **query: str) -> list[Row]:
-        """Return the rows of a list; `display` is "full" or "[field,...]", `query` as the webservice names it.
+        """Return the rows of a list; `display` is "[field,...]", `query` as the webservice names it.
 
         Raises:
             UnreachableError: nothing came, or half a page, or the shop does not let us in.
@@ -180,7 +180,7 @@ class Webservice:
 
 
 def _errors(answer: Answer) -> tuple[list[int], str]:
-    """Return the webservice's codes and a line on what it said; its words are kept out where they repeat our body."""
+    """Return the webservice's codes and what it said on a line, but where it only repeats our body."""
     codes = [int(code) for code in _CODE.findall(answer.body) or _JSON_CODE.findall(answer.body)]
     if not codes:
         kind = answer.headers.get("content-type", "nothing").split(";")[0]

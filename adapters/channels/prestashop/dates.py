@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 FORMAT = "%Y-%m-%d %H:%M:%S"
 FAR_FUTURE = "2999-12-31 23:59:59"
-"""The upper bound of an open range: `>=` is silently ignored, and a range with one bound compares the whole text."""
+"""The upper bound of an open range: `>=` is silently ignored, and so is a range with one bound."""
 
 HOUR = timedelta(hours=1)
 
@@ -41,4 +41,5 @@ def reach_back(mark: str, zone: ZoneInfo, overlap: timedelta) -> str:
 
 def second_after(text: str) -> str:
     """Return the next date that the shop can write."""
-    return (datetime.strptime(text, FORMAT) + timedelta(seconds=1)).strftime(FORMAT)  # noqa: DTZ007 - as above
+    local = datetime.strptime(text, FORMAT)  # noqa: DTZ007 - the shop's dates have no offset
+    return (local + timedelta(seconds=1)).strftime(FORMAT)

@@ -1,4 +1,4 @@
-"""What a PrestaShop channel is called and what its settings are; checked as a whole before anything starts."""
+"""What a PrestaShop channel is called and what its settings are."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -13,10 +13,10 @@ KIND = "prestashop"
 TITLE = "PrestaShop 8 and 9, by the legacy webservice"
 
 PAGE_SIZE = 250
-"""Orders a page. The shop gives 500 at 1,228 orders a second; over 1,000 in full its PHP runs out of 128 MB."""
+"""Orders a page. A shop gave 500 at 1,228 orders a second; over 1,000 its PHP ran out of 128 MB."""
 
 OVERLAP_SECONDS = 300
-"""How far a poll reaches back: the shop's dates have 1 s, and what a transaction dates it may show seconds later."""
+"""How far a poll reaches back: dates have 1 s, and what is dated may show seconds later."""
 
 SETTLE_SECONDS = 3.0
 """How long a write whose answer was lost may still be under way in the shop; the slowest seen took 1.4 s."""
@@ -30,18 +30,19 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """How to reach one shop and how to understand it. Order states are the shop's ids.
 
     Attributes:
-        url: the shop's address without `/api`, such as https://shop.example; a wrong host is sent to the front page.
-        key: the webservice's key, 32 characters. It needs GET on addresses, carriers, combinations, configurations,
-            countries, currencies, customers, order_carriers, order_histories, order_states, orders, products, states
-            and stock_availables, PATCH on order_carriers and stock_availables, POST on order_carriers and
-            order_histories.
-        key_in_query: send the key as `ws_key=`, for servers that drop the Authorization header. It then stands in
-            the access logs of the shop.
+        url: the shop's address without `/api`, such as https://shop.example; a wrong host is sent to the
+            front page.
+        key: the webservice's key, 32 characters. It needs GET on addresses, carriers, combinations,
+            configurations, countries, currencies, customers, order_carriers, order_histories, order_states,
+            orders, products, states and stock_availables, PATCH on order_carriers and stock_availables, POST
+            on order_carriers and order_histories.
+        key_in_query: send the key as `ws_key=`, for servers that drop the Authorization header. It then
+            stands in the access logs of the shop.
         id_shop: which shop of several; None for a shop that is alone.
         time_zone: what the shop's dates are local to; "" reads PS_TIMEZONE.
         state_of: our statuses as the shop's states.
-        unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from the
-            shop's own flags: not paid is unpaid, shipped is shipped, the rest is open.
+        unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from
+            the shop's own flags: not paid is unpaid, shipped is shipped, the rest is open.
         service_of: a carrier's `id_reference` (as text, since TOML's keys are) as one of our services.
         mail: whether the shop mails its customer on a change of status.
         page_size: orders a page.

@@ -1,8 +1,9 @@
-"""Which orders have changed: finds them without losing one, although the shop's dates have one second and no zone.
+"""Which orders have changed: none is lost, although the shop's dates have one second and no zone.
 
-A first import goes by id. After it each poll reads what is dated since a little before the last change (two changes
-in one second, a transaction that shows late, an hour that repeats), leaves out what it has handed out with the same
-content, looks again at orders that were half built, and now and then goes by id as well, for a clock that was wrong.
+A first import goes by id. After it each poll reads what is dated since a little before the last change (two
+changes in one second, a transaction that shows late, an hour that repeats), leaves out what it has handed out
+with the same content, looks again at orders that were half built, and now and then goes by id as well, for a
+clock that was wrong.
 """
 
 from collections.abc import Iterable
@@ -28,10 +29,10 @@ ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
 
 SEEN_MAX = 2000
-"""Contents remembered, the latest; a cursor stays under 100 KiB. What is forgotten is handed out once more."""
+"""Contents remembered: a cursor stays under 100 KiB. What is forgotten is handed out once more."""
 
 UNFINISHED_MAX = 500
-"""Half-built orders looked at again; a shop that leaves more of them has another trouble, and they are told."""
+"""Half-built orders looked at again; a shop that leaves more of them has another trouble."""
 
 UNFINISHED_SECONDS_MAX = 600
 """An order that is half built for longer is handed out as it is: nothing waits unseen."""
@@ -134,7 +135,7 @@ class OrderFeed:
             if first == last:
                 within = (last, reference_to(rows[-1], "id"))
                 return rows, msgspec.structs.replace(cursor, within=within, page_from="")
-            # Not by offset: an order that changes meanwhile moves to the end and would shift another one away.
+            # Not by offset: an order that changes moves to the end and would shift another one away.
             return rows, msgspec.structs.replace(cursor, page_from=last)
         if cursor.turn % ID_FEED_EVERY == 0:
             by_id = await self._above(max(0, cursor.last_id - ID_REACH_BACK))

@@ -1,6 +1,7 @@
-"""From the shop's order rows to our orders: fetches in bulk what the rows name by id, and keeps what seldom changes.
+"""From the shop's order rows to our orders: fetches in bulk what they name by id, keeps what seldom changes.
 
-It owns the caches of countries, states, currencies, carriers and order states; which rows to read is not its matter.
+It owns the caches of countries, states, currencies, carriers and order states; which rows to read is not its
+matter.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from adapters.channels.prestashop.wire import (
 )
 
 PAGE = 1000
-"""Rows a page of small resources; the shop's memory ends at about 1,000 orders in full, and these are far smaller."""
+"""Rows a page of small resources; the shop's memory ends at 1,000 orders, and these are far smaller."""
 
 
 class OrderReader:
@@ -61,7 +62,7 @@ class OrderReader:
         return self._zone
 
     async def read(self, rows: Sequence[Row]) -> list[ShopOrder | UnreadableOrder]:
-        """Return the orders of the rows, in their order; one that cannot be understood does not stop the others."""
+        """Return the orders of the rows; one that cannot be understood does not stop the others."""
         if not rows:
             return []
         customers = await self._children(rows, "id_customer", "customers", CUSTOMER)

@@ -1,4 +1,4 @@
-"""A PrestaShop webservice over real HTTP, as awkward as the 9.1.4 that was measured; the shop behind it is a Python object.
+"""A PrestaShop webservice over real HTTP, as awkward as the 9.1.4 that was measured, on a Python object.
 
     shop = Shop(seed=1, time_zone="Europe/Paris")
     shop.add_product("teapot", price="19.90", stock=5)
@@ -15,16 +15,10 @@ from collections.abc import Sequence
 
 import trio
 
+from adapters.channels.prestashop.simulated.keys import FULL_KEY, Key, rights
 from adapters.channels.prestashop.simulated.ordering import Shopper
 from adapters.channels.prestashop.simulated.service import Service
-from adapters.channels.prestashop.simulated.shop import (
-    FULL_KEY,
-    Key,
-    OrderPicture,
-    Shop,
-    SoldOutError,
-    rights,
-)
+from adapters.channels.prestashop.simulated.shop import OrderPicture, Shop, SoldOutError
 from adapters.http.faults import Faults
 from adapters.http.server import serve as serve_http
 
@@ -54,7 +48,7 @@ async def serve(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve the shop until cancelled; `faults` strike in front of it. Only the first listener's address is its host."""
+    """Serve the shop until cancelled, as the host of the first listener; `faults` strike in front of it."""
     service = Service(shop, address(listeners).removeprefix("http://"))
     handler = service.handle if faults is None else faults.wrap(service.handle)
     await serve_http(handler, listeners, task_status=task_status)

@@ -1,7 +1,8 @@
-"""The shop's sellable stock: which row stands for which SKU, reading all of it, and setting some of it in batches.
+"""The shop's sellable stock: which row stands for which SKU, reading it, and setting it in batches.
 
-`quantity` is what may still be sold: the shop lowers it as it sells. A product with combinations is never written
-itself, only its combinations are; the row to write is the one that the product's own association names.
+`quantity` is what may still be sold: the shop lowers it as it sells. A product with combinations is never
+written itself, only its combinations are; the row to write is the one that the product's own association
+names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,8 @@ class Catalogue:
 
     Attributes:
         rows: stock row id by SKU.
-        problems: what a person should look at: duplicates (the lowest id wins), articles without a reference or row.
+        problems: what a person should look at: duplicates (the lowest id wins), articles without a reference
+            or row.
     """
 
     def __init__(self) -> None:
@@ -107,8 +109,8 @@ class Stock:
         """Set the sellable quantity of these SKUs where it differs; return those that the shop does not know.
 
         Raises:
-            UnreachableError: not all were set, or an answer was lost and not all are shown. The levels may be stale
-                by now: make new ones and push again.
+            UnreachableError: not all were set, or an answer was lost and not all are shown. The levels may be
+                stale by now: make new ones and push again.
             RefusedError: the shop refuses some rows; all others are set.
         """
         catalogue = self._catalogue or await self._read_catalogue()
@@ -125,7 +127,7 @@ class Stock:
         for start in range(0, len(ids), self._batch):
             refused += await self._set({row: wanted[row] for row in ids[start : start + self._batch]})
         if refused:
-            # The row may have been replaced (shared stock switched on); the next push reads the catalogue anew.
+            # The row may have been replaced (stock shared since): the next push reads the catalogue anew.
             self._catalogue = None
             doing = f"set {len(refused)} of {len(wanted)} stock rows"
             raise RefusedError(self._webservice.system, doing, f"rows {', '.join(map(str, refused[:20]))}")

@@ -1,7 +1,7 @@
-"""Telling the shop how an order stands and how its parcels are followed: each once, however often it is asked for.
+"""Telling the shop how an order stands and how its parcels are followed: each once, however often asked.
 
-The shop's own writes are not idempotent (each POST of a status adds a row, and may mail), so everything is read first,
-and read again when an answer was lost, not before the write can have ended.
+The shop's own writes are not idempotent (each POST of a status adds a row, and may mail), so everything is
+read first, and read again when an answer was lost, not before the write can have ended.
 """
 
 import re
@@ -107,7 +107,7 @@ class Telling:
         if document.status == "cancelled" and reference_to(order, "current_state") in self._settings.shipped:
             raise RefusedError(self._webservice.system, doing, "the shop shows it as shipped")
         if wanted not in self._known_states:
-            # The shop answers an unknown state with an empty 500, which would look like a lost answer for ever.
+            # An unknown state is answered by an empty 500, which would look like a lost answer for ever.
             rows = await self._webservice.rows("order_states", "[id]")
             self._known_states = {reference_to(row, "id") for row in rows}
             if wanted not in self._known_states:
@@ -128,7 +128,7 @@ class Telling:
         return Outcome(reference=reference, tracking=wanted[0] if wanted else "")
 
     async def _write_tracking(self, document: ShopTracking) -> None:
-        """Put each number that is missing into a free row, or a new one; a number that stands there is left alone."""
+        """Put each missing number into a free row, or a new one; what stands there is left alone."""
         doing = f"set the tracking of order {document.shop_order}"
         rows = await self._carrier_rows(document)
         shown = {text(row, "tracking_number") for row in rows}

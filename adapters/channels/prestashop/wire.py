@@ -1,8 +1,8 @@
 """What the shop's rows mean, and what is sent to it: JSON rows to our orders, our writes to XML. Pure.
 
-Types are mixed in the shop's answers (ids as numbers or strings, prices as strings), so nothing is taken for granted;
-what cannot be understood makes that one order unreadable. Only named fields are ever asked for: a customer's
-password hash and secure key never leave the shop.
+Types are mixed in the shop's answers (ids as numbers or strings, prices as strings), so nothing is taken for
+granted; what cannot be understood makes that one order unreadable. Only named fields are ever asked for: a
+customer's password hash and secure key never leave the shop.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Faults by plan, by chance and by outage, seen by our own client over real HTTP."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -26,7 +26,7 @@ class Partner:
 
 
 @asynccontextmanager
-async def connected(partner: Partner, faults: Faults) -> AsyncIterator[Client]:
+async def connected(partner: Partner, faults: Faults) -> AsyncGenerator[Client]:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:

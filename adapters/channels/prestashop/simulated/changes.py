@@ -1,13 +1,14 @@
-"""What writes over the webservice do to the shop: PATCH, PUT that blanks, POST, DELETE, each with its recorded traps.
+"""What writes over the webservice do to the shop: PATCH, PUT that blanks, POST, DELETE, with their traps.
 
-Objects of one body are written one after another and nothing is undone: an error leaves those before it written.
+Objects of one body are written one after another and nothing is undone: an error leaves those before it
+written.
 """
 
 import json
 from decimal import Decimal
 
 from adapters.channels.prestashop.simulated.ordering import Purchase, refused_payment
-from adapters.channels.prestashop.simulated.query import Refusal
+from adapters.channels.prestashop.simulated.query import RefusalError
 from adapters.channels.prestashop.simulated.shop import Shop
 from adapters.channels.prestashop.simulated.stockroom import Article
 from adapters.channels.prestashop.simulated.tables import Resource, Row, Value, number, stored
@@ -30,13 +31,13 @@ def change(shop: Shop, resource: Resource, given: Given, *, blank: bool) -> Row:
     """Carry out one object of a PATCH, or with `blank` of a PUT; return the row as it is answered.
 
     Raises:
-        Refusal: with the recorded codes.
+        RefusalError: with the recorded codes.
     """
     if given.id is None:
-        raise Refusal(400, (90, "id is required when modifying a resource"))
+        raise RefusalError(400, (90, "id is required when modifying a resource"))
     row = shop.tables[resource.name].get(int(given.id) if given.id.isdigit() else 0)
     if row is None:
-        raise Refusal(404, (92, "Invalid ID"))
+        raise RefusalError(404, (92, "Invalid ID"))
     check_writable(resource, given)
     if blank:
         check_required(resource, given)
@@ -73,7 +74,7 @@ def add(shop: Shop, resource: Resource, given: Given) -> Row:
     """Carry out one object of a POST; return the row as it is answered: what was not given is blank.
 
     Raises:
-        Refusal: with the recorded codes.
+        RefusalError: with the recorded codes.
         CrashError: where the real shop dies; some of the work may have been done.
     """
     check_writable(resource, given)
@@ -103,7 +104,7 @@ def _added(shop: Shop, resource: Resource, given: Given, texts: dict[str, str]) 
         case "customers":
             if any(row["email"] == texts["email"] for row in shop.tables["customers"].values()):
                 taken = (140, "The email is already used, please choose another one")
-                raise Refusal(500, taken, (46, "Unable to save resource"))
+                raise RefusalError(500, taken, (46, "Unable to save resource"))
             values |= {"passwd": "$2y$10$" + "0" * 53, "secure_key": f"{shop.rng.getrandbits(128):032x}"}
             values |= {"id_shop": 1, "id_shop_group": 1}
         case "orders":
@@ -154,12 +155,12 @@ def remove(shop: Shop, resource: Resource, ids: list[int]) -> None:
     """Carry out a DELETE.
 
     Raises:
-        Refusal: 404 with code 87 where one is not there.
+        RefusalError: 404 with code 87 where one is not there.
     """
     missing = [each for each in ids if each not in shop.tables[resource.name]]
     if missing or not ids:
         text = ", ".join(map(str, missing or [0]))
-        raise Refusal(404, (87, f"Id(s) not exists: {text}"))
+        raise RefusalError(404, (87, f"Id(s) not exists: {text}"))
     for each in ids:
         if resource.name == "orders":
             shop.delete_order(each)

@@ -1,9 +1,8 @@
-"""What a freshly installed shop holds: order states, countries, carriers, languages, configuration; ids as in 9.1.4."""
+"""What a freshly installed shop holds: order states, countries, carriers, configuration; ids as in 9.1.4."""
 
 from adapters.channels.prestashop.simulated.tables import Tables
 
 STATES = {
-    # id: (name, paid, logable, shipped, delivery, invoice)
     1: ("Awaiting check payment", 0, 0, 0, 0, 0),
     2: ("Payment accepted", 1, 1, 0, 0, 1),
     3: ("Processing in progress", 1, 1, 0, 1, 1),
@@ -18,7 +17,7 @@ STATES = {
     12: ("On backorder (not paid)", 0, 0, 0, 0, 0),
     13: ("Awaiting Cash On Delivery validation", 0, 0, 0, 0, 0),
 }
-"""Order states as recorded."""
+"""Order states by id, as recorded: name, paid, logable, shipped, delivery, invoice."""
 
 PAID = 2
 CANCELLED = 6

@@ -1,4 +1,4 @@
-"""The life of an order in the shop: placed, perhaps half built for a while, moved from state to state, edited, deleted.
+"""The life of an order in the shop: placed, perhaps half built for a while, moved on, edited, deleted.
 
 It owns what each of these does to the shop's rows and stock, and which of them moves `date_upd`.
 """
@@ -41,7 +41,7 @@ class Shopper:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What is bought and how; `carrier` is the carrier's id_reference, `state` the order state it begins in."""
+    """What is bought and how; `carrier` is an id_reference, `state` the order state it begins in."""
 
     lines: Sequence[tuple[Article, int]]
     carrier: int
@@ -115,7 +115,7 @@ class Ordering:
         return customer_id, number(self._tables.insert("addresses", address)["id"])
 
     def begin(self, customer: int, address: int, purchase: Purchase) -> int:
-        """Write the order as a poller may first see it: state 0 and the first of its rows. `finish` does the rest."""
+        """Write the order as a poller may first see it: state 0, the first of its rows."""
         now = self._clock()
         products = sum((article.price * units for article, units in purchase.lines), Decimal(0))
         carrier = self._live_carrier(purchase.carrier)
@@ -178,7 +178,7 @@ class Ordering:
         self.set_state(order_id, purchase.state)
 
     def set_state(self, order_id: int, state: int, employee: int = 0) -> Row:
-        """Move the order to a state: history, invoice, payment, stock; `date_upd` moves. Each call adds a row."""
+        """Move the order to a state: history (a row each time), invoice, payment, stock, `date_upd`."""
         now = self._clock()
         order = self._tables["orders"][order_id]
         meaning = self._tables["order_states"][state]

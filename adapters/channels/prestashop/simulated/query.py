@@ -1,7 +1,8 @@
 """Which rows a GET means: display, filter, sort and limit, with their silent failures.
 
 The rules are those of the webservice's own query builder, as the recorded conversations show them: an unknown
-operator filters nothing, a range that is not of digits compares the whole text, a reversed range is put right.
+operator filters nothing, a range that is not of digits compares the whole text, a reversed range is put
+right.
 """
 
 import re
@@ -20,7 +21,7 @@ from adapters.channels.prestashop.simulated.tables import (
 )
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The webservice says no: an HTTP status and its own codes with their texts."""
 
     def __init__(self, status: int, *errors: tuple[int, str]) -> None:
@@ -64,28 +65,28 @@ def display_of(resource: Resource, query: Query) -> Display | None:
     associations: dict[str, Sequence[str]] = {}
     for name, parts in _NESTED.findall(inner):
         if name not in resource.associations:
-            raise Refusal(400, (36, f'Unable to display this field "{name}".'))
+            raise RefusalError(400, (36, f'Unable to display this field "{name}".'))
         associations[name] = tuple(parts.split(","))
     asked = [name for name in _NESTED.sub("", inner).split(",") if name]
     for name in asked:
         if name != "id" and name not in resource.fields:
             available = ", ".join(["id", *resource.fields])
             text = f'Unable to display this field "{name}". However, these are available: {available}'
-            raise Refusal(400, (35, text))
+            raise RefusalError(400, (35, text))
     # Whatever the order asked for, fields come in the order of the definition.
     shown = tuple(name for name in resource.fields if name in asked)
     return Display(shown, associations, full=False, with_id="id" in asked)
 
 
 def select(resource: Resource, rows: Iterable[Row], query: Query, seed: int) -> list[Row]:
-    """Return the rows that the query means. Without `sort` their order is arbitrary, but stable under `seed`."""
+    """Return the rows that the query means; without `sort` in an arbitrary order, stable under `seed`."""
     dated = query.get("date") == "1"
     found = list(rows)
     for name, pattern in query.items():
         asked = _FILTER.fullmatch(name)
         if asked is not None:
             if asked[2] is not None:
-                raise Refusal(400, (31, "There is no existing linked table for this resource"))
+                raise RefusalError(400, (31, "There is no existing linked table for this resource"))
             accept = _condition(_filter_field(resource, asked[1], dated=dated), pattern)
             found = [row for row in found if accept(row[asked[1]])]
     found.sort(key=lambda row: crc32(b"%d:%d" % (seed, number(row["id"]))))
@@ -106,10 +107,10 @@ def _filter_field(resource: Resource, name: str, *, dated: bool) -> Field | None
         available = [each.name for each in resource.fields.values() if dated or not each.is_date]
         listed = ", ".join(f'"{each}"' for each in ["id", *available] if each != "shipping_number")
         text = f'This filter does not exist. Did you mean: "id"? The full list is: {listed}'
-        raise Refusal(400, (32, text))
+        raise RefusalError(400, (32, text))
     if not field.filterable:
         text = f'The field "{name}" is dynamic. It is not possible to filter GET query with this field.'
-        raise Refusal(400, (34, text))
+        raise RefusalError(400, (34, text))
     return field
 
 
@@ -149,7 +150,7 @@ def _inside(key: Callable[[Value], _Key], inner: str) -> Callable[[Value], bool]
 
 
 def _key_of(field: Field | None) -> Callable[[Value], _Key]:
-    """Return how the database compares this field with a text: as a number, a date, or without regard to case."""
+    """Return how the database compares this field: as a number, a date, or without regard to case."""
     if field is None or field.kind == "i" or field.rule in NUMBER_RULES or field.rule == "isBool":
         return lambda value: (_numeric(value), "")
     if field.is_date or field.name.endswith("_date"):
@@ -183,7 +184,7 @@ def _sorting(resource: Resource, query: Query, *, dated: bool) -> list[tuple[str
             available = [each.name for each in resource.fields.values() if dated or not each.is_date]
             listed = ", ".join(["id", *available, "for i18n fields:"])
             text = f"Unable to filter by this field. However, these are available: {listed}"
-            raise Refusal(400, (38, text))
+            raise RefusalError(400, (38, text))
         asked.append((name, direction == "DESC"))
     return asked
 

@@ -1,4 +1,4 @@
-"""How the webservice shows rows and errors, as XML and as JSON, with the recorded differences between the two.
+"""How the webservice shows rows and errors, as XML and as JSON, with what differs between the two.
 
 The XML is as careless as the real one: a text is put into CDATA as it is, so a stored `]]>` poisons the page.
 """
@@ -84,7 +84,7 @@ class Renderer:
         return _dump({resource.node: _without_falsy(shown)})
 
     def written(self, resource: Resource, rows: Sequence[Row], given: Sequence[Mapping[str, str]]) -> bytes:
-        """Render what a write has made; JSON shows the given values as strings, and of several rows the last."""
+        """Render what a write has made; JSON shows the given values as strings, and the last row."""
         whole = Display(tuple(resource.fields), {}, full=True)
         if not self._as_json:
             inner = "".join(self._node(resource, row, whole) for row in rows)
@@ -173,7 +173,7 @@ class Renderer:
             link = "" if association.virtual or name not in RESOURCES else f"{self._base_url}/api/{name}"
             node = f' xlink:href="{link}/{part["id"]}"' if link else ""
             values = "".join(
-                f"\t<{key}{self._part_link(key, value)}><![CDATA[{'' if value is None else value}]]></{key}>\n"
+                f"\t<{key}{self._part_link(key, value)}><![CDATA[{_shown(value)}]]></{key}>\n"
                 for key, value in part.items()
             )
             inner += f"\t<{association.node}{node}>\n{values}\t</{association.node}>\n"
@@ -182,6 +182,10 @@ class Renderer:
     def _part_link(self, key: str, value: Value) -> str:
         link = _PART_LINKS.get(key)
         return f' xlink:href="{self._base_url}/api/{link}/{value}"' if link else ""
+
+
+def _shown(value: Value) -> str:
+    return "" if value is None else str(value)
 
 
 def _marks(field: Field) -> str:

@@ -1,6 +1,7 @@
 """The webservice's HTTP face: keys and rights, methods, resources, formats, headers and statuses as recorded.
 
-Anything that the real one answers before its own code runs (no credentials, a wrong host, a dead PHP) is HTML.
+Anything that the real one answers before its own code runs (no credentials, a wrong host, a dead PHP) is
+HTML.
 """
 
 import base64
@@ -12,9 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 import trio
 
 from adapters.channels.prestashop.simulated import changes
-from adapters.channels.prestashop.simulated.query import Query, Refusal, display_of, select
+from adapters.channels.prestashop.simulated.keys import METHODS, Key
+from adapters.channels.prestashop.simulated.query import Query, RefusalError, display_of, select
 from adapters.channels.prestashop.simulated.rendering import Renderer
-from adapters.channels.prestashop.simulated.shop import METHODS, Key, Shop
+from adapters.channels.prestashop.simulated.shop import Shop
 from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row
 from adapters.channels.prestashop.simulated.writing import parse
 from adapters.http.server import Request, Response
@@ -88,7 +90,7 @@ class Service:
             return Response(401, b"401 Unauthorized", (HTML, ("WWW-Authenticate", REALM)))
         try:
             key = self._authenticate(given)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             headers = self._headers(renderer.content_type, version="0")
             if refusal.status == 401:  # noqa: PLR2004 - the status says it best
                 headers.append(("WWW-Authenticate", REALM))
@@ -97,7 +99,7 @@ class Service:
         asked = _Asked(request.method, path, query, key, renderer, request.body, known_sha1)
         try:
             return self._serve(asked)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             body = renderer.errors(refusal.errors) if refusal.errors else b""
             return Response(refusal.status, body, self._headers(renderer.content_type if body else ""))
         except changes.CrashError:
@@ -106,32 +108,32 @@ class Service:
     def _authenticate(self, given: str) -> Key:
         if self._shop.disabled:
             text = "The PrestaShop webservice is disabled. Please activate it in the PrestaShop Back Office"
-            raise Refusal(503, (22, text))
+            raise RefusalError(503, (22, text))
         if not given:
-            raise Refusal(401, (17, "Authentication key is empty"))
+            raise RefusalError(401, (17, "Authentication key is empty"))
         if len(given) != KEY_LENGTH:
-            raise Refusal(401, (18, "Invalid authentication key format"))
+            raise RefusalError(401, (18, "Invalid authentication key format"))
         # The database compares without regard to case.
         key = {name.upper(): key for name, key in self._shop.keys.items()}.get(given.upper())
         if key is None or not key.active:
             inactive = (20, "Authentification key is not active")
-            raise Refusal(401, inactive, (21, "No permission for this authentication key"))
+            raise RefusalError(401, inactive, (21, "No permission for this authentication key"))
         return key
 
     def _serve(self, asked: _Asked) -> Response:
         if asked.method not in METHODS:
-            raise Refusal(405, (23, f"Method {asked.method} is not valid"))
+            raise RefusalError(405, (23, f"Method {asked.method} is not valid"))
         if not asked.path:
             return self._root(asked)
         resource = self._permitted(asked)
         shop = asked.query.get("id_shop", "1")
         if shop != "all" and int(shop) not in asked.key.shops:
-            raise Refusal(403, (132, "No permission for this key on this shop"))
+            raise RefusalError(403, (132, "No permission for this key on this shop"))
         if asked.method in ("GET", "HEAD"):
             return self._read(asked, resource)
         if asked.method in NOT_FOR.get(resource.name, ()):
             text = f"Method {asked.method} is not allowed for the resource {resource.name}"
-            raise Refusal(405, (101, text))
+            raise RefusalError(405, (101, text))
         if asked.method == "DELETE":
             ids = changes.ids_of(asked.query.get("id", asked.path[1] if len(asked.path) > 1 else "[]"))
             changes.remove(self._shop, resource, ids)
@@ -143,16 +145,16 @@ class Service:
         resource = RESOURCES.get(name)
         if resource is None:
             listed = ", ".join(f'"{each}"' for each in RESOURCES)
-            text = f'Resource of type "{name}" does not exists. Did you mean: "search"? The full list is: {listed}'
-            raise Refusal(400, (27, text))
+            text = f'Resource of type "{name}" does not exists. Did you mean: "search"?'
+            raise RefusalError(400, (27, f"{text} The full list is: {listed}"))
         if asked.key.rights is not None:
             allowed = asked.key.rights.get(name)
             if allowed is None:
                 text = f'Resource of type "{name}" is not allowed with this authentication key'
-                raise Refusal(401, (26, text))
+                raise RefusalError(401, (26, text))
             if asked.method not in allowed:
-                text = f"Method {asked.method} is not allowed for the resource {name} with this authentication key"
-                raise Refusal(405, (25, text))
+                text = f"Method {asked.method} is not allowed for the resource {name}"
+                raise RefusalError(405, (25, f"{text} with this authentication key"))
         return resource
 
     def _root(self, asked: _Asked) -> Response:
@@ -180,10 +182,10 @@ class Service:
         if len(asked.path) > 1:
             row = self._visible(asked, resource).get(_leading_id(asked.path[1]))
             if row is None:
-                raise Refusal(404)
+                raise RefusalError(404)
             if resource.name == "stock_availables" and (row["id_shop"], row["id_shop_group"]) == (0, 0):
                 text = f"This StockAvailable ({row['id']}) does not exists on this shop"
-                raise Refusal(404, (131, text))
+                raise RefusalError(404, (131, text))
             body = asked.renderer.single(resource, row, display)
         else:
             rows = select(resource, self._visible(asked, resource).values(), asked.query, self._shop.seed)

@@ -1,35 +1,22 @@
-"""The simulated shop as a test, the demo or a person in its back office sees it; HTTP is `service.py`'s matter."""
+"""The simulated shop as a test, the demo or its back office sees it; HTTP is `service.py`'s matter."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from adapters.channels.prestashop.simulated.furnishing import CANCELLED, PAID, furnish
+from adapters.channels.prestashop.simulated.keys import FULL_KEY, Key
 from adapters.channels.prestashop.simulated.ordering import SHIPPING, Ordering, Purchase, Shopper
 from adapters.channels.prestashop.simulated.stockroom import Stockroom
-from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row, Tables, Value, number
-
-FULL_KEY = "SIMULATEDSHOPKEY0000000000000001"
-"""The key that a new shop knows; it may do everything. A key has 32 characters."""
-
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-
-
-@dataclass(slots=True)
-class Key:
-    """What a webservice key may do: `rights` by resource (None: everything), in these shops."""
-
-    active: bool = True
-    rights: Mapping[str, frozenset[str]] | None = None
-    shops: frozenset[int] = field(default_factory=lambda: frozenset({1}))
+from adapters.channels.prestashop.simulated.tables import Resource, Row, Tables, Value, number
 
 
 @dataclass(frozen=True, slots=True)
 class OrderPicture:
-    """An order as it stands in the shop. `states` are its history, oldest first; `tracking` in the order of its rows."""
+    """An order as it stands in the shop; `states` are its history, oldest first."""
 
     id: int
     reference: str
@@ -150,7 +137,7 @@ class Shop:
         note: str = "",
         gift_message: str = "",
     ) -> int:
-        """Place an order of (reference, units); return its id. With `half_built_reads` it stays half built a while."""
+        """Place an order of (reference, units); return its id. See `half_built_reads`."""
         order = self.begin_order(
             lines,
             shopper,
@@ -167,7 +154,7 @@ class Shop:
             self.finish_order(order)
         return order
 
-    def begin_order(  # noqa: PLR0913 - an order has that many sides
+    def begin_order(
         self,
         lines: Sequence[tuple[str, int]],
         shopper: Shopper | None = None,
@@ -179,7 +166,7 @@ class Shop:
         note: str = "",
         gift_message: str = "",
     ) -> int:
-        """Write an order half (state 0, not all rows), as a poller may see it; `finish_order` writes the rest.
+        """Write an order half (state 0, not all rows); `finish_order` writes the rest.
 
         Raises:
             SoldOutError: something is not there, and the shop sells no backorders.
@@ -305,11 +292,3 @@ class Shop:
             "unit_price_tax_incl": row["unit_price_tax_incl"],
             "unit_price_tax_excl": row["unit_price_tax_excl"],
         }
-
-
-def rights(**methods: str) -> dict[str, frozenset[str]]:
-    """Return rights from resource="GET PATCH"; a resource that the webservice does not have is a mistake."""
-    unknown = methods.keys() - RESOURCES.keys()
-    if unknown:
-        raise ValueError(f"no such resource: {sorted(unknown)}")
-    return {resource: frozenset(text.split()) for resource, text in methods.items()}

@@ -1,7 +1,7 @@
 """The shop's products and what it may still sell of them: one stock row a product, and one a combination.
 
-A combination's row is the truth and its product's row their sum; writing the sum by itself puts the two out of step,
-as in the real shop.
+A combination's row is the truth and its product's row their sum; writing the sum by itself puts the two out
+of step, as in the real shop.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from adapters.channels.prestashop.simulated.tables import Row, Tables, Value, nu
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """What a reference sells: its product, its combination (0: none), price without tax, weight in kilograms."""
+    """What a reference sells: product, combination (0: none), price without tax, weight in kilograms."""
 
     product: int
     combination: int
@@ -42,7 +42,7 @@ class Stockroom:
         combinations: Mapping[str, int],
         ean13: str,
     ) -> int:
-        """Add a product; with `combinations` (reference: stock) each of them is sold, and the product is not."""
+        """Add a product; with `combinations` (reference: stock) they are sold, and it is not."""
         kind = "combinations" if combinations else "standard"
         values: dict[str, Value] = {
             "reference": reference,
@@ -87,7 +87,7 @@ class Stockroom:
         self._stock_rows[product, combination] = number(row["id"])
 
     def share_stock(self, reference: str) -> int:
-        """Move a reference to stock shared by the shop group; return the id of its live row, the old one is dead."""
+        """Share a reference's stock in the shop group; return its live row's id: the old row is dead."""
         article = self.article(reference)
         place = (article.product, article.combination)
         old = self._tables["stock_availables"][self._stock_rows[place]]
@@ -134,7 +134,7 @@ class Stockroom:
             self.recompute(row)
 
     def recompute(self, row: Row) -> None:
-        """After a write of a combination's row its product's row is the sum of all; the product's own stays as it is."""
+        """After a write of a combination's row make its product's row the sum of all."""
         product = number(row["id_product"])
         if row["id_product_attribute"] != 0 and (product, 0) in self._stock_rows:
             total = sum(self._units(product, each) for each in self._combinations[product])

@@ -1,4 +1,4 @@
-"""What the simulated shop stores: rows of its resources, with fields, kinds and defaults as the real webservice has them.
+"""What the simulated shop stores: rows of its resources, with fields, kinds and defaults as recorded.
 
 It owns the definitions (read from resources.txt) and the rows; it knows no HTTP and no rules of business.
 """
@@ -27,7 +27,7 @@ NUMBER_RULES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a resource; `size` is its longest text (0: any), `link` the resource that its value is an id of."""
+    """A field of a resource; `size` is its longest text (0: any), `link` what its value is an id of."""
 
     name: str
     kind: Literal["i", "s", "l"]
@@ -120,7 +120,10 @@ def _read(lines: Iterable[str]) -> dict[str, Resource]:
 
 
 RESOURCES: Mapping[str, Resource] = _read(
-    files(__package__).joinpath("resources.txt").read_text(encoding="utf-8").splitlines()
+    files("adapters.channels.prestashop.simulated")
+    .joinpath("resources.txt")
+    .read_text(encoding="utf-8")
+    .splitlines()
 )
 
 
@@ -152,7 +155,7 @@ class Tables:
 
 
 def stored(field: Field, value: Value) -> Value:
-    """Return `value` as the database keeps it: whole numbers, prices with six places, a text in every language."""
+    """Return `value` as the database keeps it: prices with six places, a text in every language."""
     if isinstance(value, tuple) or value is None:
         return value
     if field.kind == "l":

@@ -1,4 +1,4 @@
-"""What a PUT, PATCH or POST asks to be written: the body's XML, required fields, validation; the errors as recorded.
+"""What a PUT, PATCH or POST asks to be written: the body's XML, required fields, validation, errors.
 
 It decides nothing about what a write causes in the shop: that is the shop's matter.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from adapters.channels.prestashop.simulated.query import Refusal
+from adapters.channels.prestashop.simulated.query import RefusalError
 from adapters.channels.prestashop.simulated.tables import Field, Resource, Row, Value
 
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
@@ -46,7 +46,7 @@ def parse(body: bytes) -> list[Given]:
     """Return the objects of a body, whatever its nodes are called.
 
     Raises:
-        Refusal: 500 with code 127 for anything that is no XML.
+        RefusalError: 500 with code 127 for anything that is no XML.
     """
     try:
         root = etree.fromstring(body, PARSER)
@@ -55,7 +55,7 @@ def parse(body: bytes) -> list[Given]:
         message = (
             f"XML error : String could not be parsed as XML\nXML length : {len(body)}\nOriginal XML : {text}"
         )
-        raise Refusal(500, (127, message)) from error
+        raise RefusalError(500, (127, message)) from error
     return [_given(node) for node in root if isinstance(node.tag, str)]
 
 
@@ -77,7 +77,7 @@ def check_required(resource: Resource, given: Given) -> None:
     """Refuse a PUT or POST that leaves a required field out."""
     for field in resource.fields.values():
         if field.required and field.name not in given.fields:
-            raise Refusal(400, (41, f'parameter "{field.name}" required'))
+            raise RefusalError(400, (41, f'parameter "{field.name}" required'))
 
 
 def check_writable(resource: Resource, given: Given) -> None:
@@ -86,7 +86,7 @@ def check_writable(resource: Resource, given: Given) -> None:
         field = resource.fields.get(name)
         if field is not None and not field.writable and name != "secure_key":
             text = f'parameter "{name}" not writable. Please remove this attribute of this XML'
-            raise Refusal(400, (93, text))
+            raise RefusalError(400, (93, text))
 
 
 def validate(resource: Resource, values: Mapping[str, str]) -> None:
@@ -96,7 +96,7 @@ def validate(resource: Resource, values: Mapping[str, str]) -> None:
         if value is not None:
             why = _broken(resource.entity, field, value)
             if why:
-                raise Refusal(400, (85, f'Validation error: "{why}"'))
+                raise RefusalError(400, (85, f'Validation error: "{why}"'))
 
 
 def _broken(entity: str, field: Field, value: str) -> str:
@@ -123,7 +123,7 @@ def _broken_int(name: str, value: str) -> str:
 
 
 def blanked(resource: Resource, row: Row, given: Mapping[str, str]) -> dict[str, Value]:
-    """Return what a PUT makes of a row: every optional field that it leaves out is blank, dates of creation stay."""
+    """Return what a PUT makes of a row: every field that it leaves out is blank, dates of creation stay."""
     kept = {"date_add": row.get("date_add"), "last_passwd_gen": row.get("last_passwd_gen")}
     return {
         name: given.get(name, kept.get(name, "" if field.kind != "l" else field.default()))

@@ -23,7 +23,7 @@ async def test_levels_are_set_and_an_unknown_sku_is_told(world: World) -> None:
     unknown = await world.adapter.push_stock({"teapot": 3, "shirt-s": 0, "kettle": 9})
     assert unknown == ["kettle"]
     assert (world.shop.stock("teapot"), world.shop.stock("shirt-s")) == (3, 0)
-    parent = [row for row in world.shop.tables["stock_availables"].values() if row["id_product"] == 3][0]
+    parent = next(row for row in world.shop.tables["stock_availables"].values() if row["id_product"] == 3)
     assert parent["quantity"] == 7
 
 

@@ -9,6 +9,7 @@ import trio
 
 from actors.domain.documents import ShopParcel, ShopState, ShopStatus, ShopTracking
 from actors.errors import OutcomeUnknownError, RefusedError, UnreachableError
+from adapters.channels.prestashop.simulator import FULL_KEY, rights
 from adapters.http.faults import HTML_HEADERS, Faults, any_change
 from adapters.http.server import Response
 
@@ -174,9 +175,9 @@ async def test_a_number_that_the_shop_would_not_take_is_refused_before_anything_
 
 async def test_a_missing_right_is_told_by_its_name_and_can_be_mended(world: World) -> None:
     order = placed(world)
-    reading = frozenset({"GET"})
-    every = {name: reading for name in ("orders", "order_carriers", "order_histories", "order_states")}
-    world.shop.keys["SIMULATEDSHOPKEY0000000000000001"].rights = every
+    world.shop.keys[FULL_KEY].rights = rights(
+        orders="GET", order_carriers="GET", order_histories="GET", order_states="GET"
+    )
     with pytest.raises(UnreachableError, match="POST is not allowed for the resource order_histories"):
         await world.adapter.carry_out(status(order, "preparing"))
     assert await world.adapter.find(status(order, "preparing")) is None
