@@ -128,7 +128,7 @@ CREATE FUNCTION journal_append(
     e_partition text, e_position text, e_stream text, e_version text, e_kind text, e_data text, e_at text, e_hash text,
     m_partition text, m_position text, m_line text, m_warehouse text, m_sku text, m_source text, m_target text,
     m_units text,
-    b_partition text, b_warehouse text, b_sku text, b_available text, b_reserved text, b_picked text,
+    b_partition text, b_warehouse text, b_sku text, b_lot text, b_available text, b_reserved text, b_picked text,
     b_quarantine text, b_supplier text, b_customer text, b_count text, b_opening text, b_transit text,
     o_partition text, o_fulfilment text, o_order text, o_warehouse text, o_state text, o_closed text, o_body text,
     o_position text,
@@ -175,34 +175,35 @@ BEGIN
                AS n (partition, position, line, warehouse, sku, source, target, units);
 
         -- Not INSERT ... ON CONFLICT: its CHECKs would judge the difference instead of the balance. An account that
-        -- the batch does not touch comes as an empty array.
+        -- the batch does not touch comes as an empty array. Nothing may be asked of `b` alone, not even its lot: with
+        -- no condition but the join's, and sequential scans off, the planner has to look each row up by its key.
         UPDATE stock_balance AS b
            SET available = b.available + coalesce(n.available, 0), reserved = b.reserved + coalesce(n.reserved, 0),
                picked = b.picked + coalesce(n.picked, 0), quarantine = b.quarantine + coalesce(n.quarantine, 0),
                supplier = b.supplier + coalesce(n.supplier, 0), customer = b.customer + coalesce(n.customer, 0),
                count_ = b.count_ + coalesce(n.count_, 0), opening = b.opening + coalesce(n.opening, 0),
                transit = b.transit + coalesce(n.transit, 0)
-          FROM unnest(b_partition::smallint[], joined(b_warehouse), joined(b_sku), b_available::bigint[],
+          FROM unnest(b_partition::smallint[], joined(b_warehouse), joined(b_sku), joined(b_lot), b_available::bigint[],
                       b_reserved::bigint[], b_picked::bigint[], b_quarantine::bigint[], b_supplier::bigint[],
                       b_customer::bigint[], b_count::bigint[], b_opening::bigint[], b_transit::bigint[])
-               AS n (partition, warehouse, sku, available, reserved, picked, quarantine, supplier, customer, count_,
+               AS n (partition, warehouse, sku, lot, available, reserved, picked, quarantine, supplier, customer, count_,
                      opening, transit)
-         WHERE b.partition = n.partition AND b.warehouse = n.warehouse AND b.sku = n.sku AND b.lot = '';
+         WHERE b.partition = n.partition AND b.warehouse = n.warehouse AND b.sku = n.sku AND b.lot = n.lot;
         GET DIAGNOSTICS affected = ROW_COUNT;
         IF affected <> cardinality(b_partition::smallint[]) THEN
-            INSERT INTO stock_balance (partition, warehouse, sku, available, reserved, picked, quarantine, supplier,
+            INSERT INTO stock_balance (partition, warehouse, sku, lot, available, reserved, picked, quarantine, supplier,
                                        customer, count_, opening, transit)
-            SELECT n.partition, n.warehouse, n.sku, coalesce(n.available, 0), coalesce(n.reserved, 0),
+            SELECT n.partition, n.warehouse, n.sku, n.lot, coalesce(n.available, 0), coalesce(n.reserved, 0),
                    coalesce(n.picked, 0), coalesce(n.quarantine, 0), coalesce(n.supplier, 0), coalesce(n.customer, 0),
                    coalesce(n.count_, 0), coalesce(n.opening, 0), coalesce(n.transit, 0)
-              FROM unnest(b_partition::smallint[], joined(b_warehouse), joined(b_sku), b_available::bigint[],
+              FROM unnest(b_partition::smallint[], joined(b_warehouse), joined(b_sku), joined(b_lot), b_available::bigint[],
                           b_reserved::bigint[], b_picked::bigint[], b_quarantine::bigint[], b_supplier::bigint[],
                           b_customer::bigint[], b_count::bigint[], b_opening::bigint[], b_transit::bigint[])
-                   AS n (partition, warehouse, sku, available, reserved, picked, quarantine, supplier, customer,
+                   AS n (partition, warehouse, sku, lot, available, reserved, picked, quarantine, supplier, customer,
                          count_, opening, transit)
              WHERE NOT EXISTS (SELECT FROM stock_balance AS b
                                 WHERE b.partition = n.partition AND b.warehouse = n.warehouse AND b.sku = n.sku
-                                  AND b.lot = '');
+                                  AND b.lot = n.lot);
         END IF;
     END IF;
 

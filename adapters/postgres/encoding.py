@@ -242,7 +242,7 @@ class Batch:
         accounts = [list(column) for column in zip(*deltas, strict=True)] or [[]] * len(ACCOUNTS)
         # An account that nothing touched is left out: most batches touch two of the nine.
         columns = [_numbers(column) if any(column) else _NONE for column in accounts]
-        return (_numbers(partitions), _texts(warehouses), _texts(skus), *columns)
+        return (_numbers(partitions), _texts(warehouses), _texts(skus), _texts([""] * len(skus)), *columns)
 
 
 def _refuse_strangers(event: Event, warehouse: str) -> None:

@@ -32,7 +32,7 @@ APPEND_EVENTS_MAX: Final = 32_768
 VERSIONS_MAX: Final = 100_000
 """Streams whose version is kept, some 15 MB. For another the database is asked, within the same commit."""
 
-_CALL: Final = f"SELECT journal_append({', '.join(f'${number}' for number in range(1, 55))})"
+_CALL: Final = f"SELECT journal_append({', '.join(f'${number}' for number in range(1, 56))})"
 
 log = structlog.get_logger(__name__)
 
