@@ -1,0 +1,197 @@
+"""A site's profile: checked as a whole, and everything that no documentation tells is in it."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from actors.errors import RefusedError
+from adapters.erps.divalto.pieces import (
+    Article,
+    InexpressibleError,
+    article_of,
+    day_text,
+    read_open_lines,
+    sku_of,
+)
+from adapters.erps.divalto.plugin import DivaltoSettings, Operations, problems
+from adapters.erps.divalto.simulator import Switches, is_read
+from adapters.erps.divalto.simulator.rehearsal import (
+    NOON,
+    Site,
+    cancellation,
+    line,
+    note,
+    open_site,
+    order,
+    reception,
+)
+from adapters.erps.divalto.spelling import Dictionary, Spelling
+from adapters.http.server import Request, Response
+from adapters.settings import Secret
+
+
+def settings(**changed: Any) -> DivaltoSettings:  # noqa: ANN401 - any of the settings
+    usual = DivaltoSettings(
+        url="https://api.example/1/PROD",
+        user="u",
+        password=Secret("p"),
+        dos="1",
+        customer="WEB",
+        depots={"paris": "D01"},
+    )
+    return msgspec.structs.replace(usual, **changed)
+
+
+def test_usual_settings_have_no_problem() -> None:
+    assert (
+        problems(settings(timezone="Europe/Paris", tariff="T1", prefix="W", customers={"main": "WEB2"})) == ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "changed"),
+    [
+        ("url", {"url": "ftp://x"}),
+        ("dos", {"dos": "123456789"}),
+        ("depots.paris", {"depots": {"paris": "D001"}}),
+        ("depots.lyon", {"depots": {"paris": "D01", "lyon": "D01"}}),
+        ("depots", {"depots": {}}),
+        ("customers.main", {"customers": {"main": "C" * 21}}),
+        ("operations.stock_in", {"operations": Operations(stock_in="")}),
+        ("timezone", {"timezone": "Europe/Nowhere"}),
+        ("timezone", {"timezone": "../etc/passwd"}),
+        ("sku_separator", {"sku_separator": "--"}),
+        ("shipping_article", {"shipping_article": ""}),
+        ("concurrency", {"concurrency": 0}),
+        ("token_seconds", {"token_seconds": 30}),
+        ("page_rows", {"page_rows": 1}),
+    ],
+)
+def test_a_wrong_setting_is_named_by_its_key(key: str, changed: dict[str, Any]) -> None:
+    assert key in [problem.key for problem in problems(settings(**changed))]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(problems(settings(dos="", concurrency=0, depots={}))) == 3
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "hunter2" not in repr(settings(password=Secret("hunter2")))
+
+
+THEIRS = Spelling(
+    service="WS_SITE",
+    integrate="my_integration",
+    parameters_inside=False,
+    lines_nested=False,
+    duty="MODE",
+    duty_create="1",
+    duty_modify="2",
+    duty_validate="3",
+    target_stage="PICOD2",
+    quantity="CDQTE",
+    piece_number_path="result.piece.number",
+    piece_prefix_path="result.piece.prefix",
+    piece_stage_path="result.piece.stage",
+    pieces=Dictionary("ZENT.dhoq", "Pieces", "MyKey"),
+    lines=Dictionary("ZMOUV.dhoq", "Lignes", "MyPiece"),
+    stock=Dictionary("ZSTOCK.dhoq", "MonStock", "MonDepot"),
+)
+
+
+async def test_a_site_that_spells_everything_otherwise_needs_only_another_profile() -> None:
+    with trio.fail_after(20):
+        async with open_site(theirs=THEIRS, spelling=THEIRS, prefix="W", tariff="T1") as site:
+            site.divalto.add_article("PORT", stocked=False)
+            assert (await site.erp.carry_out(order(line("TEAPOT", 3)), None)).reference == "C2-W1"
+            assert (await site.erp.carry_out(note(line("TEAPOT", 2)), None)).reference == "C3-W1"
+            await site.erp.carry_out(cancellation(), None)
+            await site.erp.carry_out(reception(), None)
+            assert (await site.erp.stock())["paris"] == {"TEAPOT": 18, "CUP": 20}
+            assert [(piece.picod, piece.closed) for piece in site.divalto.pieces(ticod="C")] == [
+                (2, True),
+                (3, False),
+            ]
+
+
+async def test_a_profile_that_is_not_the_sites_is_refused_and_writes_nothing() -> None:
+    with trio.fail_after(20):
+        async with open_site(theirs=Spelling(integrate="other")) as site:
+            with pytest.raises(RefusedError, match="Action métier inconnue"):
+                await site.erp.carry_out(order(), None)
+            assert site.divalto.pieces() == ()
+
+
+async def test_a_channel_may_have_a_customer_of_its_own() -> None:
+    with trio.fail_after(20):
+        async with open_site(customers={"main": "WEB2"}) as site:
+            site.divalto.add_third_party("C", "WEB2")
+            await site.erp.carry_out(order(), None)
+            await site.erp.carry_out(note(), None)
+            assert {piece.tiers for piece in site.divalto.pieces()} == {"WEB2"}
+            assert await site.erp.find(cancellation()) is not None
+
+
+async def test_a_site_that_does_not_name_the_piece_it_made_is_asked_for_it() -> None:
+    with trio.fail_after(20):
+        async with open_site(switches=Switches(answers_number=False)) as site:
+            assert (await site.erp.carry_out(order(), None)).reference == "C2-1"
+            assert (await site.erp.carry_out(note(), None)).reference == "C3-1"
+
+
+async def test_stock_rows_that_shift_while_they_are_read_are_read_again(site: Site) -> None:
+    site.divalto.switches.rows_max = 3
+    for ref in ("B1", "B2", "B3", "B4"):
+        site.divalto.set_stock(ref, "D01", 1)
+
+    def and_then_a_row_is_added(answer: Response) -> Response:
+        site.divalto.set_stock("A1", "D01", 1)
+        return answer
+
+    def of_paris(request: Request) -> bool:
+        return is_read(request) and b"depo=D01" in request.body
+
+    site.divalto.faults.change_next(and_then_a_row_is_added, of_paris)
+    assert (await site.erp.stock())["paris"] == {
+        "A1": 1,
+        "B1": 1,
+        "B2": 1,
+        "B3": 1,
+        "B4": 1,
+        "CUP": 20,
+        "TEAPOT": 10,
+    }
+
+
+def test_a_sku_and_its_article_name_each_other() -> None:
+    ours = settings(articles={"BLUE-SHIRT": "SHIRT/XL/BLUE"})
+    for sku, article in (
+        ("TEAPOT", Article("TEAPOT")),
+        ("SHIRT/XS", Article("SHIRT", "XS")),
+        ("BLUE-SHIRT", Article("SHIRT", "XL", "BLUE")),
+        ("X//Y", Article("X", "", "Y")),
+    ):
+        assert article_of(sku, ours) == article
+        assert sku_of(article, ours) == sku
+    with pytest.raises(InexpressibleError):
+        article_of("/XL", ours)
+
+
+def test_a_piece_bears_the_day_of_the_sites_calendar() -> None:
+    late = NOON.replace(hour=23, minute=30)
+    assert day_text(late, settings()) == "20260302"
+    assert day_text(late, settings(timezone="Europe/Paris")) == "20260303"
+
+
+def test_lines_that_are_closed_or_have_moved_on_are_not_open() -> None:
+    row = {"REF": "CUP", "SREF1": "", "SREF2": "", "DEPO": "D01", "CDQTE": "2.000", "PUB": "3.0000"}
+    rows = [
+        {**row, "ENRNO": "1", "PICOD": "2", "CDCE4": "1"},
+        {**row, "ENRNO": "2", "PICOD": "2", "CDCE4": "8"},
+        {**row, "ENRNO": "3", "PICOD": "3", "CDCE4": "1"},
+    ]
+    (left,) = read_open_lines(rows)
+    assert (left.record, left.units) == ("1", Decimal(2))
