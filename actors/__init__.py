@@ -1,1 +1,4 @@
-"""Behaviour: the actors, their mailboxes and supervision, and the ports through which they meet the outside."""
+"""Behaviour.
+
+The actors, their mailboxes and supervision, and the ports through which they meet the outside.
+"""

@@ -1,7 +1,7 @@
 """A channel: hands the shop's orders to their actors without losing any, and shows the shop what may be sold.
 
-The cursor moves only when everything before it is durable; the rest of the safety is that importing twice changes
-nothing. Status and tracking go out through the channel's drain.
+The cursor moves only when everything before it is durable; the rest of the safety is that importing twice
+changes nothing. Status and tracking go out through the channel's drain.
 """
 
 import hashlib

@@ -1,4 +1,7 @@
-"""A partner's circuit: after several failures in a row nobody calls it for a while, then one call at a time tries."""
+"""A partner's circuit.
+
+After several failures in a row nobody calls it for a while, then one call at a time tries.
+"""
 
 import random
 from collections.abc import AsyncIterator
@@ -15,7 +18,10 @@ OPEN_S_MAX = 30.0
 
 
 class Circuit:
-    """Closed: everybody calls. Open: all wait. Then one call tries: its success closes the circuit, its failure not."""
+    """Closed: everybody calls. Open: all wait.
+
+    Then one call tries: its success closes the circuit, its failure not.
+    """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

@@ -1,7 +1,7 @@
 """The desk: wakes orders whose clock is due or whose stock has come, and keeps what a person should look at.
 
-Nothing waits unseen: every order has a clock in the index, and the desk reads the index. It decides nothing about an
-order; the woken order does.
+Nothing waits unseen: every order has a clock in the index, and the desk reads the index. It decides nothing
+about an order; the woken order does.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,13 +22,16 @@ log = structlog.get_logger(__name__)
 STREAM = "desk"
 
 CLOCK_CHECK_S = 1.0
-"""How often the index is asked for due orders: one indexed read, and a second is soon enough for any clock."""
+"""How often the index is asked for due orders.
+
+One indexed read, and a second is soon enough for any clock.
+"""
 
 DUE_MAX = 500
 """Orders woken at a time, so that a restart with 100,000 open orders does not wake them all at once."""
 
 WAKE_AGAIN_S = 10.0
-"""An order that is still due after it was woken is not asked again at once, so that it cannot keep others asleep."""
+"""A woken order that is still due is not asked again at once, so that it cannot keep others asleep."""
 
 WAITING_MAX = 1_000
 """Orders woken by one arrival, the first placed first; the rest are woken as these are served."""

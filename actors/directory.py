@@ -1,6 +1,7 @@
 """Who is where: the handles by which actors reach one another, filled at composition. It decides nothing.
 
-A message for an actor of another daemon would leave through the inbox table; which one it is, the caller never sees.
+A message for an actor of another daemon would leave through the inbox table; which one it is, the caller
+never sees.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

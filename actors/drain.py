@@ -1,8 +1,9 @@
-"""Tells a partner what its outbox holds: in order per order, many orders side by side, nothing twice, without end.
+"""Tells a partner what its outbox holds: in order per order, many orders side by side, nothing twice.
 
-An effect that may have been carried out already (after a restart, a lost answer, nonsense) is looked up before it is
-sent again. What the partner refuses goes back to its owner as a fact; what nobody understands is put before a person
-and tried again now and then. It knows neither the partner's protocol nor what a document means.
+An effect that may have been carried out already (after a restart, a lost answer, nonsense) is looked up
+before it is sent again. What the partner refuses goes back to its owner as a fact; what nobody understands is
+put before a person and tried again now and then. It knows neither the partner's protocol nor what a document
+means.
 """
 
 import random
@@ -23,7 +24,10 @@ from actors.ports import Contact, Journal, Outcome, PendingEffect
 log = structlog.get_logger(__name__)
 
 QUEUE_MAX = 20_000
-"""Effects held in memory (some 20 MB): an hour's outage at five a second. What is beyond waits in the outbox."""
+"""Effects held in memory (some 20 MB): an hour's outage at five a second.
+
+What is beyond waits in the outbox.
+"""
 
 RETRY_S_FIRST = 0.5
 RETRY_S_MAX = 60.0
@@ -172,7 +176,10 @@ class Drain:
         self._make_ready(stream)
 
     async def _attempt(self, lane: _Lane) -> float:
-        """Try the lane's first effect once; return how many seconds to leave the lane alone, 0 when it is settled."""
+        """Try the lane's first effect once.
+
+        Return how many seconds to leave the lane alone, 0 when it is settled.
+        """
         effect = lane.effects[0]
         began = trio.current_time()
         outcome = "ok"

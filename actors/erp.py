@@ -10,10 +10,13 @@ log = structlog.get_logger(__name__)
 
 
 async def take_over_stock(erp: ErpPort, journal: Journal, directory: Directory) -> None:
-    """Open every warehouse that has no stream yet with what the ERP says lies there; the others are left alone.
+    """Open every warehouse that has no stream yet with what the ERP says lies there.
+
+    The others are left alone.
 
     Raises:
-        UnreachableError, MalformedError: as the ERP's port; nothing is opened by halves that a repeat would not mend.
+        UnreachableError, MalformedError: as the ERP's port; nothing is opened by halves that a repeat would
+            not mend.
     """
     new = [handle for handle in directory.warehouses.values() if await _is_new(handle, journal)]
     if not new:

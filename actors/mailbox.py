@@ -1,7 +1,7 @@
-"""Where an actor's messages wait. The supervisor owns the mailbox, so a crash of the actor loses none of them.
+"""Where an actor's messages wait. The mailbox is its supervisor's, so a crash of the actor loses none.
 
-What the actor has taken stays "in hand" until it settles it; after a crash it is handed out again, one at a time, so
-that a message that crashes its actor twice can be told from its neighbours and set aside.
+What the actor has taken stays "in hand" until it settles it; after a crash it is handed out again, one at a
+time, so that a message that crashes its actor twice can be told from its neighbours and set aside.
 """
 
 from collections import deque
@@ -13,7 +13,10 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 CRASHES_MAX = 2
-"""Once may be chance (a lost connection, a race); a second crash on the same message, handed out alone, is not."""
+"""Once may be chance (a lost connection, a race).
+
+A second crash on the same message, handed out alone, is not.
+"""
 
 
 class SetAsideError(Exception):
@@ -82,7 +85,10 @@ class Mailbox(Generic[M]):
         return not self._waiting and not self._in_hand
 
     async def put(self, letter: Letter[M]) -> None:
-        """Add a letter; wait while the mailbox is full, which slows the sender down to what the actor can do."""
+        """Add a letter.
+
+        Wait while the mailbox is full, which slows the sender down to what the actor can do.
+        """
         while len(self._waiting) >= self._size_max:
             if self._room.is_set():
                 self._room = trio.Event()
@@ -91,7 +97,10 @@ class Mailbox(Generic[M]):
         self._arrived.set()
 
     async def take(self, most: int) -> list[Letter[M]]:
-        """Return up to `most` letters, oldest first, and hold them in hand; none only once the mailbox is closed."""
+        """Return up to `most` letters, oldest first, and hold them in hand.
+
+        None only once the mailbox is closed.
+        """
         while not self._waiting:
             if self._closed:
                 return []
@@ -152,7 +161,9 @@ class Mailbox(Generic[M]):
 
 
 async def ask(mailbox: Mailbox[M], message: M) -> object:
-    """Put `message` and wait for its answer. The caller bounds the time; giving up does not take the message back.
+    """Put `message` and wait for its answer.
+
+    The caller bounds the time; giving up does not take the message back.
 
     Raises:
         SetAsideError: the message crashed the actor and was set aside.

@@ -1,7 +1,10 @@
-"""Orders as actors: hydrated from their streams when spoken to, put to rest when idle. The decisions are the domain's.
+"""Orders as actors: hydrated from their streams when spoken to, put to rest when idle.
 
-The hall owns every live order's mailbox; 100,000 open orders are rows of the index, and only those that somebody
-speaks to are tasks. One order that keeps crashing is set aside with its messages; the others never notice.
+The decisions are the domain's.
+
+The hall owns every live order's mailbox; 100,000 open orders are rows of the index, and only those that
+somebody speaks to are tasks. One order that keeps crashing is set aside with its messages; the others never
+notice.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,13 +14,12 @@ import structlog
 import trio
 
 from actors.directory import Directory
-from actors.domain.anomaly_events import AnomalyEvent
 from actors.domain.order_commands import Answered, OrderCommand
-from actors.domain.order_events import EffectRequested, OrderEvent
+from actors.domain.order_events import EffectRequested, OrderImported, ParcelLabelled
 from actors.domain.order_life import Facts, Step, decide, next_steps
 from actors.domain.order_state import Order, evolve
 from actors.mailbox import Letter, Mailbox, SetAsideError, ask, tell
-from actors.ports import Append, BesideRow, Event, Journal, PendingEffect
+from actors.ports import Append, BesideRow, Event, Journal, KeyedAnswer, PendingEffect
 from actors.rows import order_row
 from actors.supervisor import GaveUpError, RestartPolicy, supervise
 
@@ -38,7 +40,10 @@ LIVE_CROWDED = 5_000
 IDLE_CROWDED_S = 1.0
 
 STEP_ROUNDS_MAX = 100
-"""An order takes at most a few dozen steps before it waits for somebody; more is a decision that goes in circles."""
+"""An order takes at most a few dozen steps before it waits for somebody.
+
+More is a decision that goes in circles.
+"""
 
 POLICY = RestartPolicy(crashes_max=3, window_s=60.0, delay_s_first=0.1, delay_s_max=2.0)
 """An order restarts at once the first time; the third crash within a minute sets it aside."""
@@ -46,11 +51,15 @@ POLICY = RestartPolicy(crashes_max=3, window_s=60.0, delay_s_first=0.1, delay_s_
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """A command, and rows that are to be stored beside the log with its events."""
+    """A command, rows to be stored beside the log with its events, and its sender's idempotency key, if any."""
 
     command: OrderCommand
     beside: tuple[BesideRow, ...] = ()
+    key: str = ""
 
+
+DONE = b"done"
+"""What is kept under an idempotency key: an order's answer is the order as it stands."""
 
 SetAside = Callable[[str, str, str], Awaitable[None]]
 """Called with the actor's name, the message's kind and the error's, when a message is set aside."""
@@ -95,13 +104,17 @@ class OrderHall:
         """Put a command into the order's mailbox, waking the order if it rests."""
         await tell(self._mailbox(order), OrderMessage(command))
 
-    async def ask(self, order: str, command: OrderCommand, beside: tuple[BesideRow, ...] = ()) -> Order:
+    async def ask(
+        self, order: str, command: OrderCommand, beside: tuple[BesideRow, ...] = (), *, key: str = ""
+    ) -> Order:
         """Return the order as it stands once the command's events are durable.
+
+        A key that was used does nothing.
 
         Raises:
             SetAsideError: the command kept crashing the order.
         """
-        answer = await ask(self._mailbox(order), OrderMessage(command, beside))
+        answer = await ask(self._mailbox(order), OrderMessage(command, beside, key))
         if not isinstance(answer, Order):
             raise TypeError(f"an order answered with {type(answer).__name__}")
         return answer
@@ -131,7 +144,10 @@ class OrderHall:
                 await self._aside(order, letter, error)
 
     def _rest(self, order: str) -> bool:
-        """Take a resting order out of the hall; no await between the look and the leave, so nothing is lost."""
+        """Take a resting order out of the hall.
+
+        No await between the look and the leave, so nothing is lost.
+        """
         mailbox = self._live[order]
         if not mailbox.idle:
             return False
@@ -181,23 +197,23 @@ class OrderActor:
                 return
 
     async def _handle(self, letters: Sequence[Letter[OrderMessage]]) -> None:
-        facts = self.facts()
-        state = self.state
-        events: list[OrderEvent | AnomalyEvent] = []
-        beside: list[BesideRow] = []
+        turn = _Turn(self.state, self.facts())
         for letter in letters:
-            decided = decide(state, letter.message.command, facts)
-            for event in decided:
-                state = evolve(state, event, facts.now)
-            events.extend(decided)
-            if decided:
-                beside.extend(letter.message.beside)
-        await self._record(tuple(events), state, facts, tuple(beside))
+            message = letter.message
+            if message.key and await self._was_done(message.key, turn):
+                continue
+            turn.take(message)
+        await self._record(turn)
         for letter in letters:
             if letter.reply is not None:
                 letter.reply.send(self.state)
         await self._take_steps()
         self.mailbox.settle(len(letters))
+
+    async def _was_done(self, key: str, turn: "_Turn") -> bool:
+        if any(answer.key == key for answer in turn.answers):
+            return True
+        return await self.journal.keyed_answer(stream_of(self.order), key) is not None
 
     async def _take_steps(self) -> None:
         """Ask warehouses what the state asks for, until the order waits for somebody else."""
@@ -214,37 +230,48 @@ class OrderActor:
 
     async def _take(self, step: Step) -> None:
         answer = await self.directory.ask_warehouse(step.warehouse, step.command)
-        facts = self.facts()
-        answered = Answered(step.kind, step.fulfilment, answer)
-        events = decide(self.state, answered, facts)
-        state = self.state
-        for event in events:
-            state = evolve(state, event, facts.now)
-        await self._record(events, state, facts, ())
+        turn = _Turn(self.state, self.facts())
+        turn.take(OrderMessage(Answered(step.kind, step.fulfilment, answer)))
+        await self._record(turn)
 
-    async def _record(
-        self,
-        events: tuple[OrderEvent | AnomalyEvent, ...],
-        state: Order,
-        facts: Facts,
-        beside: tuple[BesideRow, ...],
-    ) -> None:
-        if not events:
+    async def _record(self, turn: "_Turn") -> None:
+        if not turn.events and not turn.answers:
             return
-        recorded: tuple[Event, ...] = events
+        stream = stream_of(self.order)
         append = Append(
-            stream=stream_of(self.order),
+            stream=stream,
             expected=self.state.version,
-            events=recorded,
-            at=facts.now,
-            orders=(order_row(state),),
-            beside=beside,
+            events=tuple(turn.events),
+            at=turn.facts.now,
+            orders=(order_row(turn.state),) if turn.events else (),
+            beside=tuple(turn.beside),
+            answers=tuple(turn.answers),
         )
         await self.journal.append(append)
-        self.state = state
-        for event in events:
+        self.state = turn.state
+        for event in turn.events:
             if isinstance(event, EffectRequested):
-                stream = stream_of(self.order)
-                self.directory.effect_pending(
-                    PendingEffect(event.effect, stream, event.partner, event.document, facts.now)
-                )
+                pending = PendingEffect(event.effect, stream, event.partner, event.document, turn.facts.now)
+                self.directory.effect_pending(pending)
+
+
+class _Turn:
+    """What is decided together: the events, the state after them, and what is stored in the same transaction."""
+
+    def __init__(self, state: Order, facts: Facts) -> None:
+        self.state = state
+        self.facts = facts
+        self.events: list[Event] = []
+        self.beside: list[BesideRow] = []
+        self.answers: list[KeyedAnswer] = []
+
+    def take(self, message: OrderMessage) -> None:
+        """Decide on one more message. Rows beside the log are stored with the event that names them, or not at all."""
+        decided = decide(self.state, message.command, self.facts)
+        for event in decided:
+            self.state = evolve(self.state, event, self.facts.now)
+        self.events.extend(decided)
+        if any(isinstance(event, OrderImported | ParcelLabelled) for event in decided):
+            self.beside.extend(message.beside)
+        if message.key:
+            self.answers.append(KeyedAnswer(message.key, DONE))

@@ -1,4 +1,7 @@
-"""Takes a partner's answer back to whoever asked for the effect: an order or a warehouse, named by the stream."""
+"""Takes a partner's answer back to whoever asked for the effect.
+
+An order or a warehouse, named by the stream.
+"""
 
 from collections.abc import Callable
 
@@ -43,7 +46,10 @@ class Owners:
     def _label(
         self, order: str, effect: PendingEffect, outcome: Outcome, contact: Contact | None
     ) -> tuple[BesideRow, ...]:
-        """Return the row that holds a label's pages: they bear the person's address, so they can be erased."""
+        """Return the row that holds a label's pages.
+
+        They bear the person's address, so they can be erased.
+        """
         if not outcome.tracking:
             return ()
         customer = contact.customer if contact is not None else ""

@@ -1,7 +1,8 @@
-"""How actors meet the outside: the journal, and the three kinds of partner. Adapters implement these protocols.
+"""How actors meet the outside: the journal, and the three kinds of partner.
 
-Every method raises only the errors of `actors.errors` (the journal: only those below). Time bounds are the caller's
-cancel scopes. Sizes of what is read are bounded by the adapters.
+Adapters implement these protocols.
+Every method raises only the errors of `actors.errors` (the journal: only those below). Time bounds are the
+caller's cancel scopes. Sizes of what is read are bounded by the adapters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from actors.domain.stock_events import Quantity, StockEvent
 Event = OrderEvent | StockEvent | AnomalyEvent
 
 
-# --- people: what lies beside the log and can be erased ---------------------------------------------------------
+# --- people: what lies beside the log and can be erased -----------------------------------------------------
 
 
 class Contact(Struct, frozen=True):
@@ -55,7 +56,7 @@ class BesideRow(Struct, frozen=True):
     body: bytes
 
 
-# --- the journal -------------------------------------------------------------------------------------------------
+# --- the journal --------------------------------------------------------------------------------------------
 
 
 class FencedError(Exception):
@@ -85,8 +86,9 @@ class Recorded(Struct, frozen=True):
 class OrderRow(Struct, frozen=True):
     """The order index: what lists, clocks and look-ups need of an order without hydrating it.
 
-    `due_at` is when the desk has to wake the order, None when nothing is to be watched. `waiting_for` is what an open
-    order wants and no warehouse has promised yet. The row is a pure function of the order's state, so `rebuild` makes it again.
+    `due_at` is when the desk has to wake the order, None when nothing is to be watched. `waiting_for` is what
+    an open order wants and no warehouse has promised yet. The row is a pure function of the order's state, so
+    `rebuild` makes it again.
     """
 
     order: str
@@ -122,9 +124,9 @@ class KeyedAnswer(Struct, frozen=True):
 class Append(Struct, frozen=True):
     """What one actor wants recorded, all or nothing.
 
-    `expected` is the version of the stream's last event before this append (0 for a new stream). Movements, balances,
-    outbox rows and anomaly rows follow from the events by themselves; `orders` and `fulfilments` are the rows as they
-    stand after the events.
+    `expected` is the version of the stream's last event before this append (0 for a new stream). Movements,
+    balances, outbox rows and anomaly rows follow from the events by themselves; `orders` and `fulfilments`
+    are the rows as they stand after the events.
     """
 
     stream: str
@@ -138,7 +140,10 @@ class Append(Struct, frozen=True):
 
 
 class Balance(Struct, frozen=True):
-    """Where a SKU's units stand in one warehouse. All nine sum to zero; the first four are never below zero."""
+    """Where a SKU's units stand in one warehouse.
+
+    All nine sum to zero; the first four are never below zero.
+    """
 
     sku: str
     available: int = 0
@@ -153,7 +158,10 @@ class Balance(Struct, frozen=True):
 
 
 class StockPicture(Struct, frozen=True):
-    """Everything a warehouse actor starts from: its stream's version, balances, slots, open and late fulfilments."""
+    """Everything a warehouse actor starts from.
+
+    Its stream's version, balances, slots, open and late fulfilments.
+    """
 
     version: int
     balances: tuple[Balance, ...]
@@ -206,7 +214,7 @@ class Journal(Protocol):
         """Return an order's row of the index, None for an order never seen."""
 
     async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
-        """Return at most `limit` ids of orders of our partitions whose `due_at` has come, the longest due first."""
+        """Return up to `limit` ids of orders of our partitions whose `due_at` has come, the longest due first."""
 
     async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
         """Return ids of orders that wait for the SKU, the first placed first."""
@@ -245,7 +253,7 @@ class Journal(Protocol):
         """Replace a poller's durable cursor."""
 
 
-# --- partners ----------------------------------------------------------------------------------------------------
+# --- partners -----------------------------------------------------------------------------------------------
 
 
 class Outcome(Struct, frozen=True):
@@ -270,9 +278,9 @@ class ShopLine(Struct, frozen=True):
 class ShopOrder(Struct, frozen=True):
     """An order as the shop tells it now.
 
-    `standing` is "open" (to be fulfilled), "unpaid" (to be held), "cancelled", "shipped" (somebody shipped it without
-    us, or we did) or "unfinished" (half built: to be looked at again). `service` is the carrier's `id_reference` as
-    the settings map it to one of our services, "" when unknown. Instants are UTC.
+    `standing` is "open" (to be fulfilled), "unpaid" (to be held), "cancelled", "shipped" (somebody shipped it
+    without us, or we did) or "unfinished" (half built: to be looked at again). `service` is the carrier's
+    `id_reference` as the settings map it to one of our services, "" when unknown. Instants are UTC.
     """
 
     shop_order: str
@@ -299,7 +307,7 @@ class UnreadableOrder(Struct, frozen=True):
 
 
 class Poll(Struct, frozen=True):
-    """What changed in the shop; `cursor` is saved once all of it is durable; `more` asks for another poll at once."""
+    """What changed in the shop; `cursor` is saved once all is durable, `more` asks for another poll."""
 
     orders: tuple[ShopOrder | UnreadableOrder, ...]
     cursor: str
@@ -342,7 +350,10 @@ class ErpPort(Protocol):
 
 
 class TrackingEvent(Struct, frozen=True):
-    """A carrier's news of a parcel in our vocabulary (see `ParcelTracked`); `event` is unique with that carrier."""
+    """A carrier's news of a parcel in our vocabulary (see `ParcelTracked`).
+
+    `event` is unique with that carrier.
+    """
 
     event: str
     parcel: str

@@ -1,7 +1,7 @@
 """What a run of events changes in the tables that are projected from them: the net effect, as rows.
 
-Shared by the journals in memory and on Postgres, and by the rebuild, so that the rules stand once. Stock movements
-follow from `ledger.movements`. The audit does not use this module.
+Shared by the journals in memory and on Postgres, and by the rebuild, so that the rules stand once. Stock
+movements follow from `ledger.movements`. The audit does not use this module.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Resolution(Struct, frozen=True):
 
 
 class FulfilmentChange(Struct, frozen=True, gc=False):
-    """A fulfilment's row, the last event's position, and that of the event that closed it (None while open)."""
+    """A fulfilment's row, the last event's position, and that of what closed it (None while open)."""
 
     row: FulfilmentRow
     position: int
@@ -65,9 +65,9 @@ class FulfilmentChange(Struct, frozen=True, gc=False):
 class Changes:
     """Net changes, keyed so that the last one of each row counts.
 
-    `opened` are fulfilments that must not exist yet, `changed` those that must. `requested` come with their event's
-    position. A resolution stands in `resolved` when its anomaly was raised before these changes, else beside it in
-    `raised`. Slots and deliveries are keyed by (partition, warehouse).
+    `opened` are fulfilments that must not exist yet, `changed` those that must. `requested` come with their
+    event's position. A resolution stands in `resolved` when its anomaly was raised before these changes, else
+    beside it in `raised`. Slots and deliveries are keyed by (partition, warehouse).
     """
 
     orders: dict[Key, OrderRow] = field(default_factory=dict)
@@ -81,7 +81,9 @@ class Changes:
     deliveries: list[tuple[Key, str]] = field(default_factory=list)
 
     def follow(self, partition: int, stream: str, at: datetime, first: int, events: Sequence[Event]) -> None:
-        """Take in `events` of one stream that stand from position `first` on; fulfilments and orders come as rows.
+        """Take in `events` of one stream that stand from position `first` on.
+
+        Fulfilments and orders come as rows.
 
         Raises:
             ConflictError: the same effect is requested twice.
@@ -153,7 +155,7 @@ class Changes:
 
 
 def positions_of_fulfilments(first: int, events: Sequence[Event]) -> tuple[dict[str, int], set[str]]:
-    """Return the last position at which each fulfilment is named, and which are named for the first time ever."""
+    """Return the last position at which each fulfilment is named, and which are named for the first time."""
     last: dict[str, int] = {}
     opened: set[str] = set()
     for position, event in enumerate(events, first):

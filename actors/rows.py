@@ -1,4 +1,7 @@
-"""What the index and the floor's table say of an order and of a fulfilment: pure functions of their states."""
+"""What the index and the floor's table say of an order and of a fulfilment.
+
+Pure functions of their states.
+"""
 
 import msgspec
 

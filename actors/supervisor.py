@@ -1,4 +1,7 @@
-"""Keeps an actor running: restarts it with back-off, and gives up when it crashes too often. It knows no actor."""
+"""Keeps an actor running: restarts it with back-off, and gives up when it crashes too often.
+
+It knows no actor.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,7 +15,10 @@ from actors.ports import ConflictError, CorruptionError, FencedError
 log = structlog.get_logger(__name__)
 
 FATAL = (ConflictError, CorruptionError, FencedError)
-"""After these the actor's memory and the log disagree, or the log is not ours: only a new daemon can go on."""
+"""After these the actor's memory and the log disagree, or the log is not ours.
+
+Only a new daemon can go on.
+"""
 
 
 class GaveUpError(Exception):
@@ -32,7 +38,10 @@ class RestartPolicy:
     delay_s_max: float = 30.0
 
     def delay(self, crashes: int) -> float:
-        """Return how long to wait after the n-th crash of the window: doubled each time, up to the maximum."""
+        """Return how long to wait after the n-th crash of the window.
+
+        Doubled each time, up to the maximum.
+        """
         return min(self.delay_s_first * 2.0 ** (crashes - 1), self.delay_s_max)
 
 
@@ -57,8 +66,8 @@ async def supervise(
 ) -> None:
     """Run `actor` until it ends by itself; restart it when it crashes.
 
-    `on_crash` runs between a crash and the restart, so that a mailbox can take back what was in hand. The first
-    start counts as `started`; a crash before it is retried like any other.
+    `on_crash` runs between a crash and the restart, so that a mailbox can take back what was in hand. The
+    first start counts as `started`; a crash before it is retried like any other.
 
     Raises:
         GaveUpError: more than `crashes_max` crashes within the window.

@@ -1,4 +1,6 @@
-"""All actors of a daemon, wired together over ports: who starts first, who supervises whom, and how they drain.
+"""All actors of a daemon, wired together over ports.
+
+Who starts first, who supervises whom, and how they drain.
 
 It knows no adapter; `daemon/compose.py` hands it the ports. What stands here is only the order of things.
 """
@@ -34,7 +36,7 @@ from actors.warehouse import Warehouse
 log = structlog.get_logger(__name__)
 
 SHOP_WORKERS = 4
-"""PrestaShop gives four connections some 80 writes a second and more connections no more (see the partner's notes)."""
+"""Four connections get some 80 writes a second out of PrestaShop, and more connections no more."""
 
 ERP_WORKERS = 2
 """Divalto runs a process per request and each service account needs a licence."""
@@ -75,8 +77,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """A partner's port as a drain sees it. Each port takes its own kind of document, and the outbox holds no other
-    kind under that partner's name; that is why these two need no closer type."""
+    """A partner's port as a drain sees it.
+
+    Each port takes its own kind of document, and the outbox holds no other kind under that partner's name;
+    that is why these two need no closer type.
+    """
 
     look: Callable[[Any], Awaitable[Outcome | None]]
     do: Callable[[Any, Contact | None], Awaitable[Outcome]]
@@ -95,7 +100,10 @@ def _shop_door(shop: ShopPort) -> _Door:
 
 @dataclass(slots=True)
 class System:
-    """The actors. `run` starts them and returns when they have drained, or raises what none of them survives."""
+    """The actors.
+
+    `run` starts them and returns when they have drained, or raises what none of them survives.
+    """
 
     journal: Journal
     partners: Partners
@@ -139,6 +147,13 @@ class System:
             picture=self.directory.picture,
             knows=self.directory.knows,
         )
+
+    @property
+    def phase(self) -> str:
+        """Return "starting", "running" or "draining"."""
+        if self.draining:
+            return "draining"
+        return "running" if self.ready else "starting"
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start everybody in the order in which they lean on each other; `started` once orders can flow."""

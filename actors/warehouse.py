@@ -1,8 +1,8 @@
 """The one writer of a warehouse's stock: decides in memory, records in batches, answers once it is durable.
 
-Deciding runs ahead of recording by a bounded number of batches; whoever asked hears nothing before the commit. If
-recording fails, this actor falls and starts from what the journal holds, so a decision that was not recorded was
-never made. It knows nothing of orders but their ids.
+Deciding runs ahead of recording by a bounded number of batches; whoever asked hears nothing before the
+commit. If recording fails, this actor falls and starts from what the journal holds, so a decision that was
+not recorded was never made. It knows nothing of orders but their ids.
 """
 
 from collections.abc import Sequence
@@ -30,13 +30,22 @@ from actors.ports import Append, FulfilmentRow, Journal, KeyedAnswer, PendingEff
 from actors.rows import fulfilment_of, fulfilment_row
 
 BATCH_MAX = 512
-"""Commands decided together: large enough that a commit's cost vanishes, small enough to decide in some 10 ms."""
+"""Commands decided together.
+
+Large enough that a commit's cost vanishes, small enough to decide in some 10 ms.
+"""
 
 AHEAD_MAX = 1
-"""Batches decided while one is being committed: one keeps both cores busy, more would only add to the wait."""
+"""Batches decided while one is being committed.
+
+One keeps both cores busy, more would only add to the wait.
+"""
 
 NEWS_MAX = 1_000
-"""News for orders that waits for delivery; when it is full the floor's commands wait, and the mailbox behind them."""
+"""News for orders that waits for delivery.
+
+When it is full the floor's commands wait, and the mailbox behind them.
+"""
 
 EXPIRY_CHECK_S = 5.0
 """Reservations that wait for other warehouses last ten minutes; seconds late is early enough."""
@@ -184,7 +193,10 @@ class Warehouse:
     async def _follow_up(
         self, events: Sequence[StockEvent], news: trio.MemorySendChannel[tuple[str, OrderCommand]]
     ) -> None:
-        """Tell whom a durable event concerns: orders of their fulfilments, the desk of stock, the ERP's drain."""
+        """Tell whom a durable event concerns.
+
+        Orders of their fulfilments, the desk of stock, the ERP's drain.
+        """
         for event in events:
             match event:
                 case (

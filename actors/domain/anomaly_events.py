@@ -1,10 +1,16 @@
-"""Facts about what a person should look at. They stand in the stream of the order, warehouse or partner they concern."""
+"""Facts about what a person should look at.
+
+They stand in the stream of the order, warehouse or partner they concern.
+"""
 
 from msgspec import Struct
 
 
 class AnomalyRaised(Struct, frozen=True, tag="anomaly.raised"):
-    """A person should look. `anomaly` is unique; `problem` is its kind, `mend` the command that is proposed."""
+    """A person should look.
+
+    `anomaly` is unique; `problem` is its kind, `mend` the command that is proposed.
+    """
 
     anomaly: str
     problem: str

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class CarrierRule(Struct, frozen=True):
-    """Parcels for `service` (any when "") to `countries` (any when empty) up to `weight_g_max` go to `carrier`."""
+    """Parcels for `service` ("": any) to `countries` (any if empty) up to `weight_g_max` go to `carrier`."""
 
     carrier: str
     carrier_service: str

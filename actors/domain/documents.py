@@ -1,7 +1,7 @@
 """What partners are told: one self-contained document per external effect.
 
-A document stands inside the event that records the intent, so it holds no personal data: a person is named by the id
-of a contact row, which the adapter is handed beside the document and which can be erased.
+A document stands inside the event that records the intent, so it holds no personal data: a person is named by
+the id of a contact row, which the adapter is handed beside the document and which can be erased.
 """
 
 from datetime import datetime

@@ -1,8 +1,9 @@
 """A warehouse's stock and the promises made on it: which command is granted, and what each fact moves.
 
-Everything a warehouse owns stands in one of the inner accounts; everything else is outside. A unit only ever moves
-from one account to another, so the sum over all accounts is always zero and a promise is a movement like any other.
-`decide` reads, `apply` is the only place that changes, `movements` says what an event means to the books.
+Everything a warehouse owns stands in one of the inner accounts; everything else is outside. A unit only ever
+moves from one account to another, so the sum over all accounts is always zero and a promise is a movement
+like any other. `decide` reads, `apply` is the only place that changes, `movements` says what an event means
+to the books.
 """
 
 from collections.abc import Mapping
@@ -127,7 +128,10 @@ class Fulfilment(Struct):
 
 @dataclass(slots=True)
 class Stock:
-    """Everything one warehouse decides upon. `closed` keeps the last fulfilments that are done with, oldest first."""
+    """Everything one warehouse decides upon.
+
+    `closed` keeps the last fulfilments that are done with, oldest first.
+    """
 
     shelves: dict[str, Shelf] = field(default_factory=dict)
     fulfilments: dict[str, Fulfilment] = field(default_factory=dict)
@@ -181,8 +185,9 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
         case Adjust(sku, units, reason, _):
             if units == 0:
                 return Decision((), Rejected("an adjustment of zero units changes nothing"))
-            if stock.available(sku) + units < 0:
-                why = f"only {stock.available(sku)} of {sku} are available; the others are promised or not there"
+            available = stock.available(sku)
+            if available + units < 0:
+                why = f"only {available} of {sku} are available; the others are promised or not there"
                 return Decision((), Rejected(why))
             return Decision((StockAdjusted(sku, units, reason), *command.effects), DONE)
         case AssignSlot(sku, slot):
@@ -451,5 +456,8 @@ def _close(stock: Stock, fulfilment: Fulfilment, state: FulfilmentState) -> Fulf
 
 
 def sellable(picture: Mapping[str, int], *, safety: int, buffer: int) -> dict[str, int]:
-    """Return what a channel may sell of each SKU: the available units less safety stock and the channel's buffer."""
+    """Return what a channel may sell of each SKU.
+
+    The available units less safety stock and the channel's buffer.
+    """
     return {sku: max(0, units - safety - buffer) for sku, units in picture.items()}

@@ -23,7 +23,7 @@ GENESIS: Final = bytes(32)
 """What the first event of a partition is chained to."""
 
 UPCASTS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType({})
-"""Wire names that are no longer written, each with how its data is turned into that of a kind that still is."""
+"""Wire names that are no longer written, each with how its data becomes that of a kind that still is."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

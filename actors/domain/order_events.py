@@ -1,7 +1,7 @@
 """Facts of an order's stream, from the import to the delivery.
 
-The tag of each class is its wire name in the log. It is pinned by a test and never changes. No event names a person:
-names and addresses lie in a contact row that the event names by id and salted content hash.
+The tag of each class is its wire name in the log. It is pinned by a test and never changes. No event names a
+person: names and addresses lie in a contact row that the event names by id and salted content hash.
 """
 
 from datetime import datetime
@@ -67,7 +67,10 @@ class HoldReleased(Struct, frozen=True, tag="order.hold_released"):
 
 
 class Candidate(Struct, frozen=True):
-    """A warehouse, or a set of them, that routing looked at; `rejected` says why it was not taken, "" if it was."""
+    """A warehouse, or a set of them, that routing looked at.
+
+    `rejected` says why it was not taken, "" if it was.
+    """
 
     warehouses: tuple[str, ...]
     rank: tuple[int, ...]

@@ -5,8 +5,9 @@ An order's life, by the stage that `order_state` folds from its events:
     new ─▶ held ─▶ routing ─▶ allocating ─▶ picking ─▶ packed ─▶ shipped ─▶ delivered
      └──────┴──────────┴─▶ backordered ─▶ allocating        └──── any stage before packed ─▶ cancelled
 
-The two halves never mix: `decide` turns a command into events, `next_steps` turns a state into questions to warehouses,
-whose answers come back as commands. So an order that was interrupted anywhere goes on from its state alone.
+The two halves never mix: `decide` turns a command into events, `next_steps` turns a state into questions to
+warehouses, whose answers come back as commands. So an order that was interrupted anywhere goes on from its
+state alone.
 """
 
 from collections.abc import Callable
@@ -95,10 +96,16 @@ from actors.domain.stock_commands import (
 )
 
 ALLOCATION_LASTS = timedelta(minutes=10)
-"""A plan over several warehouses is confirmed within a second; ten minutes outlast a restart of the daemon."""
+"""A plan over several warehouses is confirmed within a second.
+
+Ten minutes outlast a restart of the daemon.
+"""
 
 ROUTES_MAX = 50
-"""An order routed this often without being promised anything chases a picture that is wrong: it is backordered."""
+"""An order routed this often without being promised anything chases a picture that is wrong.
+
+It is backordered.
+"""
 
 ERP = "erp"
 """The name under which the outbox knows the one system that keeps the books."""
@@ -209,7 +216,7 @@ def _decide(draft: Draft, command: OrderCommand) -> None:  # noqa: C901 - one ca
             assert_never(command)
 
 
-# --- from the shop -----------------------------------------------------------------------------------------------
+# --- from the shop ------------------------------------------------------------------------------------------
 
 
 def _import(draft: Draft, command: Import) -> None:
@@ -281,7 +288,7 @@ def _import_again(draft: Draft, command: Import) -> None:
         draft.raise_anomaly("edited", "changed_in_shop", detail, f"wharfctl order show {order.id}")
 
 
-# --- the order's own way -----------------------------------------------------------------------------------------
+# --- the order's own way ------------------------------------------------------------------------------------
 
 
 def _wake(draft: Draft) -> None:
@@ -356,7 +363,10 @@ def _without_sites(rules: RoutingRules) -> RoutingRules:
 
 
 def next_steps(order: Order, now: datetime) -> tuple[Step, ...]:
-    """Return what the order asks warehouses now. Each answer is a command; after it, ask for the next steps again."""
+    """Return what the order asks warehouses now.
+
+    Each answer is a command; after it, ask for the next steps again.
+    """
     if order.imported is None or order.ended:
         return ()
     live = tuple(order.live())
@@ -390,7 +400,7 @@ def _waits_for_others(order: Order) -> bool:
     return len(unconfirmed) > 1 or bool(order.wanted())
 
 
-# --- from the warehouses -----------------------------------------------------------------------------------------
+# --- from the warehouses ------------------------------------------------------------------------------------
 
 
 def _answered(draft: Draft, command: Answered) -> None:
@@ -513,7 +523,10 @@ def _packed(draft: Draft, command: Packed) -> None:
 
 
 def _ask_labels(draft: Draft, part: Part) -> None:
-    """Ask for the labels that were not asked for yet: at the pack, and again once a missing carrier rule is there."""
+    """Ask for the labels that were not asked for yet.
+
+    At the pack, and again once a missing carrier rule is there.
+    """
     facts = draft.order.facts
     for parcel in part.parcels:
         if effect_id("label", parcel.parcel) in draft.order.effects_asked:
@@ -549,7 +562,7 @@ def _fell_short(draft: Draft, command: FellShort) -> None:
     _go_on(draft)
 
 
-# --- cancel ------------------------------------------------------------------------------------------------------
+# --- cancel -------------------------------------------------------------------------------------------------
 
 
 def _cancel(draft: Draft, by: str) -> None:
@@ -582,7 +595,7 @@ def _end_cancelled(draft: Draft) -> None:
         draft.tell_shop("cancelled")
 
 
-# --- from the partners -------------------------------------------------------------------------------------------
+# --- from the partners --------------------------------------------------------------------------------------
 
 
 def _settled(draft: Draft, command: Settled) -> None:

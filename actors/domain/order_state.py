@@ -1,4 +1,7 @@
-"""What an order is, folded from its events. It owns the fold and what follows from the state; it decides nothing."""
+"""What an order is, folded from its events.
+
+It owns the fold and what follows from the state; it decides nothing.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -68,12 +71,18 @@ CLOCKS: Mapping[Stage, timedelta] = {
     "packed": timedelta(hours=1),
     "shipped": timedelta(days=7),
 }
-"""How long an order may be silent in a stage before the desk makes it an anomaly. What machines do takes minutes, a
-floor works an order within a day, carriers deliver within a week; delivered and cancelled orders rest."""
+"""How long an order may be silent in a stage before the desk makes it an anomaly.
+
+What machines do takes minutes, a floor works an order within a day, carriers deliver within a week; delivered
+and cancelled orders rest.
+"""
 
 
 class Part(Struct, frozen=True):
-    """What one warehouse ships of the order; a part that is `gone` was refused, released or found short entirely."""
+    """What one warehouse ships of the order.
+
+    A part that is `gone` was refused, released or found short entirely.
+    """
 
     fulfilment: str
     warehouse: str

@@ -1,4 +1,7 @@
-"""Which of the 64 partitions a stream belongs to, and how streams are named. Fixed from the first day: it lies in every key."""
+"""Which of the 64 partitions a stream belongs to, and how streams are named.
+
+Fixed from the first day: it lies in every key.
+"""
 
 from zlib import crc32
 
@@ -29,9 +32,10 @@ def warehouse_of(stream: str) -> str | None:
 
 
 def partition_of(stream: str) -> int:
-    """Return the partition of a stream: by the order's or warehouse's own key, else by the stream's whole name.
+    """Return the partition of a stream: by the order's or warehouse's key, else by its whole name.
 
-    An order's payload and contact lie in its stream's partition too, so that nothing on the way of one order crosses.
+    An order's payload and contact lie in its stream's partition too, so that nothing on the way of one order
+    crosses.
     """
     kind, _, key = stream.partition("-")
     return partition_of_key(key if kind in ("order", "stock") else stream)

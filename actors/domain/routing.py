@@ -1,7 +1,8 @@
 """Which warehouses ship an order: a pure function of what is wanted, what there is, and the rules.
 
-Every set of warehouses up to the largest allowed split is looked at, the best rank first, and each candidate is
-returned with the reason why it was not taken: the explanation is the decision's own working, not a later guess.
+Every set of warehouses up to the largest allowed split is looked at, the best rank first, and each candidate
+is returned with the reason why it was not taken: the explanation is the decision's own working, not a later
+guess.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,10 @@ from actors.domain.order_events import Candidate, PlannedFulfilment
 from actors.domain.stock_events import Quantity, Shortage
 
 CANDIDATES_EXPLAINED_MAX = 24
-"""Ten warehouses in parts of three make 175 sets; the best two dozen explain a choice, the rest only fill the log."""
+"""Ten warehouses in parts of three make 175 sets.
+
+The best two dozen explain a choice, the rest only fill the log.
+"""
 
 Picture = Callable[[str, str], int]
 """What is available, by warehouse and SKU, as far as is known; the reservation is the truth."""
@@ -61,8 +65,9 @@ def route(
 ) -> Plan | NoPlan:
     """Return the best plan for `wanted` (each SKU once).
 
-    `avoid` holds (warehouse, SKU) pairs that the floor could not find lately. `ids` gives the n-th part its id.
-    The rank of a set is: fewer parts, then fewer warehouses abroad, then the lower sum of priorities, then the names.
+    `avoid` holds (warehouse, SKU) pairs that the floor could not find lately. `ids` gives the n-th part its
+    id. The rank of a set is: fewer parts, then fewer warehouses abroad, then the lower sum of priorities,
+    then the names.
     """
     sites = [site for site in rules.warehouses if site.open]
     stock = {

@@ -1,4 +1,7 @@
-"""What a warehouse may be asked to do, and what it answers. A repeat of any command is answered as the first was."""
+"""What a warehouse may be asked to do, and what it answers.
+
+A repeat of any command is answered as the first was.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -18,7 +21,10 @@ class OpenStock(Struct, frozen=True, tag=True):
 
 
 class Receive(Struct, frozen=True, tag=True):
-    """Take in a supplier's goods; `delivery` is unique. `effects` are recorded with it, to be told to the ERP."""
+    """Take in a supplier's goods; `delivery` is unique.
+
+    `effects` are recorded with it, to be told to the ERP.
+    """
 
     delivery: str
     sku: str
@@ -44,7 +50,10 @@ class AssignSlot(Struct, frozen=True, tag=True):
 
 
 class Reserve(Struct, frozen=True, tag=True):
-    """Promise all lines or none; each SKU stands in one line. With `expires_at` the floor waits for `Confirm`."""
+    """Promise all lines or none; each SKU stands in one line.
+
+    With `expires_at` the floor waits for `Confirm`.
+    """
 
     fulfilment: str
     order: str

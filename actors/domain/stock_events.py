@@ -1,7 +1,7 @@
 """Facts of a warehouse's stream: what happened to its stock, and on its floor.
 
-The tag of each class is its wire name in the log. It is pinned by a test and never changes; a new shape gets a new
-tag and an upcast. Quantities are whole base units. No event names a person.
+The tag of each class is its wire name in the log. It is pinned by a test and never changes; a new shape gets
+a new tag and an upcast. Quantities are whole base units. No event names a person.
 """
 
 from datetime import datetime
