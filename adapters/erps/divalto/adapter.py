@@ -1,7 +1,7 @@
 """Divalto behind the ERP port: each document once, found by its reference, and the mapped depots' stock.
 
-It owns the order of look-ups and writes and what an answer means for the caller. Fields are `pieces`, bytes
-are `wire`, the token and the wire's errors are `client`.
+It owns the order of look-ups and writes and what an answer means for the caller. Fields are
+`blocks` and `pieces`; how a site is reached is a `Transport`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,22 +20,16 @@ from actors.domain.documents import (
 )
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError
 from actors.ports import Contact, Outcome
-from adapters.erps.divalto import blocks, pieces, wire
+from adapters.erps.divalto import blocks, pieces
 from adapters.erps.divalto.blocks import Built
-from adapters.erps.divalto.client import DivaltoClient
 from adapters.erps.divalto.pieces import InexpressibleError, Piece
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.spelling import Dictionary
+from adapters.erps.divalto.rest import RestTransport
 from adapters.erps.divalto.text import reference
+from adapters.erps.divalto.transport import Transport
 
 NOTHING_TO_CLOSE = "no order"
 """The reference of a cancellation of an order that Divalto has never had: there is nothing to close."""
-
-PIECES_MAX = 1000
-"""Pieces of one reference: an order, its notes and invoices; more means another use of PINOTIERS."""
-
-LINES_MAX = 10_000
-"""Lines of one piece; MOUV numbers them in four digits."""
 
 _log = structlog.get_logger()
 
@@ -51,11 +45,11 @@ class DivaltoErp:
     def __init__(self, name: str, settings: DivaltoSettings) -> None:
         self._system = f"erp {name}"
         self._settings = settings
-        self._client = DivaltoClient(self._system, settings)
+        self._transport: Transport = RestTransport(self._system, settings)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def find(self, document: ErpDocument) -> Outcome | None:
         """Look the document up by its reference, across all stages and whether it is closed or not.
@@ -137,9 +131,7 @@ class DivaltoErp:
     # --- reading ---
 
     async def _pieces(self, ticod: str, tiers: str, wanted: str) -> list[Piece]:
-        dictionary = self._settings.spelling.pieces
-        key = {"ticod": ticod, "tiers": tiers, "pinotiers": wanted}
-        found = await self._read_pieces(dictionary, dictionary.by_key, key)
+        found = await self._transport.pieces(ticod, tiers, wanted)
         return [piece for piece in found if piece.reference == wanted]  # a collation may know no case
 
     async def _customer_pieces(self, wanted: str) -> list[Piece]:
@@ -152,52 +144,19 @@ class DivaltoErp:
         """Return the order's pieces, or its delivery notes where the site removes delivered orders."""
         wanted = reference(order)
         found = await self._customer_pieces(wanted)
-        dictionary = self._settings.spelling.pieces
-        if found or not dictionary.by_prefix or wanted != order:
+        if found or wanted != order:
             return found
         for tiers in self._settings.web_customers:
-            key = {"ticod": pieces.CUSTOMER, "tiers": tiers, "pinotiers": f"{wanted}."}
-            found += await self._read_pieces(dictionary, dictionary.by_prefix, key)
+            found += await self._transport.pieces_beginning(pieces.CUSTOMER, tiers, f"{wanted}.")
         return [piece for piece in found if piece.reference.startswith(f"{wanted}.")]
 
-    async def _read_pieces(self, dictionary: Dictionary, where: str, key: Mapping[str, str]) -> list[Piece]:
-        records = await self._client.records(_query(dictionary, pieces.PIECE_COLUMNS, where, key, PIECES_MAX))
-        try:
-            return pieces.read_pieces(records)
-        except wire.WireError as error:
-            raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
-
-    async def _open_lines(self, piece: Piece) -> list[pieces.OpenLine]:
-        dictionary = self._settings.spelling.lines
-        key = {"ticod": piece.ticod, "picod": piece.stage, "prefpino": piece.prefix, "pino": piece.number}
-        records = await self._client.records(
-            _query(
-                dictionary, pieces.LINE_COLUMNS, dictionary.by_key, {**key, "tiers": piece.tiers}, LINES_MAX
-            )
-        )
-        try:
-            return pieces.read_open_lines(records)
-        except wire.WireError as error:
-            raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
-
     async def _depot_stock(self, depot: str) -> Mapping[str, int]:
-        settings = self._settings
-        dictionary, names = settings.spelling.stock, settings.spelling.stock_columns
-        key = (names.ref, names.sref1, names.sref2, names.depot, names.nature, "EMPLACEMENT", "SERIELOT")
-        query = _query(
-            dictionary, (*key, names.units), dictionary.by_key, {"depo": depot}, settings.page_rows
-        )
         units: dict[pieces.Article, Decimal] = {}
-        records = await self._client.all_records(query, key)
-        try:
-            for ref, sref1, sref2, row_depot, nature, number in wire.columns(records, *key[:5], names.units):
-                if row_depot == depot and nature in settings.natures:
-                    article = pieces.Article(ref, sref1, sref2)
-                    units[article] = units.get(article, Decimal(0)) + wire.read_decimal(number)
-        except wire.WireError as error:
-            raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
+        for row in await self._transport.stock(depot):
+            if row.depot == depot and row.nature in self._settings.natures:
+                units[row.article] = units.get(row.article, Decimal(0)) + row.units
         return {
-            pieces.sku_of(article, settings): int(total.to_integral_value(ROUND_FLOOR))
+            pieces.sku_of(article, self._settings): int(total.to_integral_value(ROUND_FLOOR))
             for article, total in units.items()
         }
 
@@ -222,7 +181,9 @@ class DivaltoErp:
         found = await self._customer_pieces(reference(document.order_reference))
         for piece in found:
             if _is_open_order(piece):
-                return blocks.delivery_note(document, piece, await self._open_lines(piece), self._settings)
+                return blocks.delivery_note(
+                    document, piece, await self._transport.open_lines(piece), self._settings
+                )
         if found:
             raise InexpressibleError(f"the order is {found[0].name} by now and nothing of it is open")
         raise InexpressibleError(f"the order {document.order_reference} is not there")
@@ -235,21 +196,15 @@ class DivaltoErp:
         return _outcome(found) or Outcome(NOTHING_TO_CLOSE)
 
     async def _write(self, document: ErpDocument, built: Built, contact: Contact | None) -> Outcome:
-        spelling = self._settings.spelling
         try:
-            result = await self._client.act(
-                spelling.integrate, built.data, changes=True, hidden=_personal(contact)
-            )
+            name = await self._transport.integrate(built.data, _personal(contact))
         except (RefusedError, MalformedError) as error:
             found = await self._found_after(document, error)
             if found is None:
                 raise
             return found
-        number = result.at(spelling.piece_number_path).strip()
-        stage = result.at(spelling.piece_stage_path).strip()
-        if number and stage:
-            ticod = built.data["ient"]["TICOD"]
-            return Outcome(f"{ticod}{stage}-{result.at(spelling.piece_prefix_path)}{number}")
+        if name:
+            return Outcome(name)
         accepted = MalformedError(self._system, _doing(document), "it was accepted, but without a number")
         found = await self._found_after(document, accepted)
         if found is None:
@@ -262,19 +217,6 @@ class DivaltoErp:
             return await self.find(document)
         except PartnerError as unseen:
             raise OutcomeUnknownError(self._system, _doing(document), error.why) from unseen
-
-
-def _query(
-    dictionary: Dictionary, columns: Sequence[str], where: str, key: Mapping[str, str], count: int
-) -> wire.RecordQuery:
-    return wire.RecordQuery(
-        dhoq=dictionary.dhoq,
-        recordsql=dictionary.recordsql,
-        fields=tuple(columns),
-        where=where,
-        where_parameters=key,
-        count=count,
-    )
 
 
 def _outcome(found: Sequence[Piece]) -> Outcome | None:

@@ -58,7 +58,12 @@ class Piece(Struct, frozen=True):
     @property
     def name(self) -> str:
         """How people name it: kind and stage, prefix and number, such as "C2-1042"."""
-        return f"{self.ticod}{self.stage}-{self.prefix}{self.number}"
+        return name_of(self.ticod, self.stage, self.prefix, self.number)
+
+
+def name_of(ticod: str, stage: str, prefix: str, number: str) -> str:
+    """Return a piece's name as `Piece.name` gives it."""
+    return f"{ticod}{stage}-{prefix}{number}"
 
 
 PIECE_COLUMNS = ("TICOD", "PICOD", "TIERS", "PREFPINO", "PINO", "CE4", "PINOTIERS")

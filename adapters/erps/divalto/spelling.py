@@ -30,6 +30,12 @@ class StockColumns(Struct, frozen=True, forbid_unknown_fields=True):
     depot: str = "DEPOT"
     nature: str = "NATURESTOCK"
     units: str = "QTETJSENSTOCK"
+    parts: tuple[str, ...] = ("EMPLACEMENT", "SERIELOT")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What a row is about; with `parts` it is unique in the view."""
+        return self.ref, self.sref1, self.sref2, self.depot, self.nature
 
 
 class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
