@@ -6,6 +6,7 @@ Every scan carries a key of its own; a scan whose answer was lost is sent again 
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 import trio
@@ -63,28 +64,29 @@ class Crew:
                 # It was cancelled under our hands, or short: the next list tells.
                 log.info("job_dropped", fulfilment=job["fulfilment"], why=str(error))
             finally:
-                self._in_hand.discard(str(job["fulfilment"]))
+                self._in_hand.discard(job["fulfilment"])
 
-    async def _next_job(self) -> dict[str, object] | None:
+    async def _next_job(self) -> Mapping[str, Any] | None:
         lists = await self._patiently("GET", f"/v1/warehouses/{self.warehouse}/picklists", None, "")
-        for job in lists["picklists"]:
-            fulfilment = str(job["fulfilment"])
+        jobs: list[dict[str, Any]] = lists["picklists"]
+        for job in jobs:
+            fulfilment = job["fulfilment"]
             if job["order"] not in self.left_alone and fulfilment not in self._in_hand:
                 self._in_hand.add(fulfilment)
-                return dict(job)
+                return job
         return None
 
-    async def _fulfil(self, job: dict[str, object]) -> None:
-        fulfilment = str(job["fulfilment"])
+    async def _fulfil(self, job: Mapping[str, Any]) -> None:
+        fulfilment = job["fulfilment"]
         picked: list[tuple[str, int]] = []
-        for line in job["lines"]:  # type: ignore[attr-defined] # a JSON list of lines
+        for line in job["lines"]:
             left = line["units"] - line["picked"] - line["missing"]
             if left:
                 scan = {"fulfilment": fulfilment, "slot": line["slot"], "sku": line["sku"], "units": left}
                 await self._send("scans", scan)
             picked.append((line["sku"], line["units"] - line["missing"]))
         await self._send("packs", {"fulfilment": fulfilment, "parcels": self._cartons(picked)})
-        await self.on_packed(str(job["order"]))
+        await self.on_packed(job["order"])
 
     def _cartons(self, picked: list[tuple[str, int]]) -> list[dict[str, object]]:
         """Fill cartons one after another, none with more than `PARCEL_UNITS_MAX` units."""
@@ -103,7 +105,7 @@ class Crew:
 
     async def _patiently(
         self, method: str, path: str, body: dict[str, object] | None, key: str
-    ) -> dict[str, object]:
+    ) -> Mapping[str, Any]:
         """Ask until the daemon answers: a repeat under the same key changes nothing.
 
         Raises:

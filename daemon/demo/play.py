@@ -13,6 +13,7 @@ import trio
 
 from adapters.channels.prestashop.simulator import Shopper
 from adapters.postgres.embedded import EmbeddedPostgres
+from daemon.control.client import ControlError
 from daemon.demo.crew import Crew
 from daemon.demo.report import figures, is_sound
 from daemon.demo.scenario import WAREHOUSES, PlannedOrder, Scenario, plan
@@ -99,27 +100,30 @@ class Play:
             await trio.sleep(0.1)
 
     async def _state(self, order: str) -> str:
-        rows = await self.stage.client.request("GET", f"/v1/orders?state=&order={order}&limit=1")
-        return str(rows["orders"][0]["state"]) if rows["orders"] else ""
+        try:
+            story = await self.stage.client.request("GET", f"/v1/orders/{order}")
+        except ControlError:
+            return "not imported yet"
+        return str(story["order"]["state"])
 
     async def _receive_what_is_awaited(self) -> None:
         """Let the goods arrive only once every order that waits for them is known to wait."""
         waiting = sum(order.fate == "waits" for order in self.stage.scenario.orders)
-        while waiting and len((await self._orders("backordered"))) < waiting:
+        while await self._count("backordered") < waiting:
             await trio.sleep(0.1)
         for sku, units in self.stage.scenario.awaited().items():
             await self.crews["lyon"].receive(f"D-{sku}", sku, units, _slot(self.stage.scenario, sku))
 
-    async def _orders(self, state: str) -> list[Mapping[str, Any]]:
-        answer = await self.stage.client.request("GET", f"/v1/orders?state={state}&limit=100000")
-        return list(answer["orders"])
+    async def _count(self, state: str) -> int:
+        status = await self.stage.client.request("GET", "/v1/status")
+        return int(status["orders"].get(state, 0))
 
     async def _come_to_rest(self) -> None:
         """Wait until no order is open, the outbox is empty and the shop shows what the ledger can promise."""
         while True:
             report = await figures(self.stage, NO_AUDIT, 0.0)
             status = await self.stage.client.request("GET", "/v1/status")
-            if is_sound(report) and not sum(status["outbox"].values()):
+            if is_sound(report) and not sum(partner["pending"] for partner in status["partners"]):
                 return
             await trio.sleep(LOOK_EVERY_S)
 
@@ -155,21 +159,21 @@ def audit(config: Path) -> Mapping[str, Any]:
     return answer
 
 
-def run_demo(*, orders: int, seed: int, leave: bool, report_file: Path | None) -> bool:
+def run_demo(*, orders: int, seed: int, stay: bool, report_file: Path | None) -> bool:
     """Play a demo on this machine; return whether everything came out right.
 
-    Without `leave` the stage stays up afterwards, to be looked at with wharfctl, until Ctrl-C.
+    With `stay` the stage stays up afterwards, to be looked at with wharfctl, until Ctrl-C.
     """
     with tempfile.TemporaryDirectory(prefix="wharfinger-") as name:
         folder = Path(name)
         with EmbeddedPostgres(folder / "pg") as server:
-            return trio.run(_play, orders, seed, leave, report_file, folder, server.dsn)
+            return trio.run(_play, orders, seed, stay, report_file, folder, server.dsn)
 
 
 async def _play(
     orders: int,
     seed: int,
-    leave: bool,
+    stay: bool,
     report_file: Path | None,
     folder: Path,
     dsn: str,  # noqa: FBT001 - by trio.run
@@ -190,7 +194,7 @@ async def _play(
                 if report_file is not None:
                     report_file.write_text(json.dumps(report, indent=2) + "\n")
                 screen.end(report, sound=sound)
-                if not leave:
+                if stay:
                     screen.invite(stage.folder / "control.sock", stage.config, stage.web_port)
                     await trio.sleep_forever()
             finally:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from actors.domain.ledger import INNER_ACCOUNTS
 from daemon.demo.scenario import WAREHOUSES
 from daemon.demo.stage import DEPOTS, Stage
 
 SHIPPED_STATE = 4
-"""PrestaShop's order state "Shipped"."""
+BACKORDERED_STATE = 9
+"""PrestaShop's order states "Shipped" and "On backorder (paid)"."""
 
 DONE = ("shipped", "delivered", "cancelled")
 
@@ -18,19 +20,19 @@ async def figures(stage: Stage, audit: Mapping[str, Any], seconds: float) -> dic
     An order that was backordered and then shipped counts under `backordered`, not under `shipped`; what is neither
     shipped nor cancelled in the end is `open`. So placed = shipped + backordered + cancelled + open.
     """
-    orders = (await stage.client.request("GET", "/v1/orders?limit=100000"))["orders"]
-    ended = [order for order in orders if order["state"] in ("shipped", "delivered")]
-    waited = [order for order in ended if order["was_backordered"]]
+    counts = (await stage.client.request("GET", "/v1/status"))["orders"]
+    ended = counts.get("shipped", 0) + counts.get("delivered", 0)
     ledger = {site: await _stock(stage, site) for site in WAREHOUSES}
     shown = stage.shop.orders()
+    waited = sum({BACKORDERED_STATE, SHIPPED_STATE} <= set(order.states) for order in shown)
     return {
         "orders": {
             "placed": len(shown),
-            "imported": len(orders),
-            "shipped": len(ended) - len(waited),
-            "backordered": len(waited),
-            "cancelled": sum(order["state"] == "cancelled" for order in orders),
-            "open": sum(order["state"] not in DONE for order in orders),
+            "imported": sum(counts.values()),
+            "shipped": ended - waited,
+            "backordered": waited,
+            "cancelled": counts.get("cancelled", 0),
+            "open": sum(count for state, count in counts.items() if state not in DONE),
         },
         "shop": {
             "tracked": sum(bool(order.tracking) for order in shown),
@@ -70,7 +72,9 @@ def erp_mismatches(stage: Stage, ledger: Mapping[str, Mapping[str, Mapping[str, 
         booked = stage.erp.stock(depot)
         for article in stage.scenario.articles:
             row = ledger[site].get(article.sku)
-            if booked.get(article.sku, 0) != (row["on_hand"] if row is not None else 0):
+            if booked.get(article.sku, 0) != (
+                sum(row[account] for account in INNER_ACCOUNTS) if row is not None else 0
+            ):
                 wrong.append(f"{site} {article.sku}")
     return wrong
 

@@ -47,7 +47,7 @@ class Screen:
         """Show how far the orders are."""
         counts: Mapping[str, int] = status["orders"]
         done = counts.get("shipped", 0) + counts.get("delivered", 0) + counts.get("cancelled", 0)
-        outbox = sum(status["outbox"].values())
+        outbox = sum(partner["pending"] for partner in status["partners"])
         self._looks += 1
         if self._console.is_terminal:
             self._live.update(self._picture(counts, placed, labels, done, outbox))

@@ -189,7 +189,7 @@ class DaemonProcess:
                     status = await client.request("GET", "/v1/status")
                 except OSError:
                     status = {}
-                if status.get("ready"):
+                if status.get("state") == "running":
                     return
                 await trio.sleep(0.05)
         tail = self.log_file.read_text(errors="replace")[-3_000:]

@@ -1,0 +1,80 @@
+"""Puts the daemon together: the only module that names concrete adapters and actors side by side."""
+
+import os
+import random
+import secrets
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import UTC, datetime
+
+from actors.channel import ChannelSettings
+from actors.drain import Observe
+from actors.ports import CarrierPort, ErpPort, Journal, ShopPort
+from actors.system import Partners, Rules, Surroundings, System
+from adapters.carriers.swift.adapter import SwiftCarrier
+from adapters.carriers.swift.plugin import SwiftSettings
+from adapters.channels.prestashop.adapter import PrestaShop
+from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.erps.divalto.adapter import DivaltoErp
+from adapters.erps.divalto.plugin import DivaltoSettings
+from daemon.settings import Carrier, Channel, Erp, Settings
+
+
+def owner_name() -> str:
+    """Return a name for this process that no other ever has: the host and pid for people, the rest for certainty."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_partners(settings: Settings) -> AsyncGenerator[Partners]:
+    """Make the adapters that the settings ask for; their connections are closed in the end."""
+    async with AsyncExitStack() as stack:
+        shops = {name: await _open_shop(stack, channel) for name, channel in settings.channels.items()}
+        erp = await _open_erp(stack, settings.erp)
+        carriers = {name: await _open_carrier(stack, carrier) for name, carrier in settings.carriers.items()}
+        yield Partners(shops, erp, carriers)
+
+
+async def _open_shop(stack: AsyncExitStack, channel: Channel) -> ShopPort:
+    match channel.settings:
+        case PrestaShopSettings():
+            return await stack.enter_async_context(aclosing(PrestaShop(channel.settings, channel.name)))
+        case _:
+            raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
+
+
+async def _open_erp(stack: AsyncExitStack, erp: Erp) -> ErpPort:
+    match erp.settings:
+        case DivaltoSettings():
+            return await stack.enter_async_context(aclosing(DivaltoErp(erp.type, erp.settings)))
+        case _:
+            raise TypeError(f"no adapter takes {type(erp.settings).__name__}")
+
+
+async def _open_carrier(stack: AsyncExitStack, carrier: Carrier) -> CarrierPort:
+    match carrier.settings:
+        case SwiftSettings():
+            return await stack.enter_async_context(aclosing(SwiftCarrier(carrier.name, carrier.settings)))
+        case _:
+            raise TypeError(f"no adapter takes {type(carrier.settings).__name__}")
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return what SIGHUP may change."""
+    return Rules(settings.routing_rules, settings.carrier_rules)
+
+
+def compose(settings: Settings, partners: Partners, journal: Journal, observe: Observe) -> System:
+    """Wire all actors over these partners and this journal."""
+    channels = tuple(
+        ChannelSettings(name, channel.terms.poll_seconds, channel.terms.safety_stock, channel.terms.buffer)
+        for name, channel in settings.channels.items()
+    )
+    surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe)
+    return System(journal, partners, channels, rules_of(settings), surroundings)

@@ -1,0 +1,154 @@
+"""What the control socket's floor does, over the warehouse actors: pick lists, scans, packing, receiving, adjusting."""
+
+import hashlib
+from collections.abc import Sequence
+from decimal import Decimal
+
+import trio
+
+from actors.directory import Keyed, WarehouseHandle
+from actors.domain.documents import ErpAdjustment, ErpLine, ErpReception
+from actors.domain.ledger import Fulfilment, Stock
+from actors.domain.order_life import ERP
+from actors.domain.stock_commands import (
+    Adjust,
+    AssignSlot,
+    Pack,
+    Pick,
+    Receive,
+    Rejected,
+    ReportShort,
+    StockCommand,
+)
+from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
+from actors.mailbox import SetAsideError
+from actors.system import System
+from daemon.control.service import NOT_FOUND, Refused
+from daemon.control.wire import (
+    Adjustment,
+    Done,
+    PackFulfilment,
+    PickLine,
+    PickList,
+    Reception,
+    Scan,
+    Short,
+    SlotAssignment,
+    StockLevel,
+)
+
+UNAVAILABLE = 503
+
+SCAN_SECONDS_MAX = 10.0
+"""A scanner that hears nothing for this long sends its scan again, under the same key."""
+
+ERP_REFERENCE_MAX = 20
+"""What the ERP's reference field holds."""
+
+
+class WarehouseFloor:
+    """Implements `daemon.control.service.Floor`."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
+        """Return the fulfilments that the floor may pick, the first promised first, each along its slots."""
+        stock = self._handle(warehouse).stock
+        await trio.lowlevel.checkpoint()
+        lists: list[PickList] = []
+        for fulfilment in stock.fulfilments.values():
+            if fulfilment.state == "floor":
+                lists.append(_picklist(fulfilment, stock))
+                if len(lists) == limit:
+                    break
+        return lists
+
+    async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
+        """Return where the units stand."""
+        shelves = self._handle(warehouse).stock.shelves
+        await trio.lowlevel.checkpoint()
+        return [
+            StockLevel(name, shelf.slot, shelf.available, shelf.reserved, shelf.picked, shelf.quarantine)
+            for name, shelf in sorted(shelves.items())
+            if sku in (None, name)
+        ]
+
+    async def scan(self, warehouse: str, asked: Scan, *, key: str) -> Done:
+        """Record a pick."""
+        return await self._ask(warehouse, Pick(asked.fulfilment, asked.slot, asked.sku, asked.units), key)
+
+    async def short(self, warehouse: str, asked: Short, *, key: str) -> Done:
+        """Record that a slot held too few."""
+        command = ReportShort(asked.fulfilment, asked.slot, asked.sku, asked.missing, asked.reason)
+        return await self._ask(warehouse, command, key)
+
+    async def pack(self, warehouse: str, asked: PackFulfilment, *, key: str) -> Done:
+        """Record what lies in which parcel; the parcels are numbered within their fulfilment."""
+        parcels = tuple(
+            PackedParcel(
+                parcel=f"{asked.fulfilment}.{number}",
+                lines=tuple(Quantity(line.sku, line.units) for line in parcel.lines),
+                weight_g=parcel.weight_g,
+            )
+            for number, parcel in enumerate(asked.parcels, 1)
+        )
+        return await self._ask(warehouse, Pack(asked.fulfilment, parcels), key)
+
+    async def receive(self, warehouse: str, asked: Reception, *, key: str) -> Done:
+        """Take in goods, and have the ERP told of them."""
+        reference = _erp_reference(asked.delivery)
+        line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
+        document = ErpReception(reference, warehouse, (line,), self._system.surroundings.clock())
+        effect = StockEffectRequested(f"erp-reception:{warehouse}:{asked.delivery}", ERP, document)
+        return await self._ask(
+            warehouse, Receive(asked.delivery, asked.sku, asked.units, asked.slot, (effect,)), key
+        )
+
+    async def adjust(self, warehouse: str, asked: Adjustment, *, key: str) -> Done:
+        """Correct the shelf, and have the ERP told of it."""
+        reference = _erp_reference(f"adjust {warehouse} {key}")
+        line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
+        document = ErpAdjustment(reference, warehouse, (line,), self._system.surroundings.clock())
+        effect = StockEffectRequested(f"erp-adjustment:{warehouse}:{reference}", ERP, document)
+        return await self._ask(warehouse, Adjust(asked.sku, asked.units, asked.reason, (effect,)), key)
+
+    async def assign_slot(self, warehouse: str, asked: SlotAssignment, *, key: str) -> Done:
+        """Say where a SKU lies."""
+        return await self._ask(warehouse, AssignSlot(asked.sku, asked.slot), key)
+
+    def _handle(self, warehouse: str) -> WarehouseHandle:
+        handle = self._system.directory.warehouses.get(warehouse)
+        if handle is None:
+            raise Refused(f"there is no warehouse {warehouse}", NOT_FOUND)
+        return handle
+
+    async def _ask(self, warehouse: str, command: StockCommand, key: str) -> Done:
+        self._handle(warehouse)
+        if self._system.draining:
+            raise Refused("the daemon is draining: send it again when it is back", UNAVAILABLE)
+        with trio.move_on_after(SCAN_SECONDS_MAX):
+            try:
+                answer = await self._system.directory.ask_warehouse(warehouse, Keyed(key, command))
+            except SetAsideError as error:
+                raise Refused(str(error)) from error
+            if isinstance(answer, Rejected):
+                raise Refused(answer.why)
+            return Done()
+        raise Refused(f"{warehouse} has not answered in {SCAN_SECONDS_MAX:.0f} s: send it again", UNAVAILABLE)
+
+
+def _picklist(fulfilment: Fulfilment, stock: Stock) -> PickList:
+    lines = [
+        PickLine(stock.shelves[line.sku].slot, line.sku, line.units, line.picked, line.missing)
+        for line in fulfilment.lines
+    ]
+    lines.sort(key=lambda line: (line.slot, line.sku))
+    return PickList(fulfilment.fulfilment, fulfilment.order, tuple(lines))
+
+
+def _erp_reference(name: str) -> str:
+    """Return the name itself where the ERP's field holds it, else a digest that does."""
+    if len(name) <= ERP_REFERENCE_MAX and name.isascii():
+        return name
+    return hashlib.sha256(name.encode()).hexdigest()[:ERP_REFERENCE_MAX]
