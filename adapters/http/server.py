@@ -91,6 +91,13 @@ class Drop:
 
 
 Handler = Callable[[Request], Awaitable[Response | Drop]]
+Refusal = Callable[[int, str], Response]
+"""Shapes what the server itself refuses: a status, and why for a person."""
+
+
+def plain_refusal(status: int, why: str) -> Response:
+    """Refuse in plain text."""
+    return Response(status, f"{why}\n".encode(), (("Content-Type", "text/plain; charset=utf-8"),))
 
 
 async def serve(
@@ -98,6 +105,7 @@ async def serve(
     listeners: Sequence[trio.SocketListener],
     *,
     body_bytes_max: int = BODY_BYTES_MAX,
+    refusal: Refusal = plain_refusal,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled.
@@ -117,7 +125,7 @@ async def serve(
                     if connections > CONNECTIONS_MAX:
                         await wire.send(_BUSY)
                     else:
-                        await _converse(handler, wire, body_bytes_max)
+                        await _converse(handler, wire, _Bounds(body_bytes_max, refusal))
         finally:
             connections -= 1
 
@@ -159,18 +167,30 @@ class _Wire:
                 pass
 
 
-async def _converse(handler: Handler, wire: _Wire, body_bytes_max: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    body_bytes_max: int
+    refusal: Refusal
+
+    def refuse(self, status: int, why: str) -> Response:
+        refused = self.refusal(status, why)
+        return Response(refused.status, refused.body, (*refused.headers, _CLOSE))
+
+    def too_large(self) -> Response:
+        return self.refuse(413, f"the body is larger than {self.body_bytes_max} bytes")
+
+
+async def _converse(handler: Handler, wire: _Wire, bounds: _Bounds) -> None:
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
     while True:
         asked: Request | Response | None = None
         try:
             with trio.move_on_after(IDLE_SECONDS_MAX):
-                asked = await _receive(connection, wire, body_bytes_max)
+                asked = await _receive(connection, wire, bounds)
         except h11.RemoteProtocolError as error:
             if connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
                 return
-            text = f"malformed request: {error}\n".encode()
-            asked = Response(error.error_status_hint, text, (_CLOSE,))
+            asked = bounds.refuse(error.error_status_hint, f"malformed request: {error}")
         if asked is None:
             return
         if isinstance(asked, Response):
@@ -188,7 +208,7 @@ async def _converse(handler: Handler, wire: _Wire, body_bytes_max: int) -> None:
         connection.start_next_cycle()
 
 
-async def _receive(connection: h11.Connection, wire: _Wire, body_bytes_max: int) -> Request | Response | None:
+async def _receive(connection: h11.Connection, wire: _Wire, bounds: _Bounds) -> Request | Response | None:
     """Return the next request, the refusal of one that is not to be served, or None at the end."""
     head: h11.Request | None = None
     body = bytearray()
@@ -200,13 +220,13 @@ async def _receive(connection: h11.Connection, wire: _Wire, body_bytes_max: int)
             connection.receive_data(await wire.receive())
         elif isinstance(event, h11.Request):
             head = event
-            refused = _refused_by_head(head, body_bytes_max)
+            refused = _refused_by_head(head, bounds)
             if refused is not None:
                 return refused
         elif isinstance(event, h11.Data):
             body += event.data
-            if len(body) > body_bytes_max:
-                return _too_large(body_bytes_max)
+            if len(body) > bounds.body_bytes_max:
+                return bounds.too_large()
         elif isinstance(event, h11.EndOfMessage) and head is not None:
             return Request(
                 method=head.method.decode("ascii"),
@@ -219,16 +239,12 @@ async def _receive(connection: h11.Connection, wire: _Wire, body_bytes_max: int)
             return None
 
 
-def _refused_by_head(head: h11.Request, body_bytes_max: int) -> Response | None:
+def _refused_by_head(head: h11.Request, bounds: _Bounds) -> Response | None:
     if head.method == b"CONNECT":
         # A 2xx to CONNECT would turn the connection into a tunnel, whatever the handler meant by it.
-        return Response(501, b"this is no proxy\n", (_CLOSE,))
+        return bounds.refuse(501, "this is no proxy")
     announced = next((value for name, value in head.headers if name == b"content-length"), b"0")
-    return _too_large(body_bytes_max) if int(announced) > body_bytes_max else None
-
-
-def _too_large(body_bytes_max: int) -> Response:
-    return Response(413, b"the body is larger than %d bytes\n" % body_bytes_max, (_CLOSE,))
+    return bounds.too_large() if int(announced) > bounds.body_bytes_max else None
 
 
 def _framed(connection: h11.Connection, answer: Response, *, head_only: bool = False) -> bytes:

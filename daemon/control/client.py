@@ -1,0 +1,93 @@
+"""Speaks to the control socket: for wharfctl, the demo's floor crew and the tests. It owns no meaning.
+
+A change whose answer was lost is sent again under the same key by whoever asked; nothing is repeated here.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+from daemon.control.router import ANSWER_SECONDS_MAX
+from daemon.control.wire import ProblemDetails
+
+SECONDS_MAX = ANSWER_SECONDS_MAX + 5
+"""The daemon answers, if only that it cannot, a little before."""
+
+
+class ControlError(Exception):
+    """The daemon said no, and why."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class DaemonAwayError(ConnectionError):
+    """Nobody answers on the socket, or the answer was lost: what was asked may have been done."""
+
+
+class ControlClient:
+    """A connection to the daemon on this machine; an async context manager, or close it with `aclose`."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+        self._http = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(path)),
+            base_url="http://wharfinger",
+            timeout=SECONDS_MAX,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        key: str = "",
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Ask, and return the answer's JSON object. A POST needs a `key`.
+
+        Raises:
+            ControlError: the daemon said no.
+            DaemonAwayError: an OSError; it is away, or its answer was lost: ask again with the same key.
+        """
+        headers = {"Idempotency-Key": key} if key else {}
+        content = msgspec.json.encode(body) if body is not None else None
+        try:
+            response = await self._http.request(method, path, content=content, headers=headers, params=query)
+        except httpx.TransportError as error:
+            raise DaemonAwayError(f"{self._path}: {type(error).__name__}") from error
+        if response.status_code != 200:  # noqa: PLR2004 - the only status of an answer
+            raise ControlError(response.status_code, _detail(response.content))
+        try:
+            return msgspec.json.decode(response.content, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise ControlError(response.status_code, "this is not Wharfinger's control socket") from error
+
+
+def _detail(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=ProblemDetails).detail
+    except msgspec.MsgspecError:
+        return "this is not Wharfinger's control socket"

@@ -1,0 +1,165 @@
+"""A desk and a floor in memory: one order, one warehouse, and every change remembered under its key."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+import trio
+
+from daemon.control.service import NOT_FOUND, Desk, Floor, Refused
+from daemon.control.wire import (
+    Adjustment,
+    AnomalyTold,
+    CandidateTold,
+    Done,
+    HoldOrder,
+    OrderStory,
+    OrderSummary,
+    PackFulfilment,
+    PartnerStatus,
+    PickLine,
+    PickList,
+    Reception,
+    ReleaseOrder,
+    RoutingTold,
+    Scan,
+    Short,
+    SlotAssignment,
+    Status,
+    Step,
+    StockLevel,
+    Untold,
+)
+
+AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
+ORDER = OrderSummary("main-7", "main", "XKBKNABJK", "picking", AT, AT)
+
+
+class FakeDesk:
+    """Answers for one order, main-7."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, object, str, str]] = []
+        self.asked_for: list[tuple[tuple[str, ...], int]] = []
+        self.never_answers = False
+
+    async def status(self) -> Status:
+        await trio.lowlevel.checkpoint()
+        if self.never_answers:
+            await trio.sleep_forever()
+        partner = PartnerStatus("erp", "away since 10:02", 3, AT)
+        return Status("0.1.0", "running", AT, "r1", 64, {"picking": 1}, 1, ("lyon",), (partner,))
+
+    async def orders(self, states: Sequence[str], limit: int) -> Sequence[OrderSummary]:
+        await trio.lowlevel.checkpoint()
+        self.asked_for.append((tuple(states), limit))
+        return [ORDER]
+
+    async def order(self, order: str) -> OrderStory:
+        await self._known(order)
+        routing = RoutingTold(
+            AT, "r1", ("lyon",), (CandidateTold(("lille",), (1, 0, 10), "has too few of TEAPOT: 0 of 1"),)
+        )
+        step = Step(1, AT, "order.imported", {"channel": "main", "total": "12.00"})
+        return OrderStory(ORDER, ("manual",), (), (step,), (routing,))
+
+    async def hold(self, order: str, asked: HoldOrder, *, by: str, key: str) -> Done:
+        return await self._do("hold", order, asked, by, key)
+
+    async def release(self, order: str, asked: ReleaseOrder, *, by: str, key: str) -> Done:
+        return await self._do("release", order, asked, by, key)
+
+    async def cancel(self, order: str, *, by: str, key: str) -> Done:
+        await self._known(order)
+        assert by
+        assert key
+        raise Refused("too late: packed in lyon, intercept it there")
+
+    async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
+        await trio.lowlevel.checkpoint()
+        told = AnomalyTold("a1", "order-main-7", "no_carrier", "does not go to NZ", "add a rule", AT)
+        return [told][:limit]
+
+    async def outbox(self, limit: int) -> Sequence[Untold]:
+        await trio.lowlevel.checkpoint()
+        return [Untold("erp-order:main-7", "order-main-7", "erp", "erp.order", AT)][:limit]
+
+    async def _known(self, order: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if order != ORDER.order:
+            raise Refused(f"there is no order {order}", NOT_FOUND)
+
+    async def _do(self, what: str, order: str, asked: object, by: str, key: str) -> Done:
+        await self._known(order)
+        self.done.append((what, asked, by, key))
+        return Done()
+
+
+class FakeFloor:
+    """Answers for one warehouse, lyon; a key that comes again is answered as the first time."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+        self.keys: dict[str, Done] = {}
+
+    async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
+        await self._known(warehouse)
+        lines = (PickLine("A-01", "TEAPOT", 2, 1, 0), PickLine("B-02", "CUP", 1, 0, 0))
+        return [PickList("main-7/1", "main-7", lines)][:limit]
+
+    async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
+        await self._known(warehouse)
+        levels = [StockLevel("CUP", "B-02", 5, 1, 0, 0), StockLevel("TEAPOT", "A-01", 3, 1, 1, 0)]
+        return [level for level in levels if sku in (None, level.sku)]
+
+    async def scan(self, warehouse: str, asked: Scan, *, key: str) -> Done:
+        await self._known(warehouse)
+        if asked.slot != "A-01":
+            raise Refused(f"{asked.sku} lies in slot A-01, not {asked.slot}")
+        return await self._do(asked, key)
+
+    async def short(self, warehouse: str, asked: Short, *, key: str) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, key)
+
+    async def pack(self, warehouse: str, asked: PackFulfilment, *, key: str) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, key)
+
+    async def receive(self, warehouse: str, asked: Reception, *, key: str) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, key)
+
+    async def adjust(self, warehouse: str, asked: Adjustment, *, key: str) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, key)
+
+    async def assign_slot(self, warehouse: str, asked: SlotAssignment, *, key: str) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, key)
+
+    async def _known(self, warehouse: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if warehouse != "lyon":
+            raise Refused(f"there is no warehouse {warehouse}", NOT_FOUND)
+
+    async def _do(self, asked: object, key: str) -> Done:
+        await trio.lowlevel.checkpoint()
+        if key not in self.keys:
+            self.keys[key] = Done()
+            self.done.append(asked)
+        return self.keys[key]
+
+
+@pytest.fixture
+def desk() -> FakeDesk:
+    fake = FakeDesk()
+    _as_the_actors_do: Desk = fake
+    return fake
+
+
+@pytest.fixture
+def floor() -> FakeFloor:
+    fake = FakeFloor()
+    _as_the_actors_do: Floor = fake
+    return fake

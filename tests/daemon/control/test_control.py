@@ -1,0 +1,408 @@
+"""The control socket over a real unix socket: what is answered, what is refused and how it says so."""
+
+import json
+import os
+import socket
+import stat
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+import trio
+import trio.testing
+
+from adapters.http.server import Peer, Request
+from daemon.control.api import routes
+from daemon.control.client import ControlClient, ControlError, DaemonAwayError
+from daemon.control.router import ANSWER_SECONDS_MAX, KEYS_REMEMBERED, Router
+from daemon.control.service import Desk, Floor
+from daemon.control.serving import SocketTakenError, control_listener, serve_control
+from daemon.control.wire import (
+    Adjustment,
+    HoldOrder,
+    PackFulfilment,
+    ParcelLine,
+    ParcelPacked,
+    Reception,
+    ReleaseOrder,
+    Scan,
+    Short,
+    SlotAssignment,
+)
+
+LYON = "/v1/warehouses/lyon"
+SCAN = {"fulfilment": "main-7/1", "slot": "A-01", "sku": "TEAPOT", "units": 1}
+
+
+class DeskThatRemembers(Desk, Protocol):
+    done: list[tuple[str, object, str, str]]
+    asked_for: list[tuple[tuple[str, ...], int]]
+    never_answers: bool
+
+
+class FloorThatRemembers(Floor, Protocol):
+    done: list[object]
+
+
+@dataclass
+class Socket:
+    """A served control socket and two ways to speak to it."""
+
+    path: Path
+    client: ControlClient
+    raw: httpx.AsyncClient
+    keys: list[int] = field(default_factory=list)
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        return await self.client.request("GET", path, query=query or None)
+
+    async def post(self, path: str, body: Mapping[str, object], key: str = "") -> dict[str, Any]:
+        self.keys.append(0)
+        return await self.client.request("POST", path, body, key=key or f"key-{len(self.keys)}")
+
+
+@asynccontextmanager
+async def served(desk: Desk, floor: Floor, path: Path) -> AsyncGenerator[Socket]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_control, path, desk, floor)
+        transport = httpx.AsyncHTTPTransport(uds=str(path))
+        async with ControlClient(path) as client, httpx.AsyncClient(transport=transport) as raw:
+            with trio.fail_after(20):
+                yield Socket(path, client, raw)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def control(
+    desk: DeskThatRemembers, floor: FloorThatRemembers, tmp_path: Path
+) -> AsyncGenerator[Socket]:
+    async with served(desk, floor, tmp_path / "control.sock") as control:
+        yield control
+
+
+# --- what is answered ------------------------------------------------------------------------------------
+
+
+async def test_the_status_tells_the_daemon_at_a_glance(control: Socket) -> None:
+    status = await control.get("/v1/status")
+    assert status["state"] == "running"
+    assert status["orders"] == {"picking": 1}
+    assert status["partners"][0] == {
+        "partner": "erp",
+        "state": "away since 10:02",
+        "pending": 3,
+        "oldest": "2026-11-23T10:00:00Z",
+    }
+
+
+async def test_orders_are_listed_by_state(control: Socket, desk: DeskThatRemembers) -> None:
+    listed = await control.get("/v1/orders", state="held,picking", limit="7")
+    await control.get("/v1/orders")
+    assert [row["order"] for row in listed["orders"]] == ["main-7"]
+    assert desk.asked_for == [(("held", "picking"), 7), ((), 100)]
+
+
+async def test_an_orders_story_has_its_timeline_and_why_it_was_routed_so(control: Socket) -> None:
+    story = await control.get("/v1/orders/main-7")
+    assert [step["kind"] for step in story["timeline"]] == ["order.imported"]
+    assert story["routing"][0]["candidates"][0]["rejected"] == "has too few of TEAPOT: 0 of 1"
+
+
+async def test_a_pick_list_runs_along_the_slots(control: Socket) -> None:
+    lists = await control.get(f"{LYON}/picklists")
+    assert lists["picklists"][0]["lines"] == [
+        {"slot": "A-01", "sku": "TEAPOT", "units": 2, "picked": 1, "missing": 0},
+        {"slot": "B-02", "sku": "CUP", "units": 1, "picked": 0, "missing": 0},
+    ]
+
+
+async def test_stock_is_told_for_all_skus_or_one(control: Socket) -> None:
+    assert [row["sku"] for row in (await control.get(f"{LYON}/stock"))["stock"]] == ["CUP", "TEAPOT"]
+    assert [row["sku"] for row in (await control.get(f"{LYON}/stock", sku="CUP"))["stock"]] == ["CUP"]
+
+
+async def test_anomalies_and_the_outbox_are_listed(control: Socket) -> None:
+    assert (await control.get("/v1/anomalies"))["anomalies"][0]["problem"] == "no_carrier"
+    assert (await control.get("/v1/outbox"))["outbox"][0]["document"] == "erp.order"
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "expected"),
+    [
+        ("scans", SCAN, Scan(fulfilment="main-7/1", slot="A-01", sku="TEAPOT", units=1)),
+        (
+            "shorts",
+            {"fulfilment": "f", "slot": "A", "sku": "S", "missing": 2, "reason": "broken"},
+            Short(fulfilment="f", slot="A", sku="S", missing=2, reason="broken"),
+        ),
+        (
+            "packs",
+            {"fulfilment": "f", "parcels": [{"lines": [{"sku": "S", "units": 1}], "weight_g": 400}]},
+            PackFulfilment(
+                fulfilment="f",
+                parcels=(ParcelPacked(lines=(ParcelLine(sku="S", units=1),), weight_g=400),),
+            ),
+        ),
+        (
+            "receptions",
+            {"delivery": "D1", "sku": "S", "units": 9, "slot": "A"},
+            Reception(delivery="D1", sku="S", units=9, slot="A"),
+        ),
+        (
+            "adjustments",
+            {"sku": "S", "units": -2, "reason": "count"},
+            Adjustment(sku="S", units=-2, reason="count"),
+        ),
+        ("slots", {"sku": "S", "slot": "C-03"}, SlotAssignment(sku="S", slot="C-03")),
+    ],
+)
+async def test_the_floor_does_what_it_is_asked(
+    control: Socket, floor: FloorThatRemembers, what: str, body: dict[str, object], expected: object
+) -> None:
+    assert await control.post(f"{LYON}/{what}", body) == {"done": True}
+    assert floor.done == [expected]
+
+
+async def test_the_desk_is_told_who_asked(control: Socket, desk: DeskThatRemembers) -> None:
+    await control.post("/v1/orders/main-7/hold", {"reason": "call first"})
+    await control.post("/v1/orders/main-7/release", {})
+    held, released = desk.done
+    assert held[:3] == ("hold", HoldOrder(reason="call first"), f"uid {os.getuid()}")
+    assert released[:3] == ("release", ReleaseOrder(), f"uid {os.getuid()}")
+
+
+async def test_a_hold_may_expire(control: Socket, desk: DeskThatRemembers) -> None:
+    body = {"reason": "r", "expires_at": "2026-11-24T10:00:00+01:00"}
+    await control.post("/v1/orders/main-7/hold", body)
+    expected = HoldOrder(reason="r", expires_at=datetime(2026, 11, 24, 9, tzinfo=UTC))
+    assert desk.done[0][1] == expected
+
+
+# --- what is refused -------------------------------------------------------------------------------------
+
+
+async def test_a_business_no_comes_with_its_reason(control: Socket) -> None:
+    with pytest.raises(ControlError) as caught:
+        await control.post(f"{LYON}/scans", {**SCAN, "slot": "B-02"})
+    assert (caught.value.status, caught.value.detail) == (409, "TEAPOT lies in slot A-01, not B-02")
+    with pytest.raises(ControlError, match="too late: packed in lyon"):
+        await control.post("/v1/orders/main-7/cancel", {})
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "status", "detail"),
+    [
+        ("GET", "/v1/nothing", b"", 404, "there is nothing at /v1/nothing"),
+        ("GET", "/", b"", 404, "there is nothing at /"),
+        ("GET", "/v1/orders//hold", b"", 404, "there is nothing at /v1/orders//hold"),
+        ("GET", "/v1/orders/main-8", b"", 404, "there is no order main-8"),
+        ("GET", "/v1/warehouses/x/stock", b"", 404, "there is no warehouse x"),
+        ("PUT", "/v1/status", b"", 405, "/v1/status takes GET"),
+        ("GET", f"{LYON}/scans", b"", 405, f"{LYON}/scans takes POST"),
+        ("GET", "/v1/orders?limit=0", b"", 400, "limit: expected a number from 1 to 1000"),
+        ("GET", "/v1/orders?limit=ten", b"", 400, "limit: expected a number from 1 to 1000"),
+        ("GET", "/v1/orders?stat=held", b"", 400, "stat: unknown parameter: known are state, limit"),
+        ("POST", f"{LYON}/scans", b"{", 400, "body: Input data was truncated"),
+        ("POST", f"{LYON}/scans", b"\xff", 400, "body: JSON is malformed"),
+        ("POST", f"{LYON}/scans", b"", 400, "body: Object missing required field fulfilment"),
+        ("POST", f"{LYON}/scans", b"[]", 400, "body: Expected object, got array"),
+        ("POST", f"{LYON}/scans", b'{"unit": 1}', 400, "body: Object contains unknown field unit"),
+        (
+            "POST",
+            f"{LYON}/scans",
+            json.dumps({**SCAN, "units": 0}).encode(),
+            400,
+            "body: Expected int >= 1 - at $.units",
+        ),
+        (
+            "POST",
+            f"{LYON}/scans",
+            json.dumps({**SCAN, "units": "1"}).encode(),
+            400,
+            "body: Expected int, got str - at $.units",
+        ),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_and_named(
+    control: Socket,
+    floor: FloorThatRemembers,
+    method: str,
+    target: str,
+    body: bytes,
+    status: int,
+    detail: str,
+) -> None:
+    headers = {"Idempotency-Key": "k"}
+    answer = await control.raw.request(method, "http://w" + target, content=body, headers=headers)
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert (answer.status_code, told["status"]) == (status, status)
+    assert told["detail"].startswith(detail)
+    assert floor.done == []
+
+
+async def test_a_method_that_is_not_taken_says_which_are(control: Socket) -> None:
+    answer = await control.raw.delete("http://w/v1/status")
+    assert answer.headers["allow"] == "GET"
+
+
+async def test_too_large_a_body_is_refused_as_a_problem_too(control: Socket) -> None:
+    body = b"x" * (1024 * 1024 + 1)
+    answer = await control.raw.post(f"http://w{LYON}/scans", content=body, headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "the body is larger than 1048576 bytes"
+
+
+@pytest.mark.parametrize("key", [None, "", '""', "x" * 129, "caf\xe9", "a\tb"])
+async def test_a_change_without_a_proper_key_is_not_made(
+    control: Socket, floor: FloorThatRemembers, key: str | None
+) -> None:
+    headers = {} if key is None else {b"Idempotency-Key": key.encode("latin-1")}
+    answer = await control.raw.post(f"http://w{LYON}/scans", json=SCAN, headers=headers)
+    assert answer.status_code == 400
+    assert "Idempotency-Key" in answer.json()["detail"]
+    assert floor.done == []
+
+
+async def test_a_repeated_key_changes_nothing_and_is_answered_as_the_first(
+    control: Socket, floor: FloorThatRemembers
+) -> None:
+    first = await control.post(f"{LYON}/scans", SCAN, key="scan-1")
+    assert await control.post(f"{LYON}/scans", SCAN, key="scan-1") == first
+    assert len(floor.done) == 1
+    await control.post(f"{LYON}/scans", SCAN, key="scan-2")
+    assert len(floor.done) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("scans", {**SCAN, "units": 2}), ("adjustments", {**SCAN, "units": 1})]
+)
+async def test_a_key_that_is_used_for_something_else_is_refused(
+    control: Socket, floor: FloorThatRemembers, path: str, body: dict[str, object]
+) -> None:
+    await control.post(f"{LYON}/scans", SCAN, key="scan-1")
+    other = body if path == "scans" else {"sku": "TEAPOT", "units": 1, "reason": "count"}
+    with pytest.raises(ControlError, match="used for another request") as caught:
+        await control.post(f"{LYON}/{path}", other, key="scan-1")
+    assert caught.value.status == 422
+    assert len(floor.done) == 1
+
+
+async def test_a_name_may_hold_a_slash(control: Socket) -> None:
+    with pytest.raises(ControlError, match="there is no order main/8"):
+        await control.get("/v1/orders/main%2F8")
+
+
+# --- who may ask, and how long it may take ---------------------------------------------------------------
+
+
+def asked(method: str, target: str, *, uid: int = 1000, body: bytes = b"", key: str = "k") -> Request:
+    return Request(method, target, [("idempotency-key", key)], body, Peer(1, uid, uid))
+
+
+async def test_nobody_but_the_owner_is_answered(desk: DeskThatRemembers, floor: FloorThatRemembers) -> None:
+    router = Router(routes(desk, floor), uids={1000})
+    assert (await router.answer(asked("GET", "/v1/status", uid=1000))).status == 200
+    assert (await router.answer(asked("GET", "/v1/status", uid=1001))).status == 403
+    over_tcp = Request("GET", "/v1/status", [], b"", None)
+    assert (await router.answer(over_tcp)).status == 403
+
+
+async def test_a_daemon_that_cannot_answer_says_so_in_time(
+    desk: DeskThatRemembers, floor: FloorThatRemembers, autojump_clock: trio.testing.MockClock
+) -> None:
+    desk.never_answers = True
+    began = trio.current_time()
+    answer = await Router(routes(desk, floor)).answer(asked("GET", "/v1/status"))
+    assert answer.status == 504
+    assert trio.current_time() - began == ANSWER_SECONDS_MAX
+    assert autojump_clock.rate == 0
+
+
+async def test_keys_are_remembered_in_bounds(desk: DeskThatRemembers, floor: FloorThatRemembers) -> None:
+    router = Router(routes(desk, floor))
+    body = json.dumps(SCAN).encode()
+    for number in range(KEYS_REMEMBERED + 1):
+        await router.answer(asked("POST", f"{LYON}/scans", body=body, key=f"k{number}"))
+    other = json.dumps({**SCAN, "units": 2}).encode()
+    forgotten = await router.answer(asked("POST", f"{LYON}/scans", body=other, key="k0"))
+    remembered = await router.answer(asked("POST", f"{LYON}/scans", body=other, key=f"k{KEYS_REMEMBERED}"))
+    assert (forgotten.status, remembered.status) == (200, 422)
+    assert floor.done[-1] == Scan(fulfilment="main-7/1", slot="A-01", sku="TEAPOT", units=2)
+
+
+# --- the socket itself -----------------------------------------------------------------------------------
+
+
+def test_only_the_owner_may_open_it_and_it_goes_away_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with control_listener(path):
+        mode = path.stat().st_mode
+        assert stat.S_ISSOCK(mode)
+        assert stat.S_IMODE(mode) == 0o600
+    assert not path.exists()
+
+
+def left_behind(path: Path) -> None:
+    """Make the socket file of a daemon that was killed."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+
+
+def test_what_a_killed_daemon_left_behind_is_cleared_away(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    left_behind(path)
+    with control_listener(path):
+        assert stat.S_ISSOCK(path.stat().st_mode)
+
+
+def test_a_second_daemon_does_not_take_the_socket_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with control_listener(path):
+        with (
+            pytest.raises(SocketTakenError, match=r"control\.sock: another daemon serves it"),
+            control_listener(path),
+        ):
+            pass
+        assert path.exists()
+    with control_listener(path):
+        pass
+
+
+def test_a_stranger_who_answers_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        with pytest.raises(SocketTakenError, match="somebody answers there"), control_listener(path):
+            pass
+    assert path.exists()
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    path.write_text("precious")
+    with pytest.raises(SocketTakenError, match="there is something else"), control_listener(path):
+        pass
+    assert path.read_text() == "precious"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "away" / "control.sock"
+    with pytest.raises(SocketTakenError, match=r"away/control\.sock: No such file"), control_listener(path):
+        pass
+
+
+async def test_a_client_without_a_daemon_says_that_it_is_away(tmp_path: Path) -> None:
+    left_behind(tmp_path / "dead.sock")
+    for name in ("dead.sock", "nothing.sock"):
+        async with ControlClient(tmp_path / name) as client:
+            with trio.fail_after(5), pytest.raises(DaemonAwayError) as caught:
+                await client.request("GET", "/v1/status")
+        assert isinstance(caught.value, OSError)
