@@ -90,6 +90,7 @@ class Ordering:
             "active": "1",
             "id_shop": 1,
             "id_shop_group": 1,
+            "last_passwd_gen": now,
             "date_add": now,
             "date_upd": now,
         }

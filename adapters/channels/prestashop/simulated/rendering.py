@@ -98,13 +98,14 @@ class Renderer:
         lines: list[str] = [] if synopsis else ["\t<id><![CDATA[]]></id>\n"]
         for field in resource.fields.values():
             marks = _marks(field) if synopsis else ""
-            lines.append(f"\t<{field.name}{marks}><![CDATA[]]></{field.name}>\n")
+            inner = "<language><![CDATA[]]></language>" if field.kind == "l" else "<![CDATA[]]>"
+            lines.append(f"\t<{field.name}{marks}>{inner}</{field.name}>\n")
         if resource.associations:
             lines.append("<associations>\n")
-            lines += [
-                f'<{each.name} nodeType="{each.node}">\n\t<{each.node}>\n\t</{each.node}>\n</{each.name}>\n'
-                for each in resource.associations.values()
-            ]
+            for each in resource.associations.values():
+                entry = "".join(f"\t<{part}><![CDATA[]]></{part}>\n" for part in each.parts)
+                lines.append(f'<{each.name} nodeType="{each.node}">\n')
+                lines.append(f"\t<{each.node}>\n{entry}\t</{each.node}>\n</{each.name}>\n")
             lines.append("</associations>\n")
         return f"{_HEAD}<{resource.node}>\n{''.join(lines)}</{resource.node}>\n{_TAIL}".encode()
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import trio
 
@@ -72,7 +72,8 @@ class Service:
         shop = query.get("id_shop", "1")
         known_shop = shop == "all" or (shop.isdigit() and int(shop) in self._shop.tables["shops"])
         if request.header("host") != self._host or not known_shop:
-            target = f"{self._base_url}/?url=" + "%2F".join(path[1:])
+            front = {"url": "/".join(path[1:])} | {k: v for k, v in query.items() if k != "id_shop"}
+            target = f"{self._base_url}/?{urlencode(front)}"
             return Response(302, b"", (HTML, ("Location", target)))
         return self._answer(request, path[1:], query)
 
@@ -168,7 +169,12 @@ class Service:
                 f'{each}="{str(each.upper() in allowed).lower()}"'
                 for each in ("get", "put", "post", "patch", "delete", "head")
             )
-            inner += f'<{name} xlink:href="{self._base_url}/api/{name}" {methods}>\n</{name}>\n'
+            link = f"{self._base_url}/api/{name}"
+            inner += f'<{name} xlink:href="{link}" {methods}>\n<description xlink:href="{link}" {methods}>\n'
+            inner += f"The {name}</description>\n"
+            for schema in ("blank", "synopsis"):
+                inner += f'<schema xlink:href="{link}?schema={schema}" type="{schema}"/>\n'
+            inner += f"</{name}>\n"
         head = '<?xml version="1.0" encoding="UTF-8"?>\n<prestashop xmlns:xlink="http://www.w3.org/1999/xlink">\n'
         body = f'{head}<api shopName="{self._shop.name}">\n{inner}</api>\n</prestashop>\n'.encode()
         return Response(200, body, self._headers(asked.renderer.content_type, body))

@@ -65,8 +65,7 @@ class Shop:
         self.disabled = False
         self.tables = Tables()
         self.rng = random.Random(seed)
-        self.cart_rows: dict[int, list[dict[str, Value]]] = {}
-        self.slip_rows: dict[int, list[dict[str, Value]]] = {}
+        self.lists: dict[tuple[str, int], dict[str, list[dict[str, Value]]]] = {}
         self._now = now
         self._zone = ZoneInfo(time_zone)
         self._reads_left: dict[int, int] = {}
@@ -176,6 +175,7 @@ class Shop:
             if short:
                 raise SoldOutError(", ".join(short))
         customer, address = self.ordering.add_shopper(shopper or Shopper())
+        self.lists["customers", customer] = {"groups": [{"id": 3}]}
         bought = tuple((self.stockroom.article(reference), units) for reference, units in lines)
         purchase = Purchase(bought, carrier, state, shop, shipping, note, gift_message)
         return self.ordering.begin(customer, address, purchase)
@@ -264,16 +264,10 @@ class Shop:
                 return {"order_rows": [self._order_row(each) for each in self.ordering.details[row_id]]}
             case "products":
                 return self.stockroom.associations(row_id)
-            case "customers":
-                return {"groups": [{"id": 3}]}
-            case "carts":
-                return {"cart_rows": self.cart_rows.get(row_id, [])}
-            case "order_slip":
-                return {"order_slip_details": self.slip_rows.get(row_id, [])}
-            case "order_details":
-                return {"taxes": [{"id": 1}]}
+            case "combinations":
+                return {"product_option_values": [{"id": row_id}], "images": [{"id": row_id}]}
             case _:
-                return {}
+                return self.lists.get((resource.name, row_id), {})
 
     def _order_row(self, detail: int) -> dict[str, Value]:
         row = self.tables["order_details"][detail]

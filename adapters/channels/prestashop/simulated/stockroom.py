@@ -149,6 +149,9 @@ class Stockroom:
         ]
         return {
             "categories": [{"id": 2}],
+            "images": [{"id": product}],
             "combinations": [{"id": each} for each in combinations],
+            "product_option_values": [{"id": each} for each in combinations],
+            "product_features": [{"id": 1, "id_feature_value": 4}],
             "stock_availables": [dict[str, Value](row) for row in rows],
         }

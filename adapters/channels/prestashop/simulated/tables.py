@@ -20,8 +20,16 @@ NO_DATE = "0000-00-00 00:00:00"
 LANGUAGES = (1, 2)
 """English and French, as in the shop that was measured."""
 
-NUMBER_RULES = frozenset(
-    {"isPrice", "isFloat", "isNegativePrice", "isUnsignedFloat"},
+NUMBER_RULES = frozenset({"isPrice", "isFloat", "isNegativePrice", "isUnsignedFloat"})
+OTHER_DATES = frozenset(
+    {
+        "invoice_date",
+        "delivery_date",
+        "download_deadline",
+        "last_passwd_gen",
+        "newsletter_date_add",
+        "reset_password_validity",
+    }
 )
 
 
@@ -53,18 +61,23 @@ class Field:
             return "0.000000"
         if self.rule == "isBool" or self.name in ("valid", "partial"):
             return "0"
-        if self.is_date or self.name in ("invoice_date", "delivery_date", "download_deadline"):
-            return NO_DATE
-        return ""
+        if self.name == "birthday":
+            return NO_DATE[:10]
+        return NO_DATE if self.is_date or self.name in OTHER_DATES else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """A list below a row; `virtual` lists carry data of their own, the others only ids."""
+    """A list below a row; `virtual` lists carry data, the others ids; `parts` of an entry, in order."""
 
     name: str
     node: str
     virtual: bool
+    parts: tuple[str, ...]
+
+    def entry(self, given: Mapping[str, Value]) -> dict[str, Value]:
+        """Return an entry with every part; what is not given is 0."""
+        return {part: given.get(part, 0) for part in self.parts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +125,8 @@ def _read(lines: Iterable[str]) -> dict[str, Resource]:
             fields, associations = {}, {}
             found[name] = Resource(name, node, fields, associations)
         elif line.startswith("+"):
-            _, name, node, *rest = line.split()
-            associations[name] = Association(name, node, virtual=bool(rest))
+            _, name, node, kind, *parts = line.split()
+            associations[name] = Association(name, node, virtual=kind == "data", parts=tuple(parts))
         elif not line.startswith("#"):
             fields.update((field.name, field) for field in map(_field, line.split()))
     return found

@@ -1,0 +1,123 @@
+"""What the real shop answered is understood, and what we send is what it took."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from actors.ports import ShopOrder, UnreadableOrder
+from adapters.channels.prestashop import wire
+from adapters.channels.prestashop.dates import reach_back, to_utc
+from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.simulated.writing import parse
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+def answered(name: str) -> dict[str, list[dict[str, object]]]:
+    lines = (Path(__file__).parent / "recorded" / "conversations.jsonl").read_text().splitlines()
+    conversation = next(each for each in map(json.loads, lines) if each["name"] == name)
+    found: dict[str, list[dict[str, object]]] = json.loads(conversation["answer"])
+    return found
+
+
+def around() -> wire.Surroundings:
+    address = answered("fulljson_addresses")["addresses"][2]
+    return wire.Surroundings(
+        zone=PARIS,
+        standings={1: "unpaid", 2: "open", 6: "cancelled", 8: "unpaid"},
+        customers={1: answered("fulljson_customers")["customers"][0]},
+        addresses={4: address, 41: address},
+        countries={8: "FR"},
+        states={0: ""},
+        currencies={1: "EUR"},
+        services={2: "express"},
+    )
+
+
+def test_recorded_orders_are_understood() -> None:
+    orders = [wire.read_order(row, around()) for row in answered("fulljson_orders")["orders"]]
+    first = orders[0]
+    assert isinstance(first, ShopOrder)
+    assert (first.shop_order, first.reference, first.standing) == ("1", "XKBKNABJK", "cancelled")
+    assert first.placed_at == datetime(2026, 11, 23, 6, 13, 20, tzinfo=UTC)
+    assert (first.total, first.shipping, first.currency) == (Decimal("61.80"), Decimal("7.00"), "EUR")
+    assert [(each.line, each.sku, each.units, each.unit_price) for each in first.lines] == [
+        ("1", "demo_1", 1, Decimal("23.90")),
+        ("2", "demo_3", 1, Decimal("35.90")),
+    ]
+    assert (first.contact.city, first.contact.country, first.contact.email) == (
+        "Bayonne",
+        "FR",
+        "pub@prestashop.com",
+    )
+    assert [order.standing for order in orders if isinstance(order, ShopOrder)] == [
+        "cancelled",
+        "unpaid",
+        "unpaid",
+    ]
+
+
+def test_a_note_that_breaks_the_shops_xml_does_no_harm_in_json() -> None:
+    orders = [wire.read_order(row, around()) for row in answered("json_ctrl")["orders"][:1]]
+    (order,) = orders
+    assert isinstance(order, ShopOrder)
+    assert "ctrl" in order.raw.decode()
+    assert sum(line.units for line in order.lines) == 13
+
+
+def test_numbers_may_come_as_texts() -> None:
+    row = answered("fulljson_orders")["orders"][0]
+    as_texts = json.loads(
+        json.dumps(row), parse_int=str
+    )  # as a shop shows them after a PATCH, and other versions always
+    order = wire.read_order(as_texts, around())
+    assert isinstance(order, ShopOrder)
+    assert order.shop_order == "1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"total_paid": "NaN"}, "total_paid is no amount"),
+        ({"total_paid": "-1"}, "total_paid is no amount"),
+        ({"total_paid": "1e400000"}, "total_paid is no amount"),
+        ({"current_state": []}, "current_state is no whole number"),
+        ({"current_state": 99}, "current_state 99 is no state of the shop"),
+        ({"reference": {}}, "reference is no text"),
+        ({"date_add": "yesterday"}, "date_add is no date"),
+        ({"id_address_delivery": None}, "id_address_delivery names no address"),
+        ({"associations": {"order_rows": "none"}}, "order_rows is no list"),
+        ({"associations": {"order_rows": [{"id": 1, "product_quantity": 0}]}}, "product_quantity"),
+    ],
+)
+def test_what_cannot_be_understood_is_named_by_its_field(changed: dict[str, object], why: str) -> None:
+    order = wire.read_order(answered("fulljson_orders")["orders"][0] | changed, around())
+    assert isinstance(order, UnreadableOrder)
+    assert why in order.why
+
+
+def test_what_is_sent_is_what_the_shop_takes() -> None:
+    (history,) = parse(wire.new_history(7, 4))
+    assert history.fields == {"id_order": "7", "id_order_state": "4"}
+    (carrier,) = parse(wire.tracking_change(3, "A & B <"))
+    assert (carrier.id, carrier.fields) == ("3", {"tracking_number": "A & B <"})
+    stock = parse(wire.stock_change({20: 5, 21: 0}))
+    assert [(row.id, row.fields["quantity"]) for row in stock] == [("20", "5"), ("21", "0")]
+
+
+def test_a_window_reaches_an_hour_further_back_only_where_the_hour_repeats() -> None:
+    overlap = timedelta(minutes=5)
+    assert reach_back("2026-11-23 08:00:00", PARIS, overlap) == "2026-11-23 07:55:00"
+    assert reach_back("2026-10-25 02:50:00", PARIS, overlap) == "2026-10-25 01:45:00"
+    assert reach_back("2026-10-25 06:00:00", PARIS, overlap) == "2026-10-25 05:55:00"
+    assert reach_back("2026-03-29 03:10:00", PARIS, overlap) == "2026-03-29 03:05:00"
+    assert to_utc("2026-07-01 12:00:00", PARIS) == datetime(2026, 7, 1, 10, tzinfo=UTC)
+
+
+def test_the_key_is_in_no_text_of_the_settings() -> None:
+    settings = PrestaShopSettings(url="https://shop.example", key="K" * 32)
+    assert "K" * 32 not in f"{settings!r} {settings}"
