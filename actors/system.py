@@ -117,7 +117,7 @@ class System:
     drains: dict[str, Drain] = field(init=False, default_factory=dict)
     shops: dict[str, Channel] = field(init=False, default_factory=dict)
     draining: bool = field(init=False, default=False)
-    ready: bool = field(init=False, default=False)
+    started: trio.Event = field(init=False, default_factory=trio.Event)
     _intake: trio.CancelScope = field(init=False, default_factory=trio.CancelScope)
     _stop: trio.Event = field(init=False, default_factory=trio.Event)
 
@@ -149,6 +149,11 @@ class System:
         )
 
     @property
+    def ready(self) -> bool:
+        """Whether orders can flow."""
+        return self.started.is_set() and not self.draining
+
+    @property
     def phase(self) -> str:
         """Return "starting", "running" or "draining"."""
         if self.draining:
@@ -166,7 +171,7 @@ class System:
             for name, drain in self.drains.items():
                 await nursery.start(supervise, f"drain {name}", drain.run)
             nursery.start_soon(self._take_in)
-            self.ready = True
+            self.started.set()
             task_status.started()
             await self._stop.wait()
             await self._drain()
@@ -175,7 +180,6 @@ class System:
     def stop(self) -> None:
         """Take nothing new in, bring what is in hand to a recorded point, and let `run` return."""
         self.draining = True
-        self.ready = False
         self._intake.cancel()
         self._stop.set()
 

@@ -18,7 +18,8 @@ from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.plugin import DivaltoSettings
-from daemon.settings import Carrier, Channel, Erp, Settings
+from daemon import settings as settings_of
+from daemon.settings import Carrier, Channel, Erp, Settings, routing_rules
 
 
 def owner_name() -> str:
@@ -65,9 +66,9 @@ async def _open_carrier(stack: AsyncExitStack, carrier: Carrier) -> CarrierPort:
             raise TypeError(f"no adapter takes {type(carrier.settings).__name__}")
 
 
-def rules_of(settings: Settings) -> Rules:
-    """Return what SIGHUP may change."""
-    return Rules(settings.routing_rules, settings.carrier_rules)
+def rules_of(settings: Settings, rules: settings_of.Rules) -> Rules:
+    """Return what the actors decide by: `rules`, which SIGHUP may change, applied to what the settings name."""
+    return Rules(routing_rules(settings.warehouses, rules), settings.carrier_rules)
 
 
 def compose(settings: Settings, partners: Partners, journal: Journal, observe: Observe) -> System:
@@ -77,4 +78,4 @@ def compose(settings: Settings, partners: Partners, journal: Journal, observe: O
         for name, channel in settings.channels.items()
     )
     surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe)
-    return System(journal, partners, channels, rules_of(settings), surroundings)
+    return System(journal, partners, channels, rules_of(settings, settings.rules), surroundings)

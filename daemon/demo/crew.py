@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 import trio
 
-from daemon.control.client import ControlClient, ControlError
+from daemon.control.client import ControlError
+from daemon.demo.patience import PatientClient
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ class Crew:
     """Everybody who works in one warehouse. Orders in `left_alone` are not touched."""
 
     warehouse: str
-    client: ControlClient
+    client: PatientClient
     weights_g: Mapping[str, int]
     left_alone: Collection[str]
     on_packed: Callable[[str], Awaitable[None]]
@@ -67,7 +68,7 @@ class Crew:
                 self._in_hand.discard(job["fulfilment"])
 
     async def _next_job(self) -> Mapping[str, Any] | None:
-        lists = await self._patiently("GET", f"/v1/warehouses/{self.warehouse}/picklists", None, "")
+        lists = await self.client.get(f"/v1/warehouses/{self.warehouse}/picklists")
         jobs: list[dict[str, Any]] = lists["picklists"]
         for job in jobs:
             fulfilment = job["fulfilment"]
@@ -101,18 +102,4 @@ class Crew:
 
     async def _send(self, what: str, body: dict[str, object]) -> None:
         key = f"crew-{self.warehouse}-{next(self._keys)}"
-        await self._patiently("POST", f"/v1/warehouses/{self.warehouse}/{what}", body, key)
-
-    async def _patiently(
-        self, method: str, path: str, body: dict[str, object] | None, key: str
-    ) -> Mapping[str, Any]:
-        """Ask until the daemon answers: a repeat under the same key changes nothing.
-
-        Raises:
-            ControlError: the daemon said no.
-        """
-        while True:
-            try:
-                return await self.client.request(method, path, body, key=key)
-            except OSError:
-                await trio.sleep(WALK_S)
+        await self.client.post(f"/v1/warehouses/{self.warehouse}/{what}", body, key)

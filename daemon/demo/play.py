@@ -38,6 +38,7 @@ class Play:
 
     stage: Stage
     screen: Screen
+    place_every_s: float = PLACE_EVERY_S
     left_alone: set[str] = field(default_factory=set)
     too_late: set[str] = field(default_factory=set)
     crews: dict[str, Crew] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class Play:
                     nursery.start_soon(self._cancel_early, placed)
                 elif order.fate == "cancelled_late":
                     self.too_late.add(placed)
-                await trio.sleep(PLACE_EVERY_S)
+                await trio.sleep(self.place_every_s)
 
     def _place(self, number: int, order: PlannedOrder) -> str:
         """Place an order in the shop; return our name for it."""
@@ -101,7 +102,7 @@ class Play:
 
     async def _state(self, order: str) -> str:
         try:
-            story = await self.stage.client.request("GET", f"/v1/orders/{order}")
+            story = await self.stage.client.get(f"/v1/orders/{order}")
         except ControlError:
             return "not imported yet"
         return str(story["order"]["state"])
@@ -115,21 +116,21 @@ class Play:
             await self.crews["lyon"].receive(f"D-{sku}", sku, units, _slot(self.stage.scenario, sku))
 
     async def _count(self, state: str) -> int:
-        status = await self.stage.client.request("GET", "/v1/status")
+        status = await self.stage.client.get("/v1/status")
         return int(status["orders"].get(state, 0))
 
     async def _come_to_rest(self) -> None:
         """Wait until no order is open, the outbox is empty and the shop shows what the ledger can promise."""
         while True:
             report = await figures(self.stage, NO_AUDIT, 0.0)
-            status = await self.stage.client.request("GET", "/v1/status")
+            status = await self.stage.client.get("/v1/status")
             if is_sound(report) and not sum(partner["pending"] for partner in status["partners"]):
                 return
             await trio.sleep(LOOK_EVERY_S)
 
     async def _look_on(self) -> None:
         while True:
-            status = await self.stage.client.request("GET", "/v1/status")
+            status = await self.stage.client.get("/v1/status")
             self.screen.show(status, len(self.stage.shop.orders()), len(self.stage.carrier.labels))
             await trio.sleep(LOOK_EVERY_S)
 

@@ -20,7 +20,7 @@ async def figures(stage: Stage, audit: Mapping[str, Any], seconds: float) -> dic
     An order that was backordered and then shipped counts under `backordered`, not under `shipped`; what is neither
     shipped nor cancelled in the end is `open`. So placed = shipped + backordered + cancelled + open.
     """
-    counts = (await stage.client.request("GET", "/v1/status"))["orders"]
+    counts = (await stage.client.get("/v1/status"))["orders"]
     ended = counts.get("shipped", 0) + counts.get("delivered", 0)
     ledger = {site: await _stock(stage, site) for site in WAREHOUSES}
     shown = stage.shop.orders()
@@ -54,7 +54,7 @@ async def figures(stage: Stage, audit: Mapping[str, Any], seconds: float) -> dic
 
 
 async def _stock(stage: Stage, site: str) -> Mapping[str, Mapping[str, int]]:
-    rows = (await stage.client.request("GET", f"/v1/warehouses/{site}/stock"))["stock"]
+    rows = (await stage.client.get(f"/v1/warehouses/{site}/stock"))["stock"]
     return {row["sku"]: row for row in rows}
 
 

@@ -18,6 +18,7 @@ from adapters.channels.prestashop.simulator import serve as serve_shop
 from adapters.erps.divalto.simulator import Divalto
 from adapters.http.faults import Faults
 from daemon.control.client import ControlClient
+from daemon.demo.patience import PatientClient
 from daemon.demo.scenario import WAREHOUSES, Scenario
 
 DEPOTS = {"lyon": "LYO", "nantes": "NTE"}
@@ -45,7 +46,7 @@ class Stage:
     carrier: Carrier
     folder: Path
     config: Path
-    client: ControlClient
+    client: PatientClient
     web_port: int
 
     @property
@@ -69,9 +70,9 @@ async def open_stage(scenario: Scenario, seed: int, folder: Path, dsn: str) -> A
         nursery.start_soon(_carrier_clock, carrier)
         web_port = _free_port()
         config = _write_settings(folder, dsn, web_port, address(listeners), erp_url, carrier_url)
-        client = ControlClient(folder / "control.sock")
-        yield Stage(scenario, shop, faults, erp, carrier, folder, config, client, web_port)
-        await client.aclose()
+        async with ControlClient(folder / "control.sock") as client:
+            patient = PatientClient(client)
+            yield Stage(scenario, shop, faults, erp, carrier, folder, config, patient, web_port)
         nursery.cancel_scope.cancel()
 
 
@@ -177,7 +178,7 @@ class DaemonProcess:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
-    async def until_ready(self, client: ControlClient) -> None:
+    async def until_ready(self, client: PatientClient) -> None:
         """Return once it takes orders.
 
         Raises:
@@ -185,12 +186,9 @@ class DaemonProcess:
         """
         with trio.move_on_after(READY_S_MAX):
             while self.process is not None and self.process.poll() is None:
-                try:
-                    status = await client.request("GET", "/v1/status")
-                except OSError:
-                    status = {}
-                if status.get("state") == "running":
-                    return
+                with trio.move_on_after(0.5):
+                    if (await client.get("/v1/status"))["state"] == "running":
+                        return
                 await trio.sleep(0.05)
         tail = self.log_file.read_text(errors="replace")[-3_000:]
         raise RuntimeError(f"the daemon did not become ready; its log ends with:\n{tail}")

@@ -1,0 +1,111 @@
+"""The daemon's life: what opens before what, what a signal does, and how it ends. What works in it, it does not know."""
+
+import signal
+from datetime import datetime
+
+import structlog
+import trio
+
+from actors.system import System
+from adapters.postgres.journal import open_journal
+from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
+from daemon.control.serving import serve_control
+from daemon.metrics import Metrics
+from daemon.order_desk import OrderDesk
+from daemon.sd_notify import notify
+from daemon.settings import Settings, SettingsError
+from daemon.settings_file import load_rules
+from daemon.version import VERSION
+from daemon.warehouse_floor import WarehouseFloor
+from daemon.web import serve_web
+
+log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """One run of the daemon. `run` returns after a clean end and raises what ended it otherwise."""
+
+    def __init__(self, settings: Settings, dsn: str) -> None:
+        self._settings = settings
+        self._dsn = dsn
+        self._metrics = Metrics()
+        self._system: System | None = None
+        self._whole = trio.CancelScope()
+        self._started_at: datetime = utc_now()
+
+    @property
+    def phase(self) -> str:
+        """Return "standby" (waiting for the database or its lease), "starting", "running" or "draining"."""
+        return self._system.phase if self._system is not None else "standby"
+
+    async def run(self) -> None:
+        """Serve until a signal ends it.
+
+        Raises:
+            ExceptionGroup: of what no part of it survives, such as `FencedError` or a taken port.
+        """
+        with self._whole:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._obey_signals)
+                await nursery.start(serve_web, self._settings.daemon, self._metrics, lambda: self.phase)
+                await self._work()
+                nursery.cancel_scope.cancel()
+
+    async def _work(self) -> None:
+        settings = self._settings
+        async with (
+            open_partners(settings) as partners,
+            open_journal(
+                self._dsn,
+                owner=owner_name(),
+                database_seconds_max=settings.database.wait_seconds,
+                observe=self._metrics.committed,
+            ) as journal,
+            trio.open_nursery() as nursery,
+        ):
+            system = compose(settings, partners, journal, self._metrics.called)
+            self._system = system
+            self._metrics.watch(system)
+            desk = OrderDesk(
+                system, version=VERSION, started_at=self._started_at, partitions=len(journal.owned)
+            )
+            await nursery.start(serve_control, settings.daemon.socket_path, desk, WarehouseFloor(system))
+            log.info("daemon_starting", partitions=len(journal.owned), rules=system.rules.routing.version)
+            nursery.start_soon(self._say_ready, system)
+            await system.run()
+            nursery.cancel_scope.cancel()
+
+    async def _say_ready(self, system: System) -> None:
+        await system.started.wait()
+        notify("READY=1", "STATUS=running")
+        log.info("daemon_ready", warehouses=len(system.directory.warehouses))
+
+    async def _obey_signals(self, *, task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    self._reload()
+                else:
+                    self._stop(signal.Signals(number).name)
+
+    def _stop(self, name: str) -> None:
+        """Drain within the bound; what is not at a recorded point by then is taken up again at the next start."""
+        seconds = self._settings.daemon.drain_seconds
+        notify("STOPPING=1", "STATUS=draining")
+        log.info("daemon_stopping", signal=name, drain_seconds_max=seconds)
+        if self._system is None or not self._system.ready:
+            self._whole.cancel()
+            return
+        self._system.stop()
+        self._whole.deadline = trio.current_time() + seconds
+
+    def _reload(self) -> None:
+        """Read the rules again; what is wrong with them is said and changes nothing."""
+        try:
+            rules = load_rules(self._settings)
+        except SettingsError as error:
+            log.error("rules_not_reloaded", why=str(error))
+            return
+        if self._system is not None:
+            self._system.reload(rules_of(self._settings, rules))
