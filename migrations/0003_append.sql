@@ -103,7 +103,8 @@ BEGIN
         INSERT INTO beside (partition, id, kind, customer, salt, body)
         SELECT n.partition, n.id, n.kind, n.customer, decode(n.salt, 'base64'), decode(n.body, 'base64')
           FROM json_to_recordset(rest -> 'beside') AS n (
-               partition smallint, id text, kind text, customer text, salt text, body text);
+               partition smallint, id text, kind text, customer text, salt text, body text)
+        ON CONFLICT (partition, id) DO NOTHING; -- the first copy is what an event named by its digest
     END IF;
     IF rest -> 'answers' IS NOT NULL THEN
         -- A key may be used again once its answer is no longer given: 24 hours, as `KeyedAnswer` promises.

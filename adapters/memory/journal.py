@@ -1,26 +1,20 @@
-"""The journal in memory: the same protocol and the same refusals as on Postgres, and nothing survives the process.
+"""The journal in memory: the same protocol, refusals and chain as on Postgres, and nothing survives.
 
-It serves tests, simulations and benchmarks. What it projects it derives from the events by the domain's own functions.
+It serves tests, simulations and benchmarks. What it projects follows from `actors.projections`, as anywhere.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import msgspec
 import trio
 
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
-from actors.domain.ledger import movements
-from actors.domain.order_events import EffectDone, EffectRefused, EffectRequested, ParcelLabelled
-from actors.domain.stock_events import (
-    SlotAssigned,
-    StockEffectDone,
-    StockEffectRefused,
-    StockEffectRequested,
-    StockOpened,
-    StockReceived,
-)
+from actors.domain.ledger import INNER_ACCOUNTS, movements
+from actors.domain.log import GENESIS, KINDS, chain, decode_event, encode_event, header, microseconds
+from actors.domain.partitions import PARTITIONS, partition_of, partition_of_key, stock_stream, warehouse_of
 from actors.ports import (
     Append,
     Balance,
@@ -28,8 +22,6 @@ from actors.ports import (
     ConflictError,
     Contact,
     CorruptionError,
-    Event,
-    FulfilmentRow,
     KeyedAnswer,
     OpenAnomaly,
     OrderRow,
@@ -37,93 +29,144 @@ from actors.ports import (
     Recorded,
     StockPicture,
 )
+from actors.projections import Changes, FulfilmentChange, Key, Resolution, positions_of_fulfilments
+
+ANSWERS_KEPT: Final = timedelta(hours=24)
 
 _CONTACT = msgspec.json.Decoder(Contact)
-_INNER = ("available", "reserved", "picked", "quarantine")
-
-
-@dataclass(slots=True)
-class _House:
-    """What is projected of one warehouse."""
-
-    balances: dict[str, Balance] = field(default_factory=dict)
-    slots: dict[str, str] = field(default_factory=dict)
-    deliveries: list[str] = field(default_factory=list)
-    fulfilments: dict[str, FulfilmentRow] = field(default_factory=dict)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class MemoryJournal:
-    """A journal that forgets."""
+    """A journal that forgets. It owns all partitions; its time is that of the latest append."""
 
+    owned: frozenset[int] = frozenset(range(PARTITIONS))
     streams: dict[str, list[Recorded]] = field(default_factory=dict)
-    _houses: dict[str, _House] = field(default_factory=dict)
-    _orders: dict[str, OrderRow] = field(default_factory=dict)
-    _outbox: dict[str, PendingEffect] = field(default_factory=dict)
-    _anomalies: dict[str, OpenAnomaly] = field(default_factory=dict)
-    _beside: dict[str, BesideRow] = field(default_factory=dict)
-    _answers: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _tips: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    _balances: dict[Key, dict[str, Balance]] = field(default_factory=dict)
+    _slots: dict[Key, dict[str, str]] = field(default_factory=dict)
+    _deliveries: dict[Key, set[str]] = field(default_factory=dict)
+    _fulfilments: dict[Key, FulfilmentChange] = field(default_factory=dict)
+    _orders: dict[Key, OrderRow] = field(default_factory=dict)
+    _outbox: dict[Key, tuple[int, PendingEffect]] = field(default_factory=dict)
+    _anomalies: dict[Key, tuple[OpenAnomaly, Resolution | None]] = field(default_factory=dict)
+    _beside: dict[Key, BesideRow | None] = field(default_factory=dict)
+    _answers: dict[tuple[str, str], tuple[datetime, bytes]] = field(default_factory=dict)
     _cursors: dict[str, str] = field(default_factory=dict)
+    _now: datetime = _LONG_AGO
 
     async def append(self, append: Append) -> None:
-        """See `Journal.append`."""
+        """See `Journal.append`. Everything is checked before anything changes."""
         await trio.lowlevel.checkpoint()
-        recorded = self.streams.setdefault(append.stream, [])
-        if len(recorded) != append.expected:
-            raise ConflictError(f"{append.stream} is at version {len(recorded)}, not {append.expected}")
+        partition = partition_of(append.stream)
+        version = len(self.streams.get(append.stream, ()))
+        if version != append.expected:
+            raise ConflictError(f"{append.stream} is at version {version}, not {append.expected}")
+        recorded = self._recorded(partition, append)
+        balances = self._moved(partition, append)
+        changes = self._changes(partition, append, recorded[0].position if recorded else 0)
+        self._refuse_repeats(append, changes)
+        self.streams.setdefault(append.stream, []).extend(recorded)
+        if recorded:
+            self._tips[partition] = (recorded[-1].position, recorded[-1].hash)
+        for warehouse, moved in balances.items():
+            self._balances.setdefault(warehouse, {}).update(moved)
+        self._take(changes)
+        for beside in append.beside:
+            self._beside.setdefault((partition, beside.id), beside)
+        self._now = max(self._now, append.at)
+        for row in append.answers:
+            self._answers[append.stream, row.key] = (append.at, row.answer)
+
+    def _recorded(self, partition: int, append: Append) -> list[Recorded]:
+        position, previous = self._tips.get(partition, (0, GENESIS))
+        recorded: list[Recorded] = []
+        for version, event in enumerate(append.events, append.expected + 1):
+            position += 1
+            kind, data = KINDS[type(event)], encode_event(event)
+            head = header(partition, position, append.stream, version, kind, microseconds(append.at))
+            previous = chain(previous, head, data)
+            # Read back, so that an event that does not survive the log does not survive here either.
+            again = decode_event(kind, data)
+            recorded.append(Recorded(partition, position, append.stream, version, again, append.at, previous))
+        return recorded
+
+    def _moved(self, partition: int, append: Append) -> dict[Key, dict[str, Balance]]:
+        warehouse = warehouse_of(append.stream)
+        if warehouse is None:
+            return {}
+        house = (partition, warehouse)
+        before = self._balances.get(house, {})
+        moved: dict[str, Balance] = {}
         for event in append.events:
-            version = len(recorded) + 1
-            recorded.append(Recorded(0, version, append.stream, version, event, append.at, b""))
-            self._project(append.stream, event, append.at)
-        for order in append.orders:
-            self._orders[order.order] = order
+            if isinstance(event, AnomalyRaised | AnomalyResolved):
+                continue
+            for move in movements(event):  # type: ignore[arg-type] # a warehouse's stream holds stock events
+                balance = moved.get(move.sku) or before.get(move.sku) or Balance(move.sku)
+                changed = {
+                    move.source: getattr(balance, move.source) - move.units,
+                    move.target: getattr(balance, move.target) + move.units,
+                }
+                moved[move.sku] = msgspec.structs.replace(balance, **changed)
+        for balance in moved.values():
+            if any(getattr(balance, account) < 0 for account in INNER_ACCOUNTS):
+                raise CorruptionError(f"{balance.sku} at {warehouse} would be below zero: {balance}")
+        return {house: moved}
+
+    def _changes(self, partition: int, append: Append, first: int) -> Changes:
+        changes = Changes()
+        changes.follow(partition, append.stream, append.at, first, append.events)
+        positions, opened = positions_of_fulfilments(first, append.events)
         for row in append.fulfilments:
-            house = self._house(row.warehouse)
-            house.fulfilments.pop(row.fulfilment, None)
-            house.fulfilments[row.fulfilment] = row
-        self._beside.update({row.id: row for row in append.beside})
-        self._answers.update({(append.stream, row.key): row.answer for row in append.answers})
+            if row.fulfilment not in positions:
+                raise ValueError(f"the row of {row.fulfilment} comes without an event that names it")
+            changes.take_fulfilment(
+                partition, row, positions[row.fulfilment], opened=row.fulfilment in opened
+            )
+        changes.orders.update({(partition, row.order): row for row in append.orders})
+        return changes
 
-    def _house(self, warehouse: str) -> _House:
-        return self._houses.setdefault(warehouse, _House())
+    def _refuse_repeats(self, append: Append, changes: Changes) -> None:
+        deliveries = [delivery for house, delivery in changes.deliveries if delivery in self._of(house)]
+        answered = [
+            row.key
+            for row in append.answers
+            if (known := self._answers.get((append.stream, row.key))) and known[0] > append.at - ANSWERS_KEPT
+        ]
+        repeats = [
+            *(key for key in changes.opened if key in self._fulfilments),
+            *(key for key in changes.requested if key in self._outbox),
+            *deliveries,
+            *answered,
+        ]
+        if repeats:
+            raise ConflictError(f"{append.stream}: {repeats[0]} is there already")
+        for key in changes.changed:
+            if key not in self._fulfilments:
+                raise CorruptionError(f"the fulfilment {key[1]} changed and was never reserved")
 
-    def _project(self, stream: str, event: Event, at: datetime) -> None:
-        match event:
-            case EffectRequested(effect, partner, document) | StockEffectRequested(effect, partner, document):
-                self._outbox[effect] = PendingEffect(effect, stream, partner, document, at)
-            case EffectDone(effect) | EffectRefused(effect) | ParcelLabelled(effect):
-                del self._outbox[effect]
-            case StockEffectDone(effect) | StockEffectRefused(effect):
-                del self._outbox[effect]
-            case AnomalyRaised(anomaly, problem, detail, mend):
-                self._anomalies[anomaly] = OpenAnomaly(anomaly, stream, problem, detail, mend, at)
-            case AnomalyResolved(anomaly):
-                self._anomalies.pop(anomaly, None)
-            case _:
-                kind, _, name = stream.partition("-")
-                if kind == "stock":
-                    self._project_stock(name, event)
+    def _of(self, house: Key) -> set[str]:
+        return self._deliveries.setdefault(house, set())
 
-    def _project_stock(self, warehouse: str, event: Event) -> None:
-        house = self._house(warehouse)
-        match event:
-            case StockOpened(sku, _, slot) | StockReceived(_, sku, _, slot):
-                house.slots[sku] = slot or house.slots.get(sku, "")
-            case SlotAssigned(sku, slot):
-                house.slots[sku] = slot
-            case _:
-                pass
-        if isinstance(event, StockReceived):
-            house.deliveries.append(event.delivery)
-        for move in movements(event):  # type: ignore[arg-type] # a stock stream holds stock events
-            balance = house.balances.get(move.sku, Balance(move.sku))
-            changed = {
-                move.source: getattr(balance, move.source) - move.units,
-                move.target: getattr(balance, move.target) + move.units,
-            }
-            house.balances[move.sku] = balance = msgspec.structs.replace(balance, **changed)
-            if any(getattr(balance, account) < 0 for account in _INNER):
-                raise CorruptionError(f"{move.sku} at {warehouse} would be below zero: {balance}")
+    def _take(self, changes: Changes) -> None:
+        self._orders.update(changes.orders)
+        self._fulfilments.update(changes.opened)
+        for key, change in changes.changed.items():
+            closed = self._fulfilments[key].closed_position or change.closed_position
+            self._fulfilments[key] = FulfilmentChange(change.row, change.position, closed)
+        self._outbox.update(changes.requested)
+        for key in changes.settled:
+            self._outbox.pop(key, None)
+        self._anomalies.update(changes.raised)
+        for key, resolution in changes.resolved.items():
+            raised = self._anomalies.get(key)
+            if raised is not None and raised[1] is None:
+                self._anomalies[key] = (raised[0], resolution)
+        for (house, sku), slot in changes.slots.items():
+            self._slots.setdefault(house, {})[sku] = slot
+        for house, delivery in changes.deliveries:
+            self._of(house).add(delivery)
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
         """See `Journal.read`."""
@@ -133,25 +176,29 @@ class MemoryJournal:
     async def stock_picture(self, warehouse: str) -> StockPicture:
         """See `Journal.stock_picture`."""
         await trio.lowlevel.checkpoint()
-        house = self._house(warehouse)
-        stream = f"stock-{warehouse}"
-        rows = tuple(house.fulfilments.values())
+        stream = stock_stream(warehouse)
+        house = (partition_of(stream), warehouse)
+        changes = [change for change in self._fulfilments.values() if change.row.warehouse == warehouse]
+        open_ = sorted((change.position, change.row) for change in changes if change.closed_position is None)
+        closed = sorted((change.closed_position, change.row) for change in changes if change.closed_position)
         return StockPicture(
             version=len(self.streams.get(stream, ())),
-            balances=tuple(house.balances.values()),
-            slots=dict(house.slots),
-            open_fulfilments=tuple(row for row in rows if not row.closed),
-            closed_fulfilments=tuple(row for row in rows if row.closed),
-            deliveries=tuple(house.deliveries),
+            balances=tuple(balance for _, balance in sorted(self._balances.get(house, {}).items())),
+            slots=dict(self._slots.get(house, {})),
+            open_fulfilments=tuple(row for _, row in open_),
+            closed_fulfilments=tuple(row for _, row in closed),
+            deliveries=tuple(sorted(self._of(house))),
             answers=tuple(
-                KeyedAnswer(key, answer) for (of, key), answer in self._answers.items() if of == stream
+                KeyedAnswer(key, answer)
+                for (of, key), (at, answer) in self._answers.items()
+                if of == stream and at > self._now - ANSWERS_KEPT
             ),
         )
 
     async def order_row(self, order: str) -> OrderRow | None:
         """See `Journal.order_row`."""
         await trio.lowlevel.checkpoint()
-        return self._orders.get(order)
+        return self._orders.get((partition_of_key(order), order))
 
     async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
         """See `Journal.orders_due`."""
@@ -179,9 +226,8 @@ class MemoryJournal:
     async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
         """See `Journal.orders_in`."""
         await trio.lowlevel.checkpoint()
-        return sorted(
-            (row for row in self._orders.values() if not states or row.state in states), key=_placed
-        )[:limit]
+        rows = [row for row in self._orders.values() if not states or row.state in states]
+        return sorted(rows, key=_placed)[:limit]
 
     async def order_counts(self) -> Mapping[str, int]:
         """See `Journal.order_counts`."""
@@ -194,18 +240,24 @@ class MemoryJournal:
     async def pending(self, partner: str, limit: int) -> Sequence[PendingEffect]:
         """See `Journal.pending`."""
         await trio.lowlevel.checkpoint()
-        return [effect for effect in self._outbox.values() if effect.partner == partner][:limit]
+        rows = sorted(
+            (effect.requested_at, partition, position, effect)
+            for (partition, _), (position, effect) in self._outbox.items()
+            if effect.partner == partner
+        )
+        return [effect for *_, effect in rows[:limit]]
 
     async def effect(self, effect: str, stream: str) -> PendingEffect | None:
         """See `Journal.effect`."""
         await trio.lowlevel.checkpoint()
-        pending = self._outbox.get(effect)
-        return pending if pending is not None and pending.stream == stream else None
+        pending = self._outbox.get((partition_of(stream), effect))
+        return pending[1] if pending is not None else None
 
     async def anomalies(self, limit: int) -> Sequence[OpenAnomaly]:
         """See `Journal.anomalies`."""
         await trio.lowlevel.checkpoint()
-        return sorted(self._anomalies.values(), key=lambda anomaly: anomaly.raised_at)[:limit]
+        raised = [anomaly for anomaly, resolution in self._anomalies.values() if resolution is None]
+        return sorted(raised, key=lambda anomaly: (anomaly.raised_at, anomaly.anomaly))[:limit]
 
     async def contact(self, id: str) -> Contact | None:  # noqa: A002 - the protocol's name
         """See `Journal.contact`."""
@@ -215,13 +267,15 @@ class MemoryJournal:
     async def beside(self, id: str) -> bytes | None:  # noqa: A002 - the protocol's name
         """See `Journal.beside`."""
         await trio.lowlevel.checkpoint()
-        row = self._beside.get(id)
-        return row.body if row is not None else None
+        return next(
+            (row.body for (_, key), row in self._beside.items() if key == id and row is not None), None
+        )
 
     async def keyed_answer(self, stream: str, key: str) -> bytes | None:
         """See `Journal.keyed_answer`."""
         await trio.lowlevel.checkpoint()
-        return self._answers.get((stream, key))
+        at, answer = self._answers.get((stream, key), (_LONG_AGO, None))
+        return answer if at > self._now - ANSWERS_KEPT else None
 
     async def cursor(self, name: str) -> str | None:
         """See `Journal.cursor`."""
@@ -233,6 +287,13 @@ class MemoryJournal:
         await trio.lowlevel.checkpoint()
         self._cursors[name] = value
 
+    async def forget(self, customer: str) -> int:
+        """Erase everything beside the log that belongs to this customer; return how many rows that were."""
+        await trio.lowlevel.checkpoint()
+        theirs = [key for key, row in self._beside.items() if row is not None and row.customer == customer]
+        self._beside.update(dict.fromkeys(theirs))
+        return len(theirs)
 
-def _placed(row: OrderRow) -> datetime:
-    return row.placed_at
+
+def _placed(row: OrderRow) -> tuple[datetime, str]:
+    return row.placed_at, row.order

@@ -1,7 +1,7 @@
 """The database's own thread with an asyncio loop, and the one way across to it from Trio.
 
-asyncpg needs asyncio. Each unit of work is one coroutine, run whole on the thread; nothing else of asyncio is known
-outside. It knows nothing of SQL.
+asyncpg needs asyncio. Each unit of work is one coroutine, run whole on the thread; nothing else of asyncio is
+known outside. It knows nothing of SQL.
 """
 
 import asyncio
@@ -31,8 +31,9 @@ class Bridge:
     async def run(self, function: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         """Run `function(*args)` on the database's thread and return what it returns.
 
-        When the caller is cancelled the coroutine is cancelled too, and the caller leaves only after it has really
-        ended: no connection is left in the middle of something. If it ended well all the same, its result is returned.
+        When the caller is cancelled the coroutine is cancelled too, and the caller leaves only after it has
+        really ended: no connection is left in the middle of something. If it ended well all the same, its
+        result is returned.
 
         Raises:
             BridgeClosedError: the thread has ended.

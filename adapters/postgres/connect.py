@@ -14,13 +14,13 @@ ROLE: Final = "wharfinger_daemon"
 """What the daemon works as: it may add to the log, and change nothing in it (see migrations)."""
 
 COMMAND_SECONDS_MAX: Final = 30.0
-"""A statement that takes longer is given up: two leases long, so whoever waits for it has lost them by then."""
+"""A statement that takes longer is given up: three leases long, so whoever waits has lost them by then."""
 
 CONNECT_SECONDS_MAX: Final = 10.0
 """One attempt to connect. A server that takes longer is as good as away."""
 
 READERS: Final = 4
-"""Connections for reading. Reads are short look-ups by key; more than four would only queue up in the server."""
+"""Connections for reading. Reads are short look-ups by key; more would only queue up in the server."""
 
 _BACK_OFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -37,14 +37,14 @@ _SESSION: Mapping[str, str] = {
     "application_name": "wharfinger",
     "timezone": "UTC",
     "default_transaction_isolation": "read committed",
-    "idle_in_transaction_session_timeout": "10s",  # a frozen daemon must not hold a lock for longer than its lease
+    "idle_in_transaction_session_timeout": "10s",  # a frozen daemon must not hold locks for long
     "jit": "off",  # to compile one of our statements takes longer than to run it
     "client_min_messages": "warning",
 }
 
 WRITER_SESSION: Mapping[str, str] = {
-    # Every statement of the writer finds its rows by primary key. The planner must not choose otherwise because a table was
-    # small when the plan was made, nor plan anew for each batch.
+    # Every statement of the writer finds its rows by primary key. The planner must not choose otherwise
+    # because a table was small when the plan was made, nor plan anew for each batch.
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -117,7 +117,7 @@ async def _connect_once(dsn: str, role: str | None, extra: Mapping[str, str]) ->
 
 
 async def _make_durable(connection: Connection) -> None:
-    """Whatever the server's default is: what we called durable is on the disk. A stronger setting is left alone."""
+    """Whatever the server's default is: what we call durable is on the disk. A stronger setting stays."""
     await connection.execute(
         "SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') IN ('off', 'local')"

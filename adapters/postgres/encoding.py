@@ -1,7 +1,7 @@
 """A batch of appends as the arguments of `journal_append`: hashed, summed up, column by column.
 
-It is the hot path of the writer: plain lists and joined texts, since an object or an array per row would cost more than
-the database does. It touches no connection.
+It is the hot path of the writer: plain lists and joined texts, since an object or an array per row would cost
+more than the database does. It touches no connection.
 """
 
 from collections.abc import Sequence
@@ -53,8 +53,8 @@ class Tip(Struct, frozen=True):
 class Batch:
     """Appends that are committed together, or not at all.
 
-    `tips` is the writer's, and runs ahead of the database: every append that was added to any batch is in it. `before`
-    keeps what this batch found there. `unsure` are streams whose version only the database knows.
+    `tips` is the writer's, and runs ahead of the database: every append that was added to any batch is in it.
+    `before` keeps what this batch found there. `unsure` are streams whose version only the database knows.
     """
 
     def __init__(self, tips: dict[int, Tip]) -> None:

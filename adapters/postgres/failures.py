@@ -46,7 +46,6 @@ _CONFLICTING: Final = frozenset(
         "fulfilment_pkey",
         "outbox_pkey",
         "delivery_pkey",
-        "beside_pkey",
         "command_answer_pkey",
     }
 )
@@ -55,7 +54,7 @@ _INTEGRITY_VIOLATION = "23"
 
 
 def judge(error: Exception) -> Verdict:
-    """Return what `error`, raised by a commit, means. What we do not know stops the daemon: nothing is guessed."""
+    """Return what `error`, raised by a commit, means. What we do not know stops the daemon."""
     if not isinstance(error, asyncpg.PostgresError):
         return Verdict.FENCED
     state = error.sqlstate or ""

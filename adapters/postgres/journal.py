@@ -6,7 +6,7 @@ Each part lives in a module of its own: the writer, the reads, the leases, the m
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 import trio
@@ -33,8 +33,8 @@ from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give
 from adapters.postgres.migrate import carried_migrations, migrate_here
 from adapters.postgres.writer import Claim, Committed, Writer
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 GIVE_BACK_SECONDS_MAX = 3.0
 """At a clean end. If the database does not answer, the leases end by themselves in little more."""
@@ -69,7 +69,7 @@ class PostgresJournal:
         return await self._ask(reads.order_row, order)
 
     async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
-        """Return at most `limit` ids of orders of our partitions whose `due_at` has come, the longest due first."""
+        """Return at most `limit` ids of our orders whose `due_at` has come, the longest due first."""
         return await self._ask(reads.orders_due, self._owned, now, limit)
 
     async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
@@ -120,8 +120,8 @@ class PostgresJournal:
     async def save_cursor(self, name: str, value: str) -> None:
         """Replace a poller's durable cursor.
 
-        No fence is checked: it is saved only after what it passes over is durable, and that was. At the worst a frozen
-        daemon sets it back, and what was read already is read again.
+        No fence is checked: it is saved only after what it passes over is durable, and that was. At the worst
+        a frozen daemon sets it back, and what was read already is read again.
         """
         await self._ask(_save_cursor, name, value)
 
@@ -132,9 +132,7 @@ class PostgresJournal:
         """
         return await self._ask(_forget, customer)
 
-    async def _ask(
-        self, question: Callable[Concatenate[Pool, P], Coroutine[Any, Any, T]], *args: P.args, **_: P.kwargs
-    ) -> T:
+    async def _ask(self, question: Callable[[Pool, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         try:
             return await self._bridge.run(question, self._pool, *args)
         except GONE as error:
@@ -154,7 +152,7 @@ async def open_journal(
     renew_seconds: float = RENEW_SECONDS,
     observe: Callable[[Committed], None] | None = None,
 ) -> AsyncGenerator[PostgresJournal]:
-    """Migrate the schema if need be, become the owner of free partitions (waiting as a standby), and serve the journal.
+    """Migrate the schema if need be, wait until there are partitions to own, and serve the journal.
 
     Args:
         dsn: the database; a direct connection, since advisory locks of a session tell who is alive.
@@ -168,8 +166,9 @@ async def open_journal(
     Raises:
         DatabaseUnavailableError: the database stayed away, or refused us.
         MigrationError: the schema is not what this version can work on.
-        FencedError: while open: a partition was lost, or the database. It comes in an ExceptionGroup; the daemon stops.
-        CorruptionError: the log's end is not what its head says, or while open: the books contradict themselves.
+        FencedError: while open: a partition was lost, or the database. It comes in an ExceptionGroup; the
+        daemon stops. CorruptionError: the log's end is not what its head says, or while open: the books
+        contradict themselves.
     """
     async with open_bridge() as bridge:
         await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
@@ -210,7 +209,8 @@ async def _connect_writer(dsn: str, seconds_max: float) -> Connection:
 
 
 async def _terminate(sessions: Connection | Pool) -> None:
-    # Nothing is under way any more, and a database that is gone must not hold us up: no farewell is waited for.
+    # Nothing is under way any more, and a database that is gone must not hold us up: no farewell is waited
+    # for.
     sessions.terminate()
 
 
@@ -222,7 +222,8 @@ async def _renew(
 
 async def _load_tips(connection: Connection, owned: Sequence[int]) -> dict[int, Tip]:
     rows = await connection.fetch(
-        "SELECT h.partition, h.position, h.hash, e.position AS last, e.hash AS last_hash FROM partition_head AS h"
+        "SELECT h.partition, h.position, h.hash, e.position AS last, e.hash AS last_hash"
+        " FROM partition_head AS h"
         " LEFT JOIN LATERAL (SELECT position, hash FROM event WHERE partition = h.partition"
         " ORDER BY position DESC LIMIT 1) AS e ON true WHERE h.partition = ANY ($1)",
         owned,

@@ -1,7 +1,8 @@
 """Who owns which partitions: taken, renewed, given back, in the database's time.
 
-What keeps two owners apart is the fence, which every append checks while it holds off takeovers (`journal_fence`). The
-lease's end is only how long others wait for an owner that is silent. It does not write to the log.
+What keeps two owners apart is the fence, which every append checks while it holds off takeovers
+(`journal_fence`). The lease's end is only how long others wait for an owner that is silent. It does not write
+to the log.
 """
 
 from typing import Final
@@ -24,10 +25,12 @@ RENEW_SECONDS: Final = 3.0
 """Three attempts before a lease ends."""
 
 STANDBY_SECONDS: Final = 1.0
-"""How often a standby looks. A dead owner's partitions are free at once, so this is what a restart waits at most."""
+"""How often a standby looks. A dead owner's partitions are free at once, so this is what a restart waits at
+most."""
 
-# Two classes of advisory locks. 1464353106 is shared by appends until they commit, and exclusive for a takeover (see
-# `journal_fence`). 1464353107 is shared by an owner's writer for as long as its connection lives.
+# Two classes of advisory locks. 1464353106 is shared by appends until they commit, and exclusive for a
+# takeover (see `journal_fence`). 1464353107 is shared by an owner's writer for as long as its connection
+# lives.
 _LOCK = "SELECT pg_advisory_xact_lock(1464353106, $1)"
 _FREE = """
     SELECT partition FROM partition_lease
@@ -78,8 +81,8 @@ async def acquire(
 ) -> Claim:
     """Return the partitions that were free, at most so many; wait as a standby until there is one.
 
-    Free is what was given back, what ran out, and what belonged to a writer whose connection is gone. `connection` is
-    the writer's: it tells the others by its locks that we are alive.
+    Free is what was given back, what ran out, and what belonged to a writer whose connection is gone.
+    `connection` is the writer's: it tells the others by its locks that we are alive.
     """
     waited = False
     while True:

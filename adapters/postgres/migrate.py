@@ -1,7 +1,7 @@
 """Bring a database's schema to what this version of the code expects.
 
-The numbered SQL files lie in the package `migrations`. A file that was applied never changes: its checksum is recorded.
-Whoever runs this must own the schema; the daemon itself works as a role with fewer rights.
+The numbered SQL files lie in the package `migrations`. A file that was applied never changes: its checksum is
+recorded. Whoever runs this must own the schema; the daemon itself works as a role with fewer rights.
 """
 
 import re
@@ -18,7 +18,7 @@ from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import Connection, connect
 
 _MIGRATION_LOCK: Final = 0x5748_4D49
-"""An advisory lock's key, any number of our own: two daemons that start at once migrate one after the other."""
+"""An advisory lock's key, any number of our own: two that start at once migrate one after the other."""
 
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 

@@ -1,4 +1,4 @@
-"""What the journal is asked: each question one SQL statement on a pooled connection, run on the database's thread.
+"""What the journal is asked: each question one SQL statement, run on the database's thread.
 
 It writes nothing. Rows become the shapes of `actors.ports` here.
 """
@@ -82,7 +82,8 @@ async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
             stream,
         )
         balances = await connection.fetch(
-            "SELECT sku, available, reserved, picked, quarantine, supplier, customer, count_, opening, transit"
+            "SELECT sku, available, reserved, picked, quarantine, supplier, customer, count_,"
+            " opening, transit"
             " FROM stock_balance WHERE partition = $1 AND warehouse = $2 ORDER BY sku",
             partition,
             warehouse,
@@ -93,12 +94,15 @@ async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
             warehouse,
         )
         open_ = await connection.fetch(
-            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NULL ORDER BY position",
+            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM"
+            " fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NULL"
+            " ORDER BY position",
             partition,
             warehouse,
         )
         closed = await connection.fetch(
-            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NOT NULL"
+            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM"
+            " fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NOT NULL"
             " ORDER BY closed_position DESC LIMIT $3",
             partition,
             warehouse,
@@ -130,7 +134,9 @@ async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
 async def order_row(pool: Pool, order: str) -> OrderRow | None:
     """Return an order's row."""
     row = await pool.fetchrow(
-        "SELECT order_id, channel, shop_order, reference, state, state_since, due_at, placed_at, waiting_for, version FROM order_index WHERE partition = $1 AND order_id = $2",
+        "SELECT order_id, channel, shop_order, reference, state, state_since, due_at,"
+        " placed_at, waiting_for, version FROM order_index WHERE partition = $1 AND order_id ="
+        " $2",
         partition_of_key(order),
         order,
     )
@@ -140,7 +146,8 @@ async def order_row(pool: Pool, order: str) -> OrderRow | None:
 async def orders_due(pool: Pool, owned: Sequence[int], now: datetime, limit: int) -> Sequence[str]:
     """Return ids of orders of these partitions whose clock has run out."""
     rows = await pool.fetch(
-        "SELECT order_id FROM order_index WHERE due_at <= $1 AND partition = ANY ($2) ORDER BY due_at, order_id LIMIT $3",
+        "SELECT order_id FROM order_index WHERE due_at <= $1 AND partition = ANY ($2) ORDER BY"
+        " due_at, order_id LIMIT $3",
         now,
         owned,
         limit,
@@ -167,7 +174,9 @@ async def wanted(pool: Pool) -> Mapping[str, int]:
 async def orders_in(pool: Pool, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
     """Return rows of orders in these states, or in all."""
     rows = await pool.fetch(
-        "SELECT order_id, channel, shop_order, reference, state, state_since, due_at, placed_at, waiting_for, version FROM order_index WHERE $1::text[] = '{}' OR state = ANY ($1) ORDER BY placed_at, order_id LIMIT $2",
+        "SELECT order_id, channel, shop_order, reference, state, state_since, due_at,"
+        " placed_at, waiting_for, version FROM order_index WHERE $1::text[] = '{}' OR state ="
+        " ANY ($1) ORDER BY placed_at, order_id LIMIT $2",
         list(states),
         limit,
     )
@@ -183,7 +192,8 @@ async def order_counts(pool: Pool) -> Mapping[str, int]:
 async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) -> Sequence[PendingEffect]:
     """Return the partner's outbox as far as it belongs to these partitions."""
     rows = await pool.fetch(
-        "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partner = $1 AND partition = ANY ($2)"
+        "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partner = $1"
+        " AND partition = ANY ($2)"
         " ORDER BY requested_at, partition, position LIMIT $3",
         partner,
         owned,
@@ -195,7 +205,8 @@ async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) ->
 async def effect(pool: Pool, effect_id: str, stream: str) -> PendingEffect | None:
     """Return one row of the outbox."""
     row = await pool.fetchrow(
-        "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partition = $1 AND effect = $2",
+        "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partition ="
+        " $1 AND effect = $2",
         partition_of(stream),
         effect_id,
     )

@@ -27,7 +27,7 @@ class Answered(Struct, frozen=True):
 def rest_of(
     changes: Changes, beside: Sequence[tuple[int, BesideRow]] = (), answers: Sequence[Answered] = ()
 ) -> str | None:
-    """Return the JSON text of all rows but fulfilments, None when there is none. Binary values stand in Base64."""
+    """Return the JSON text of all rows but fulfilments, None when there is none; bytes are in Base64."""
     tables: dict[str, list[Row]] = {
         "orders": [_order(key, row) for key, row in changes.orders.items()],
         "backorders": [waiting for key, row in changes.orders.items() for waiting in _backorders(key, row)],

@@ -1,8 +1,8 @@
 """The one writer: takes all appends that wait, commits them together, and answers all.
 
-It has two stages. An append is encoded and chained in its caller's task, into the batch that is still open; the writer's
-task seals that batch and commits it on the database's thread while the next one fills. It owns the chain's tips, the
-versions of hot streams and the connection; it knows nothing of reads or leases.
+It has two stages. An append is encoded and chained in its caller's task, into the batch that is still open;
+the writer's task seals that batch and commits it on the database's thread while the next one fills. It owns
+the chain's tips, the versions of hot streams and the connection; it knows nothing of reads or leases.
 """
 
 from collections import deque
@@ -21,10 +21,12 @@ from adapters.postgres.encoding import Argument, Batch, Tip, UnwritableError
 from adapters.postgres.failures import Verdict, judge
 
 BATCH_EVENTS_MAX: Final = 4_096
-"""About 0.1 s of the database's work: larger batches gain nothing any more, and all in one wait for its last row."""
+"""About 0.1 s of the database's work: larger batches gain nothing any more, and all in one wait for its last
+row."""
 
 BATCH_BYTES_MAX: Final = 8_000_000
-"""The same bound where events or labels are large; what is encoded and not yet written stays below twice this."""
+"""The same bound where events or labels are large; what is encoded and not yet written stays below twice
+this."""
 
 APPEND_EVENTS_MAX: Final = 32_768
 """One append may exceed a batch, but not the `line` and memory that a single transaction should take."""
@@ -90,7 +92,7 @@ class Writer:
         self._stopped: str | None = None
 
     async def append(self, append: Append) -> None:
-        """Return when `append` is durable. It cannot be cancelled on the way: the caller would not know the outcome.
+        """Return when `append` is durable. Not to be cancelled on the way: its outcome would be unknown.
 
         Several appends to one stream may be under way, in the order of the calls.
 
