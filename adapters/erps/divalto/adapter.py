@@ -104,18 +104,13 @@ class DivaltoErp:
         try:
             built = await self._build(document, contact)
         except InexpressibleError as error:
-            found = await self.find(document)  # a note that is already there has left its order no open lines
-            if found is not None:
-                return found
-            raise RefusedError(self._system, _doing(document), str(error)) from error
-        if built.changed:
-            _log.info(
-                "divalto_text_changed",
-                system=self._system,
-                reference=document.reference,
-                columns=built.changed,
-            )
-        return await self._write(document, built, contact)
+            cannot = error
+        else:
+            return await self._write(document, built, contact)
+        found = await self.find(document)  # a note that is already there has left its order no open lines
+        if found is not None:
+            return found
+        raise RefusedError(self._system, _doing(document), str(cannot)) from cannot
 
     async def stock(self) -> Mapping[str, Mapping[str, int]]:
         """Return the units of sellable nature by warehouse and SKU; a part of a unit counts for nothing.
@@ -196,19 +191,25 @@ class DivaltoErp:
         return _outcome(found) or Outcome(NOTHING_TO_CLOSE)
 
     async def _write(self, document: ErpDocument, built: Built, contact: Contact | None) -> Outcome:
+        if built.changed:
+            _log.info(
+                "divalto_text_changed",
+                system=self._system,
+                document=_doing(document),
+                columns=built.changed,
+            )
+        trouble: RefusedError | MalformedError
         try:
             name = await self._transport.integrate(built.data, _personal(contact))
         except (RefusedError, MalformedError) as error:
-            found = await self._found_after(document, error)
-            if found is None:
-                raise
-            return found
-        if name:
-            return Outcome(name)
-        accepted = MalformedError(self._system, _doing(document), "it was accepted, but without a number")
-        found = await self._found_after(document, accepted)
+            trouble = error
+        else:
+            if name:
+                return Outcome(name)
+            trouble = MalformedError(self._system, _doing(document), "it was accepted, but without a number")
+        found = await self._found_after(document, trouble)
         if found is None:
-            raise accepted
+            raise trouble
         return found
 
     async def _found_after(self, document: ErpDocument, error: PartnerError) -> Outcome | None:

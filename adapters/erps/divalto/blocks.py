@@ -68,6 +68,7 @@ def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings
     ]
     piref = fit(f"{document.reference} {document.shop_reference}", PIREF_LENGTH)
     header = {
+        **settings.order_header,
         **_header(CUSTOMER, ORDER, settings.customer_of(document.channel), document.placed_at, settings),
         "OP": settings.operations.sale,
         "DEPO": depots[0],
@@ -77,6 +78,10 @@ def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings
     }
     if settings.tariff:
         header["TACOD"] = settings.tariff
+    country = contact.country if contact is not None else ""
+    regime = settings.tax_regimes.get(country) or settings.tax_regimes.get("*")
+    if regime:
+        header["TVATIE"] = regime
     changed = ["PIREF"] if piref.changed else []
     if document.shipping and settings.shipping == "line":
         fee = _line(settings.shipping_article, 1, settings, price=document.shipping, DEPO=depots[0])

@@ -3,6 +3,7 @@
 It owns no I/O. Each Divalto site is customised: what a site changes is a setting here, never code.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct, field
@@ -18,6 +19,23 @@ DEPOT_LENGTH = 3
 TIERS_LENGTH = 20
 OPERATION_LENGTH = 3
 PREFIX_LENGTH = 10
+HEADER_LENGTHS: Mapping[str, int] = {
+    "AVENANT": 8,
+    "BLMOD": 8,
+    "CONTACT": 8,
+    "MARCHE": 8,
+    "PORCOD": 1,
+    "PRIOCOD": 1,
+    "PROJET": 8,
+    "REGL": 4,
+    "REMCOD": 8,
+    "REPR_0001": 20,
+    "STRES": 1,
+    "TOUR": 6,
+    "TVATIE": 8,
+}
+"""Columns of a header (ENT) that a site may want the same on every order; none of them tells pieces apart."""
+
 CONCURRENCY_MAX = 8
 """Divalto starts a process per request and asks a licence per account: more than this is a mistake."""
 
@@ -51,6 +69,8 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         internal_stage: PICOD of internal pieces.
         prefix: PREFPINO of new pieces, "" for the site's own.
         tariff: TACOD of orders, "" for the customer's.
+        order_header: other columns that every order bears, such as {"REGL": "CB", "BLMOD": "COLIS"}.
+        tax_regimes: TVATIE by the delivery address's country (ISO 3166-1 alpha-2); "*" for all others.
         shipping: how the fee is shown: a line of `shipping_article`, a footer amount numbered
             `shipping_footer`, or not.
         sku_separator: stands in a SKU between REF, SREF1 and SREF2.
@@ -85,6 +105,8 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     internal_stage: int = 3
     prefix: str = ""
     tariff: str = ""
+    order_header: dict[str, str] = {}
+    tax_regimes: dict[str, str] = {}
     operations: Operations = Operations()
     shipping: Literal["line", "footer", "none"] = "line"
     shipping_article: str = "PORT"
@@ -124,6 +146,11 @@ def problems(settings: DivaltoSettings) -> tuple[Problem, ...]:
         *_wrong_depots(settings),
         *_wrong_timezone(settings),
     ]
+    found += [
+        Problem(f"order_header.{column}", f"is not one of {', '.join(HEADER_LENGTHS)}")
+        for column in settings.order_header
+        if column not in HEADER_LENGTHS
+    ]
     if len(settings.sku_separator) != 1:
         found.append(Problem("sku_separator", "has to be one character"))
     if settings.shipping == "line" and not settings.shipping_article:
@@ -142,6 +169,12 @@ def _wrong_lengths(settings: DivaltoSettings) -> list[Problem]:
         ("internal", settings.internal, 1, TIERS_LENGTH),
         ("prefix", settings.prefix, 0, PREFIX_LENGTH),
         ("tariff", settings.tariff, 0, 8),
+        *((f"tax_regimes.{country}", regime, 1, 8) for country, regime in settings.tax_regimes.items()),
+        *(
+            (f"order_header.{column}", value, 1, HEADER_LENGTHS[column])
+            for column, value in settings.order_header.items()
+            if column in HEADER_LENGTHS
+        ),
         ("operations.sale", operations.sale, 1, OPERATION_LENGTH),
         ("operations.purchase", operations.purchase, 1, OPERATION_LENGTH),
         ("operations.stock_in", operations.stock_in, 1, OPERATION_LENGTH),

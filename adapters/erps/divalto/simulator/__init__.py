@@ -43,7 +43,10 @@ __all__ = ["Divalto", "PieceSeen", "Switches", "is_auth", "is_read", "is_write"]
 
 @dataclass(frozen=True, slots=True)
 class PieceSeen:
-    """A piece as a person at the ERP's screen sees it; `lines` are (article, depot, units), all of them."""
+    """A piece as a person at the ERP's screen sees it; `lines` are (article, depot, units), all of them.
+
+    `more` holds codes: TACOD, and REGL, BLMOD and TVATIE where they came in.
+    """
 
     name: str
     ticod: str
@@ -56,6 +59,7 @@ class PieceSeen:
     currency: str
     date: str
     address: Mapping[str, str]
+    more: Mapping[str, str]
 
 
 class Divalto:
@@ -273,4 +277,5 @@ def _seen(header: Header) -> PieceSeen:
         currency=header.dev,
         date=header.pidt,
         address=dict(header.address),
+        more={"TACOD": header.tacod, **header.more},
     )

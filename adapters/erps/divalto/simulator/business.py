@@ -127,6 +127,7 @@ class Business:
             dev=header.get("DEV", ""),
             tacod=header.get("TACOD", ""),
             footer=number(header.get("PIEDMT_0001") or "0"),
+            more={column: header[column] for column in ("REGL", "BLMOD", "TVATIE") if header.get(column)},
             address=dict(addresses[0]) if addresses and header.get("ADRTYP_0003") == "2" else {},
         )
         self._tables.add_header(piece)
@@ -275,6 +276,7 @@ class Business:
             piref=piref or piece.piref,
             dev=piece.dev,
             tacod=piece.tacod,
+            more=dict(piece.more),
             address=dict(piece.address),
         )
         self._tables.add_header(made)

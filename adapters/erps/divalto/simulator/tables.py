@@ -110,6 +110,7 @@ class Header:
     tacod: str = ""
     state: str = ACTIVE
     footer: Decimal = Decimal(0)
+    more: dict[str, str] = field(default_factory=dict[str, str])
     address: dict[str, str] = field(default_factory=dict[str, str])
     lines: list[Line] = field(default_factory=list[Line])
 

@@ -20,6 +20,7 @@ from adapters.erps.divalto.plugin import DivaltoSettings, Operations, problems
 from adapters.erps.divalto.simulator import Switches, is_read
 from adapters.erps.divalto.simulator.rehearsal import (
     NOON,
+    PERSON,
     Site,
     cancellation,
     line,
@@ -66,6 +67,9 @@ def test_usual_settings_have_no_problem() -> None:
         ("sku_separator", {"sku_separator": "--"}),
         ("shipping_article", {"shipping_article": ""}),
         ("concurrency", {"concurrency": 0}),
+        ("order_header.REGL", {"order_header": {"REGL": "TOO LONG"}}),
+        ("order_header.TIERS", {"order_header": {"TIERS": "OTHER"}}),
+        ("tax_regimes.FR", {"tax_regimes": {"FR": ""}}),
         ("token_seconds", {"token_seconds": 30}),
         ("page_rows", {"page_rows": 1}),
     ],
@@ -123,6 +127,20 @@ async def test_a_profile_that_is_not_the_sites_is_refused_and_writes_nothing() -
             with pytest.raises(RefusedError, match="Action métier inconnue"):
                 await site.erp.carry_out(order(), None)
             assert site.divalto.pieces() == ()
+
+
+@pytest.mark.parametrize(("country", "regime"), [("FR", "NAT"), ("BE", "UE"), ("CH", "EXP")])
+async def test_codes_of_the_site_stand_on_every_order(country: str, regime: str) -> None:
+    with trio.fail_after(20):
+        async with open_site(
+            tariff="WEB",
+            order_header={"REGL": "CB", "BLMOD": "COLIS"},
+            tax_regimes={"FR": "NAT", "BE": "UE", "*": "EXP"},
+        ) as site:
+            person = msgspec.structs.replace(PERSON, country=country)
+            await site.erp.carry_out(order(), person)
+            (piece,) = site.divalto.pieces()
+            assert piece.more == {"TACOD": "WEB", "REGL": "CB", "BLMOD": "COLIS", "TVATIE": regime}
 
 
 async def test_a_channel_may_have_a_customer_of_its_own() -> None:

@@ -1,0 +1,48 @@
+"""A profile is tried step by step, and what fails is named with what to do."""
+
+import msgspec
+import trio
+
+from adapters.erps.divalto.simulator import Switches
+from adapters.erps.divalto.simulator.rehearsal import Site, open_site
+from adapters.erps.divalto.spelling import Dictionary, Spelling
+from adapters.erps.divalto.trial import try_profile
+from adapters.settings import Secret
+
+
+async def test_a_good_profile_passes_every_step_and_writes_nothing(site: Site) -> None:
+    steps = await try_profile("divalto", site.settings)
+    assert [step.name for step in steps if not step.good] == []
+    assert [step.name for step in steps][-2:] == ["stock of paris", "stock of lyon"]
+    assert steps[-2].detail == "2 rows in depot D01, 2 of sellable nature"
+    assert site.divalto.pieces() == ()
+
+
+async def test_a_wrong_password_is_told_without_it(site: Site) -> None:
+    wrong = msgspec.structs.replace(site.settings, password=Secret("hunter2"))
+    last = (await try_profile("divalto", wrong))[-1]
+    assert (last.name, last.good) == ("account and pieces", False)
+    assert "mot de passe incorrect" in last.detail
+    assert "hunter2" not in last.detail
+
+
+async def test_a_dictionary_that_is_not_open_is_named() -> None:
+    with trio.fail_after(20):
+        async with open_site(switches=Switches(opened=False)) as site:
+            last = (await try_profile("divalto", site.settings))[-1]
+            assert "has to open GTRSENT.dhoq with RecordSql Entete" in last.detail
+
+
+async def test_every_other_step_is_tried_although_one_fails() -> None:
+    theirs = Spelling(lines=Dictionary("OTHER.dhoq", "Other", "Equal"))
+    with trio.fail_after(20):
+        async with open_site(theirs=theirs) as site:
+            steps = await try_profile("divalto", site.settings)
+            assert [step.name for step in steps if not step.good] == ["lines"]
+            assert steps[-1].name == "stock of lyon"
+
+
+async def test_settings_that_cannot_be_are_not_tried(site: Site) -> None:
+    steps = await try_profile("divalto", msgspec.structs.replace(site.settings, concurrency=0))
+    assert [step.name for step in steps] == ["settings"]
+    assert site.divalto.authentications == 0
