@@ -12,9 +12,10 @@ import msgspec
 import trio
 
 from actors.directory import Clock, Directory, Keyed, TellOrder, WarehouseHandle
-from actors.domain.ledger import Shelf, Stock, apply, decide
+from actors.domain.ledger import Shelf, Stock, apply
 from actors.domain.order_commands import Expired, FellShort, OrderCommand, Packed
 from actors.domain.stock_commands import Answer, Release, StockCommand
+from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import (
     FulfilmentPacked,
     PickFellShort,

@@ -1,9 +1,9 @@
-"""A warehouse's stock and the promises made on it: which command is granted, and what each fact moves.
+"""A warehouse's stock and the promises made on it, and what each fact moves.
 
 Everything a warehouse owns stands in one of the inner accounts; everything else is outside. A unit only ever
 moves from one account to another, so the sum over all accounts is always zero and a promise is a movement
-like any other. `decide` reads, `apply` is the only place that changes, `movements` says what an event means
-to the books.
+like any other. `apply` is the only place that changes, `movements` says what an event means to the books;
+`stock_decisions` says what is granted.
 """
 
 from collections.abc import Mapping
@@ -13,32 +13,11 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from actors.domain.stock_commands import (
-    Adjust,
-    Answer,
-    AssignSlot,
-    Confirm,
-    Dispatch,
-    Done,
-    Granted,
-    NotEnough,
-    OpenStock,
-    Pack,
-    Pick,
-    Receive,
-    Rejected,
-    Release,
-    ReportShort,
-    Reserve,
-    SettleStockEffect,
-    StockCommand,
-)
 from actors.domain.stock_events import (
     FulfilmentDispatched,
     FulfilmentPacked,
     PackedParcel,
     PickFellShort,
-    Quantity,
     ReservationConfirmed,
     ReservationRefused,
     ReservationReleased,
@@ -148,188 +127,6 @@ class Stock:
         return self.fulfilments.get(fulfilment) or self.closed.get(fulfilment)
 
 
-class Decision(Struct, frozen=True):
-    """The events a command causes (none when there is nothing left to do) and what its sender is told."""
-
-    events: tuple[StockEvent, ...]
-    answer: Answer
-
-
-DONE = Done()
-
-
-def decide(stock: Stock, command: StockCommand) -> Decision:
-    """Return what `command` causes; a repeat causes nothing and is answered as the first was."""
-    match command:
-        case Reserve():
-            return _reserve(stock, command)
-        case Pick():
-            return _pick(stock, command)
-        case Confirm(fulfilment):
-            return _confirm(stock, fulfilment)
-        case Pack():
-            return _pack(stock, command)
-        case Dispatch(fulfilment):
-            return _dispatch(stock, fulfilment)
-        case Release():
-            return _release(stock, command)
-        case ReportShort():
-            return _fall_short(stock, command)
-        case OpenStock(sku, units, slot, source):
-            shelf = stock.shelves.get(sku)
-            if units <= 0 or (shelf is not None and (shelf.opened or shelf.on_hand)):
-                return Decision((), DONE)
-            return Decision((StockOpened(sku, units, slot, source),), DONE)
-        case Receive():
-            return _receive(stock, command)
-        case Adjust(sku, units, reason, _):
-            if units == 0:
-                return Decision((), Rejected("an adjustment of zero units changes nothing"))
-            available = stock.available(sku)
-            if available + units < 0:
-                why = f"only {available} of {sku} are available; the others are promised or not there"
-                return Decision((), Rejected(why))
-            return Decision((StockAdjusted(sku, units, reason), *command.effects), DONE)
-        case AssignSlot(sku, slot):
-            shelf = stock.shelves.get(sku)
-            known = shelf is not None and shelf.slot == slot
-            return Decision(() if known else (SlotAssigned(sku, slot),), DONE)
-        case SettleStockEffect(effect, reference, refused):
-            outcome = StockEffectRefused(effect, refused) if refused else StockEffectDone(effect, reference)
-            return Decision((outcome,), DONE)
-        case _:
-            assert_never(command)
-
-
-def _reserve(stock: Stock, command: Reserve) -> Decision:
-    known = stock.known(command.fulfilment)
-    if known is not None:
-        return Decision((), _earlier_answer(known))
-    shelves = stock.shelves
-    for line in command.lines:
-        shelf = shelves.get(line.sku)
-        if shelf is None or shelf.available < line.units or line.units <= 0:
-            shortages = tuple(
-                Shortage(line.sku, line.units, stock.available(line.sku))
-                for line in command.lines
-                if stock.available(line.sku) < line.units
-            )
-            return Decision(
-                (ReservationRefused(command.fulfilment, command.order, shortages),), NotEnough(shortages)
-            )
-    reserved = UnitsReserved(command.fulfilment, command.order, command.lines, command.expires_at)
-    return Decision((reserved,), Granted(command.fulfilment))
-
-
-def _earlier_answer(known: Fulfilment) -> Answer:
-    match known.state:
-        case "refused":
-            return NotEnough(known.shortages)
-        case "released":
-            return Rejected("this reservation was released again")
-        case _:
-            return Granted(known.fulfilment)
-
-
-def _confirm(stock: Stock, fulfilment: str) -> Decision:
-    known = stock.known(fulfilment)
-    if known is None or known.state in ("released", "refused"):
-        return Decision((), Rejected("there is no such reservation any more"))
-    return Decision((ReservationConfirmed(fulfilment),) if known.state == "reserved" else (), DONE)
-
-
-def _pick(stock: Stock, command: Pick) -> Decision:
-    checked = _on_the_floor(stock, command.fulfilment, command.sku, command.slot)
-    if isinstance(checked, Rejected):
-        return Decision((), checked)
-    if not 0 < command.units <= checked.to_pick:
-        return Decision(
-            (), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.units}")
-        )
-    return Decision((UnitsPicked(command.fulfilment, command.sku, command.units, command.slot),), DONE)
-
-
-def _fall_short(stock: Stock, command: ReportShort) -> Decision:
-    checked = _on_the_floor(stock, command.fulfilment, command.sku, command.slot)
-    if isinstance(checked, Rejected):
-        return Decision((), checked)
-    if not 0 < command.missing <= checked.to_pick:
-        return Decision(
-            (), Rejected(f"{checked.to_pick} of {command.sku} are left to pick, not {command.missing}")
-        )
-    short = PickFellShort(command.fulfilment, command.sku, command.missing, command.slot, command.reason)
-    return Decision((short,), DONE)
-
-
-def _on_the_floor(stock: Stock, fulfilment: str, sku: str, slot: str) -> FulfilmentLine | Rejected:
-    """Check what a scan says against what the pick list asked for."""
-    open_ = stock.fulfilments.get(fulfilment)
-    if open_ is None or open_.state != "floor":
-        return Rejected(f"{fulfilment} is not on the floor to be picked")
-    line = open_.line(sku)
-    if line is None:
-        return Rejected(f"{sku} does not belong to {fulfilment}")
-    expected = stock.shelves[sku].slot
-    if slot != expected:
-        return Rejected(f"{sku} lies in slot {expected}, not {slot}")
-    return line
-
-
-def _pack(stock: Stock, command: Pack) -> Decision:
-    known = stock.known(command.fulfilment)
-    if known is not None and known.state in ("packed", "dispatched"):
-        return Decision(
-            (), DONE if known.parcels == command.parcels else Rejected("it is packed differently already")
-        )
-    if known is None or known.state != "floor":
-        return Decision((), Rejected(f"{command.fulfilment} is not on the floor to be packed"))
-    if any(line.to_pick for line in known.lines):
-        return Decision((), Rejected("not every line is picked yet"))
-    packed: dict[str, int] = {}
-    for parcel in command.parcels:
-        if parcel.weight_g <= 0 or not parcel.lines:
-            return Decision((), Rejected("a parcel needs contents and a weight"))
-        for quantity in parcel.lines:
-            if quantity.units <= 0:
-                return Decision((), Rejected("a parcel's line needs units"))
-            packed[quantity.sku] = packed.get(quantity.sku, 0) + quantity.units
-    if packed != {line.sku: line.picked for line in known.lines if line.picked}:
-        return Decision((), Rejected("the parcels do not hold exactly what was picked"))
-    return Decision((FulfilmentPacked(command.fulfilment, command.parcels),), DONE)
-
-
-def _dispatch(stock: Stock, fulfilment: str) -> Decision:
-    known = stock.known(fulfilment)
-    if known is not None and known.state == "dispatched":
-        return Decision((), DONE)
-    if known is None or known.state != "packed":
-        return Decision((), Rejected(f"{fulfilment} is not packed"))
-    lines = tuple(Quantity(line.sku, line.picked) for line in known.lines if line.picked)
-    return Decision((FulfilmentDispatched(fulfilment, lines),), DONE)
-
-
-def _release(stock: Stock, command: Release) -> Decision:
-    known = stock.known(command.fulfilment)
-    if known is None or known.state in ("released", "refused", "short"):
-        return Decision((), DONE)
-    if known.state in ("packed", "dispatched"):
-        return Decision((), Rejected(f"too late: {known.state}"))
-    if command.reason == "expired" and known.state != "reserved":
-        return Decision((), DONE)
-    reserved = tuple(Quantity(line.sku, line.to_pick) for line in known.lines if line.to_pick)
-    picked = tuple(Quantity(line.sku, line.picked) for line in known.lines if line.picked)
-    return Decision((ReservationReleased(command.fulfilment, reserved, picked, command.reason),), DONE)
-
-
-def _receive(stock: Stock, command: Receive) -> Decision:
-    if command.delivery in stock.deliveries:
-        return Decision((), DONE)
-    if command.units <= 0:
-        return Decision((), Rejected("a reception needs units"))
-    received = StockReceived(command.delivery, command.sku, command.units, command.slot)
-    return Decision((received, *command.effects), DONE)
-
-
 def movements(event: StockEvent) -> tuple[Movement, ...]:
     """Return what the event moves, in the order of its lines; an event that moves nothing returns ()."""
     match event:
@@ -418,21 +215,22 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
             if all(line.missing == line.units for line in short.lines):
                 return _close(stock, short, "short")
             return short
-        case StockOpened(sku, _, slot, _) | StockReceived(_, sku, _, slot):
-            shelf = stock.shelves[sku]
-            shelf.slot = slot or shelf.slot
-            if isinstance(event, StockReceived):
-                stock.deliveries.add(event.delivery)
-            else:
-                shelf.opened = event.units
-            return None
-        case SlotAssigned(sku, slot):
-            stock.shelves.setdefault(sku, Shelf()).slot = slot
+        case StockOpened() | StockReceived() | SlotAssigned():
+            _shelve(stock, event)
             return None
         case StockAdjusted() | StockEffectRequested() | StockEffectDone() | StockEffectRefused():
             return None
         case _:
             assert_never(event)
+
+
+def _shelve(stock: Stock, event: StockOpened | StockReceived | SlotAssigned) -> None:
+    shelf = stock.shelves.setdefault(event.sku, Shelf())
+    shelf.slot = event.slot if isinstance(event, SlotAssigned) else event.slot or shelf.slot
+    if isinstance(event, StockReceived):
+        stock.deliveries.add(event.delivery)
+    elif isinstance(event, StockOpened):
+        shelf.opened = event.units
 
 
 def _picked(fulfilment: Fulfilment, sku: str, *, picked: int, missing: int) -> Fulfilment:
