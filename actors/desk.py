@@ -4,8 +4,9 @@ Nothing waits unseen: every order has a clock in the index, and the desk reads t
 about an order; the woken order does.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 import trio
@@ -32,6 +33,11 @@ DUE_MAX = 500
 
 WAKE_AGAIN_S = 10.0
 """A woken order that is still due is not asked again at once, so that it cannot keep others asleep."""
+
+OUTBOX_LATE = timedelta(minutes=15)
+"""A partner is told within seconds, or minutes after an outage; beyond this a person should know."""
+
+OUTBOX_CHECK_S = 30.0
 
 WAITING_MAX = 1_000
 """Orders woken by one arrival, the first placed first; the rest are woken as these are served."""
@@ -153,6 +159,23 @@ class Desk:
                 sku = self._arrived.pop()
                 for order in await self._journal.orders_waiting_for(sku, WAITING_MAX):
                     await self._wake(order)
+
+    async def watch_outboxes(
+        self, partners: Sequence[str], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Put a partner before a person as long as it has not been told something for `OUTBOX_LATE`."""
+        task_status.started()
+        while True:
+            for partner in partners:
+                oldest = await self._journal.pending(partner, 1)
+                if oldest and oldest[0].requested_at < self._clock() - OUTBOX_LATE:
+                    detail = f"{oldest[0].effect} waits since {oldest[0].requested_at:%Y-%m-%d %H:%M} UTC"
+                    await self.raise_anomaly(
+                        Raise(f"late:{partner}", "partner_behind", detail, "wharfctl outbox")
+                    )
+                else:
+                    await self.resolve(f"late:{partner}", "system")
+            await trio.sleep(OUTBOX_CHECK_S)
 
     async def _wake(self, order: str) -> None:
         try:

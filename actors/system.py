@@ -8,6 +8,7 @@ It knows no adapter; `daemon/compose.py` hands it the ports. What stands here is
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -253,6 +254,9 @@ class System:
                     nursery.start_soon(supervise, f"carrier {name}", carrier.run)
                 nursery.start_soon(supervise, "clocks", self.desk.watch_clocks)
                 nursery.start_soon(supervise, "arrivals", self.desk.watch_arrivals)
+                nursery.start_soon(
+                    supervise, "outboxes", partial(self.desk.watch_outboxes, tuple(self.drains))
+                )
 
     async def _drain(self) -> None:
         """Whoever hands work on comes before whoever takes it. The caller bounds the time."""

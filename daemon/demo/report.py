@@ -40,9 +40,7 @@ async def figures(stage: Stage, audit: Mapping[str, Any], seconds: float) -> dic
             "stock_mismatches": len(shop_mismatches(stage, ledger)),
         },
         "erp": {
-            "orders": len(
-                {piece.reference for piece in stage.erp.pieces(ticod="C") if piece.picod in (2, 3)}
-            ),
+            "orders": len({piece.reference.partition(".")[0] for piece in stage.erp.pieces(ticod="C")}),
             "duplicates": len(stage.erp.duplicates()),
             "delivery_notes": len(stage.erp.pieces(ticod="C", picod=3)),
             "stock_mismatches": len(erp_mismatches(stage, ledger)),
