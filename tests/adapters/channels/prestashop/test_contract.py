@@ -164,7 +164,9 @@ PREPARE: dict[str, Callable[[Shop], None]] = {
 
 def prepared(conversation: Conversation) -> Shop:
     shop = furnished()
-    PREPARE.get(conversation.name, lambda _: None)(shop)
+    prepare = PREPARE.get(conversation.name)
+    if prepare is not None:
+        prepare(shop)
     return shop
 
 

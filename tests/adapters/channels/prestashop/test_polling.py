@@ -137,11 +137,25 @@ async def test_every_order_is_imported_although_pages_are_small_and_orders_chang
         world.clock.tick(seconds=5)
         world.shop.cancel_order(placed[0])
         world.clock.tick(seconds=3600)
+        placed.append(world.shop.place_order([("cup", 1)]))
         orders, cursor = await world.drained(poll.cursor, adapter)
         told += ids(orders)
         orders, cursor = await world.drained(cursor, adapter)
     assert sorted(told) == placed
     assert ids(orders) == [placed[0]]
+
+
+async def test_more_changes_than_a_page_are_all_told_in_whatever_order_they_happened(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(10)]
+    async with world.connect(page_size=3) as adapter:
+        _, cursor = await world.drained(None, adapter)
+        for order in reversed(placed):
+            world.clock.tick(seconds=200)
+            world.shop.cancel_order(order)
+        orders, cursor = await world.drained(cursor, adapter)
+        assert ids(orders) == placed
+        orders, _ = await world.drained(cursor, adapter)
+        assert orders == []
 
 
 async def test_more_orders_than_a_page_within_one_second_are_all_told(world: World) -> None:
