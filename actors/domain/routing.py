@@ -69,7 +69,7 @@ def route(
     id. The rank of a set is: fewer parts, then fewer warehouses abroad, then the lower sum of priorities,
     then the names.
     """
-    sites = [site for site in rules.warehouses if site.open]
+    sites = sorted((site for site in rules.warehouses if site.open), key=lambda site: site.name)
     stock = {
         site.name: {
             line.sku: 0 if (site.name, line.sku) in avoid else picture(site.name, line.sku) for line in wanted
