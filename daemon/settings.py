@@ -63,6 +63,11 @@ class Daemon(Struct, frozen=True, kw_only=True):
     drain_seconds: Seconds = 30.0
     partitions_max: Annotated[int, Meta(ge=1, le=PARTITIONS)] = PARTITIONS
 
+    @property
+    def socket_path(self) -> Path:
+        """Where the control socket lies."""
+        return Path(self.socket)
+
 
 class ChannelTerms(Struct, frozen=True, kw_only=True):
     """What every channel has, whatever its type.
