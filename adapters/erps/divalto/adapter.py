@@ -4,7 +4,8 @@ It owns the order of look-ups and writes and what an answer means for the caller
 `blocks` and `pieces`; how a site is reached is a `Transport`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import assert_never
 
@@ -26,7 +27,7 @@ from adapters.erps.divalto.pieces import InexpressibleError, Piece
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.rest import RestTransport
 from adapters.erps.divalto.text import reference
-from adapters.erps.divalto.transport import Transport
+from adapters.erps.divalto.transport import Made, Transport
 
 NOTHING_TO_CLOSE = "no order"
 """The reference of a cancellation of an order that Divalto has never had: there is nothing to close."""
@@ -40,12 +41,15 @@ class DivaltoErp:
     Args:
         name: the ERP as the settings name it.
         settings: the site's profile.
+        now: what time it is; read for the site's closed hours alone.
     """
 
-    def __init__(self, name: str, settings: DivaltoSettings) -> None:
+    def __init__(
+        self, name: str, settings: DivaltoSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._system = f"erp {name}"
         self._settings = settings
-        self._transport: Transport = RestTransport(self._system, settings)
+        self._transport: Transport = RestTransport(self._system, settings, now)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -200,17 +204,31 @@ class DivaltoErp:
             )
         trouble: RefusedError | MalformedError
         try:
-            name = await self._transport.integrate(built.data, _personal(contact))
+            made = await self._transport.integrate(built.data, _personal(contact))
         except (RefusedError, MalformedError) as error:
             trouble = error
         else:
-            if name:
-                return Outcome(name)
+            self._compare(document, built, made)
+            if made.name:
+                return Outcome(made.name)
             trouble = MalformedError(self._system, _doing(document), "it was accepted, but without a number")
         found = await self._found_after(document, trouble)
         if found is None:
             raise trouble
         return found
+
+    def _compare(self, document: ErpDocument, built: Built, made: Made) -> None:
+        """Tell when Divalto's amount is not ours: its prices, discounts or foot are not the shop's."""
+        if built.amount is None or made.amount is None:
+            return
+        if abs(built.amount - made.amount) > self._settings.amount_tolerance:
+            _log.warning(
+                "divalto_amount_differs",
+                system=self._system,
+                document=_doing(document),
+                ours=str(built.amount),
+                theirs=str(made.amount),
+            )
 
     async def _found_after(self, document: ErpDocument, error: PartnerError) -> Outcome | None:
         """Look whether the document is there in spite of `error`; if that fails too, nothing is known."""

@@ -51,10 +51,11 @@ ADDRESS_LENGTHS: Mapping[str, int] = {
 
 
 class Built(NamedTuple):
-    """The data of one `integration_piece`, and the columns whose text a reader may find changed."""
+    """The data of one `integration_piece`, the columns whose text was changed, its amount without tax."""
 
     data: dict[str, Any]
     changed: tuple[str, ...] = ()
+    amount: Decimal | None = None
 
 
 def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings) -> Built:
@@ -98,7 +99,18 @@ def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings
         )
         data["ieadtb"] = _nested([address], "iead", settings)
     data["imouvtb"] = _nested(lines, "imouv", settings)
-    return Built({"ipar": _duty(settings.spelling.duty_create, settings), **data}, tuple(changed))
+    return Built(
+        {"ipar": _duty(settings.spelling.duty_create, settings), **data},
+        tuple(changed),
+        order_amount(document, settings),
+    )
+
+
+def order_amount(document: ErpOrder, settings: DivaltoSettings) -> Decimal:
+    """Return what the order comes to without tax as Divalto rounds it: prices to 4 places, each line to 2."""
+    fee = document.shipping if settings.shipping != "none" else Decimal(0)
+    prices = [Decimal(wire.decimal_text(line.unit_price, 4)) * line.units for line in document.lines]
+    return sum((Decimal(wire.decimal_text(price, 2)) for price in [*prices, fee]), Decimal(0))
 
 
 def delivery_note(

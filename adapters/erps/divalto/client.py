@@ -4,6 +4,7 @@ It knows no document: what is asked for and what an answer means is `pieces` and
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import trio
@@ -11,8 +12,10 @@ import trio
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.credentials import TokenSource
+from adapters.erps.divalto.hours import closed_until
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.text import without
+from adapters.erps.divalto.turns import Rank, Turns
 from adapters.http.client import Answer, Client
 from adapters.settings import Secret
 
@@ -28,13 +31,15 @@ class DivaltoClient:
     Args:
         system: the partner as the settings name it.
         settings: the site's profile.
+        now: what time it is, aware of its zone; read for the site's closed hours.
     """
 
-    def __init__(self, system: str, settings: DivaltoSettings) -> None:
+    def __init__(self, system: str, settings: DivaltoSettings, now: Callable[[], datetime]) -> None:
         self._system = system
         self._settings = settings
         self._http = Client(system, settings.url, seconds_max=settings.execute_seconds_max)
-        self._processes = trio.CapacityLimiter(settings.concurrency)
+        self._turns = Turns(settings.concurrency)
+        self._now = now
         self._tokens = TokenSource(self._authenticate, settings.token_seconds)
 
     async def aclose(self) -> None:
@@ -62,6 +67,7 @@ class DivaltoClient:
             lambda token: wire.execute_request(spelling.service, token, param),
             doing=action,
             changes=changes,
+            rank=Rank.DOCUMENT,
         )
         try:
             result = wire.read_result(envelope.result)
@@ -74,7 +80,9 @@ class DivaltoClient:
             raise UnreachableError(self._system, action, why)  # open in somebody's screen: free in a while
         raise RefusedError(self._system, action, why)
 
-    async def records(self, query: wire.RecordQuery) -> Sequence[Mapping[str, str]]:
+    async def records(
+        self, query: wire.RecordQuery, rank: Rank = Rank.DOCUMENT
+    ) -> Sequence[Mapping[str, str]]:
         """Return one page of a RecordSql.
 
         Raises:
@@ -85,10 +93,13 @@ class DivaltoClient:
             lambda token: wire.records_request(query, token),
             doing=f"RecordSql {query.recordsql}.{query.where}",
             changes=False,
+            rank=rank,
         )
         return envelope.records
 
-    async def all_records(self, query: wire.RecordQuery, key: Sequence[str]) -> Sequence[Mapping[str, str]]:
+    async def all_records(
+        self, query: wire.RecordQuery, key: Sequence[str], rank: Rank
+    ) -> Sequence[Mapping[str, str]]:
         """Return every row of a RecordSql ordered by its unique `key`, page after page.
 
         Each page begins with the last row of the page before: if that row is another one by now, rows were
@@ -96,7 +107,7 @@ class DivaltoClient:
         with a short one: a site may cap pages below what is asked for.
         """
         for _ in range(PAGE_RESTARTS_MAX):
-            rows = await self._read_pages(query, key)
+            rows = await self._read_pages(query, key, rank)
             if rows is not None:
                 return rows
         raise UnreachableError(
@@ -104,7 +115,7 @@ class DivaltoClient:
         )
 
     async def _read_pages(
-        self, query: wire.RecordQuery, key: Sequence[str]
+        self, query: wire.RecordQuery, key: Sequence[str], rank: Rank
     ) -> list[Mapping[str, str]] | None:
         rows: list[Mapping[str, str]] = []
         while True:
@@ -118,7 +129,8 @@ class DivaltoClient:
                     orderby=";".join(key),
                     offset=max(0, len(rows) - 1),
                     count=self._settings.page_rows,
-                )
+                ),
+                rank,
             )
             if rows:
                 if not page or any(page[0].get(name) != rows[-1].get(name) for name in key):
@@ -129,18 +141,23 @@ class DivaltoClient:
             rows.extend(page)
 
     async def _call(
-        self, path: str, build: Callable[[str], bytes], *, doing: str, changes: bool
+        self, path: str, build: Callable[[str], bytes], *, doing: str, changes: bool, rank: Rank
     ) -> wire.Envelope:
         """Send one request under a good token; a second time when Divalto says that it no longer is one.
 
         That second time is safe for a write too: a request that is turned away for its token has done
         nothing.
         """
+        until = closed_until(self._now(), self._settings)
+        if until is not None:
+            raise UnreachableError(self._system, doing, f"closed until {until:%H:%M}")
         token = await self._tokens.token()
-        envelope = await self._try(path, build, token, doing=doing, changes=changes)
+        async with self._turns.turn(rank):
+            envelope = await self._try(path, build, token, doing=doing, changes=changes)
         if envelope is None:
             token = await self._tokens.token(instead_of=token)
-            envelope = await self._try(path, build, token, doing=doing, changes=changes)
+            async with self._turns.turn(rank):
+                envelope = await self._try(path, build, token, doing=doing, changes=changes)
         if envelope is None:
             raise UnreachableError(self._system, doing, "a new token was refused too")
         return envelope
@@ -149,8 +166,7 @@ class DivaltoClient:
         self, path: str, build: Callable[[str], bytes], token: Secret, *, doing: str, changes: bool
     ) -> wire.Envelope | None:
         """Return the answer, or None when the token was refused."""
-        async with self._processes:
-            answer = await self._post(path, build(token.reveal()), doing=doing, changes=changes)
+        answer = await self._post(path, build(token.reveal()), doing=doing, changes=changes)
         if answer.status == _UNAUTHORIZED:
             return None
         envelope = self._envelope(answer, doing=doing, changes=changes)

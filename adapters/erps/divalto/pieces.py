@@ -15,14 +15,14 @@ is as unique as PINOTIERS, because Divalto's duplicate check may look at either.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from adapters.erps.divalto import wire
+from adapters.erps.divalto.hours import at_site
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.text import latin1
 
@@ -138,5 +138,4 @@ def depot_of(warehouse: str, settings: DivaltoSettings) -> str:
 
 def day_text(at: datetime, settings: DivaltoSettings) -> str:
     """Return the calendar day of an instant where the site keeps its books, as YYYYMMDD."""
-    zone: tzinfo = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
-    return wire.date_text(at.astimezone(zone).date())
+    return wire.date_text(at_site(at, settings).date())

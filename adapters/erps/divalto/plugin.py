@@ -3,7 +3,9 @@
 It owns no I/O. Each Divalto site is customised: what a site changes is a setting here, never code.
 """
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct, field
@@ -42,6 +44,9 @@ CONCURRENCY_MAX = 8
 TOKEN_MARGIN_SECONDS = 60.0
 """A token this close to its end is renewed first: it has to outlive the wait for a process."""
 
+WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+"""From and to, by the site's clock; one that ends before it begins goes over midnight."""
+
 ErrorKind = Literal["later", "refused", "token"]
 
 
@@ -77,6 +82,8 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         articles: exceptions to that rule, our SKU to "REF<separator>SREF1<separator>SREF2".
         natures: the natures of stock that count as sellable.
         timezone: whose calendar day a piece bears; "UTC" or an IANA name.
+        closed_hours: the site's nightly windows by its own clock, as "22:00-05:30": documents wait meanwhile.
+        amount_tolerance: how far Divalto's amount of an order may lie from ours before that is told.
         decimal: what stands between units and decimals in both directions.
         token_seconds: how long a token lives; the cloud says 45 minutes.
         token_errors: beginnings of words in `txterr` that mean that the token is no longer good, lower case.
@@ -115,6 +122,8 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     articles: dict[str, str] = {}
     natures: tuple[str, ...] = ("N", "O")
     timezone: str = "UTC"
+    closed_hours: tuple[str, ...] = ()
+    amount_tolerance: Decimal = Decimal("0.05")
     decimal: Literal[".", ","] = "."
     token_seconds: float = 45 * 60.0
     token_errors: tuple[str, ...] = ("token", "jeton")
@@ -145,6 +154,7 @@ def problems(settings: DivaltoSettings) -> tuple[Problem, ...]:
         *_wrong_numbers(settings),
         *_wrong_depots(settings),
         *_wrong_timezone(settings),
+        *_wrong_hours(settings),
     ]
     found += [
         Problem(f"order_header.{column}", f"is not one of {', '.join(HEADER_LENGTHS)}")
@@ -216,6 +226,14 @@ def _wrong_depots(settings: DivaltoSettings) -> list[Problem]:
             found.append(Problem(f"depots.{warehouse}", f"is the depot of {seen[depot]} already"))
         seen.setdefault(depot, warehouse)
     return found
+
+
+def _wrong_hours(settings: DivaltoSettings) -> list[Problem]:
+    return [
+        Problem("closed_hours", f'{window!r} is no window such as "22:00-05:30"')
+        for window in settings.closed_hours
+        if WINDOW.fullmatch(window) is None
+    ]
 
 
 def _wrong_timezone(settings: DivaltoSettings) -> list[Problem]:

@@ -4,6 +4,8 @@ It owns which dictionary and condition answers which question; the wire's errors
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from actors.errors import MalformedError
@@ -21,7 +23,8 @@ from adapters.erps.divalto.pieces import (
 )
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.spelling import Dictionary
-from adapters.erps.divalto.transport import StockRow
+from adapters.erps.divalto.transport import Made, StockRow
+from adapters.erps.divalto.turns import Rank
 
 PIECES_MAX = 1000
 """Pieces of one reference: an order, its notes and invoices; more means another use of PINOTIERS."""
@@ -38,27 +41,29 @@ class RestTransport:
     Args:
         system: the partner as the settings name it.
         settings: the site's profile.
+        now: what time it is.
     """
 
-    def __init__(self, system: str, settings: DivaltoSettings) -> None:
+    def __init__(self, system: str, settings: DivaltoSettings, now: Callable[[], datetime]) -> None:
         self._system = system
         self._settings = settings
         self._spelling = settings.spelling
-        self._client = DivaltoClient(system, settings)
+        self._client = DivaltoClient(system, settings, now)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> str:
+    async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
         """Integrate one piece; see `Transport.integrate`."""
         spelling = self._spelling
         result = await self._client.act(spelling.integrate, data, changes=True, hidden=hidden)
         number = result.at(spelling.piece_number_path).strip()
         stage = result.at(spelling.piece_stage_path).strip()
         if not number or not stage:
-            return ""
-        return name_of(str(data["ient"]["TICOD"]), stage, result.at(spelling.piece_prefix_path), number)
+            return Made("", None)
+        name = name_of(str(data["ient"]["TICOD"]), stage, result.at(spelling.piece_prefix_path), number)
+        return Made(name, _amount(result.at(spelling.piece_amount_path)))
 
     async def pieces(self, ticod: str, tiers: str, reference: str) -> Sequence[Piece]:
         """Return headers of any stage with that PINOTIERS; the condition has to leave PICOD open."""
@@ -97,7 +102,7 @@ class RestTransport:
             where=dictionary.by_key,
             where_parameters={"depo": depot},
         )
-        records = await self._client.all_records(query, key)
+        records = await self._client.all_records(query, key, Rank.STOCK)
         return self._understood(dictionary, self._stock_rows, records)
 
     def _stock_rows(self, records: Sequence[Mapping[str, str]]) -> Sequence[StockRow]:
@@ -136,3 +141,11 @@ class RestTransport:
             return read(records)
         except wire.WireError as error:
             raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
+
+
+def _amount(text: str) -> Decimal | None:
+    """Return the amount a site tells of the piece that it made, None where it tells none."""
+    try:
+        return wire.read_decimal(text)
+    except wire.WireError:
+        return None

@@ -61,6 +61,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
     piece_number_path: str = "result.response.PINO"
     piece_prefix_path: str = "result.response.PREFPINO"
     piece_stage_path: str = "result.response.PICOD"
+    piece_amount_path: str = "result.response.HTMT"
 
     pieces: Dictionary = Dictionary("GTRSENT.dhoq", "Entete", "Equal_Tiers_Pinotiers", "Like_Tiers_Pinotiers")
     lines: Dictionary = Dictionary("GTRSMOUV.dhoq", "Mouvement", "Equal_Piece")

@@ -19,11 +19,18 @@ class StockRow(NamedTuple):
     units: Decimal
 
 
+class Made(NamedTuple):
+    """A piece that was written: its name, "" where the site does not tell it, and its amount without tax."""
+
+    name: str
+    amount: Decimal | None
+
+
 class Transport(Protocol):
     """A way into one site."""
 
-    async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> str:
-        """Integrate one piece and return its name, "" where the site does not tell it.
+    async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
+        """Integrate one piece and return what the site tells of it.
 
         Args:
             data: the blocks, as `blocks` builds them.

@@ -4,6 +4,7 @@ It owns the order of the steps and their hints; it writes nothing to Divalto and
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -38,7 +39,7 @@ async def try_profile(name: str, settings: DivaltoSettings) -> tuple[Step, ...]:
     if wrong:
         told = "; ".join(f"{problem.key} {problem.why}" for problem in wrong)
         return (Step("settings", good=False, detail=told),)
-    transport = RestTransport(f"erp {name}", settings)
+    transport = RestTransport(f"erp {name}", settings, lambda: datetime.now(UTC))
     try:
         return (Step("settings", good=True, detail="complete"), *await _try_reads(transport, settings))
     finally:

@@ -178,6 +178,7 @@ class Business:
         # Blank or zero means "your own price", unless the line is given away.
         pub = number(line.get("PUB") or "0")
         pub = known.price if not pub and line.get("GRATUITFL") != "2" else pub
+        pub += self._switches.price_added if known.stocked else 0
         depo = self._depot(line.get("DEPO") or depo)
         return _Asked(
             article, line.get("DES") or known.des, depo, op, pub, number(line.get("PPAR") or "1"), units

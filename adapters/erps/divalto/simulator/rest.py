@@ -229,6 +229,7 @@ class Rest:
             (spelling.piece_number_path, str(piece.pino)),
             (spelling.piece_prefix_path, piece.prefix.ljust(10)),
             (spelling.piece_stage_path, str(piece.picod)),
+            (spelling.piece_amount_path, f"{piece.amount:.2f}"),
         ):
             *parents, last = path.removeprefix("result.").split(".")
             place = named

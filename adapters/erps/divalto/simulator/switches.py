@@ -4,6 +4,7 @@ It owns no behaviour. Names that are inferred are turned by giving the simulator
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 
@@ -24,6 +25,7 @@ class Switches:
         not_latin1: characters outside Latin-1 are refused, or replaced by a question mark.
         too_long: a value longer than its column is refused, or cut.
         negative_stock: a delivery may take a depot below zero.
+        price_added: what the site's own rules add to every price that comes in, such as an eco-contribution.
         opened: the site has opened the RecordSql dictionaries that connectors use; none is by default in
             Divalto.
         rows_max: no RecordSql answer has more rows, whatever was asked for.
@@ -44,6 +46,7 @@ class Switches:
     not_latin1: Literal["refuse", "replace"] = "refuse"
     too_long: Literal["refuse", "cut"] = "refuse"
     negative_stock: bool = True
+    price_added: Decimal = Decimal(0)
     opened: bool = True
     rows_max: int = 10_000
     processes: int = 4
