@@ -92,11 +92,17 @@ class Stock:
         self._settle_seconds = settings.settle_seconds
         self._name = name
         self._catalogue: Catalogue | None = None
+        self._doubtful: set[int] = set()
 
     @property
     def problems(self) -> Sequence[str]:
         """What a person should look at."""
         return self._catalogue.problems if self._catalogue is not None else ()
+
+    async def row_of(self, sku: str) -> int | None:
+        """Return the id of the stock row of a SKU, None where the shop does not know it."""
+        catalogue = self._catalogue or await self._read_catalogue()
+        return catalogue.rows.get(sku)
 
     async def read(self) -> Mapping[str, int]:
         """Return the sellable quantity of every SKU."""
@@ -122,10 +128,7 @@ class Stock:
             for sku, units in levels.items()
             if sku in catalogue.rows
         }
-        refused: list[int] = []
-        ids = sorted(wanted)
-        for start in range(0, len(ids), self._batch):
-            refused += await self._set({row: wanted[row] for row in ids[start : start + self._batch]})
+        refused = await self._set(wanted)
         if refused:
             # The row may have been replaced (stock shared since): the next push reads the catalogue anew.
             self._catalogue = None
@@ -148,18 +151,35 @@ class Stock:
         return {reference_to(row, "id"): whole(row, "quantity") for row in rows}
 
     async def _set(self, wanted: Mapping[int, int]) -> list[int]:
-        """Set one batch; return the rows that the shop refuses."""
+        """Set the rows that differ, batch after batch; return those that the shop does not take."""
         before = await self._shown(wanted)
-        different = {row: units for row, units in wanted.items() if before.get(row) != units}
-        if not different:
-            return []
+        different = {row: wanted[row] for row in sorted(wanted) if before.get(row) != wanted[row]}
+        refused: list[int] = []
+        ids = list(different)
+        for start in range(0, len(ids), self._batch):
+            batch = ids[start : start + self._batch]
+            refused += await self._set_batch({row: different[row] for row in batch})
+        after = await self._shown(different)
+        # A row that is no longer live says yes and keeps its figure; one that moved was sold from.
+        unmoved = {
+            row
+            for row, units in different.items()
+            if row not in refused and after.get(row) != units and after.get(row) == before.get(row)
+        }
+        dead, self._doubtful = unmoved & self._doubtful, unmoved - self._doubtful
+        if self._doubtful:
+            why = f"{len(self._doubtful)} rows did not move, or were sold from at once"
+            raise UnreachableError(self._webservice.system, "set stock rows", why)
+        return [*refused, *sorted(dead)]
+
+    async def _set_batch(self, wanted: Mapping[int, int]) -> list[int]:
         try:
-            await self._webservice.write("PATCH", "/api/stock_availables", stock_change(different))
+            await self._webservice.write("PATCH", "/api/stock_availables", stock_change(wanted))
         except RefusedError:
             # Those before the wrong row are written, it and those after it are not.
-            return await self._set_singly(different)
+            return await self._set_singly(wanted)
         except OutcomeUnknownError as error:
-            await self._settle(different, error)
+            await self._settle(wanted, error)
         return []
 
     async def _set_singly(self, wanted: Mapping[int, int]) -> list[int]:
