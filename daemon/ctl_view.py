@@ -1,0 +1,139 @@
+"""How wharfctl shows answers: tables for people at a terminal, tab-separated lines for programs."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+Answer = Mapping[str, Any]
+
+
+class Table(NamedTuple):
+    """Rows under a title; every cell is text already."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+View = Callable[[Answer], Sequence[Table]]
+
+
+def show(tables: Sequence[Table], echo: Callable[[str], None]) -> None:
+    """Print the tables: by rich on a terminal, else one line a row with a heading above."""
+    if sys.stdout.isatty():
+        _show_rich(tables)
+        return
+    for table in tables:
+        echo("\t".join(table.columns))
+        for row in table.rows:
+            echo("\t".join(row))
+
+
+def _show_rich(tables: Sequence[Table]) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console = Console()
+    for table in tables:
+        drawn = RichTable(title=table.title, title_justify="left")
+        for column in table.columns:
+            drawn.add_column(column, overflow="fold")
+        for row in table.rows:
+            drawn.add_row(*(Text(cell) for cell in row))  # Text: a SKU in brackets is no markup
+        console.print(drawn)
+
+
+def cell(value: object) -> str:
+    """Return a value as text for a cell; what a shop sent cannot steer the terminal."""
+    match value:
+        case None:
+            text = ""
+        case list() | tuple():
+            text = ", ".join(cell(item) for item in value)
+        case Mapping():
+            text = " ".join(f"{key}={cell(item)}" for key, item in value.items())
+        case _:
+            text = str(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Answer]) -> Table:
+    """Take the columns out of rows that bear them as keys."""
+    names = [column.replace(" ", "_") for column in columns]
+    return Table(title, columns, [[cell(row.get(name)) for name in names] for row in rows])
+
+
+def status(answer: Answer) -> Sequence[Table]:
+    """Show the daemon at a glance."""
+    glance = ("state", "version", "started_at", "rules", "partitions", "anomalies", "warehouses")
+    orders = [{"state": state, "orders": count} for state, count in answer["orders"].items()]
+    return (
+        Table("Daemon", ("what", "is"), [(name, cell(answer.get(name))) for name in glance]),
+        _table("Orders", ("state", "orders"), orders),
+        _table("Partners", ("partner", "state", "pending", "oldest"), answer["partners"]),
+    )
+
+
+def orders(answer: Answer) -> Sequence[Table]:
+    """Show a list of orders."""
+    columns = ("order", "reference", "state", "since", "placed at", "waiting for")
+    return (_table("Orders", columns, answer["orders"]),)
+
+
+def story(answer: Answer) -> Sequence[Table]:
+    """Show where an order stands and how it came there."""
+    order = {**answer["order"], "holds": answer["holds"], "anomalies": answer["anomalies"]}
+    columns = ("order", "reference", "state", "since", "holds", "anomalies")
+    return (
+        _table("Order", columns, [order]),
+        _table("Timeline", ("version", "at", "kind", "data"), answer["timeline"]),
+    )
+
+
+def why(answer: Answer) -> Sequence[Table]:
+    """Show every routing decision of an order and why each candidate was taken or not."""
+    return [
+        Table(
+            f"Routed at {cell(routing['at'])} by rules {cell(routing['rules'])}",
+            ("warehouses", "rank", "why"),
+            [
+                *(
+                    (cell(each["warehouses"]), cell(each["rank"]), cell(each["rejected"]) or "taken")
+                    for each in routing["candidates"]
+                ),
+                *(("nobody", "", f"missing {cell(missing)}") for missing in routing["missing"]),
+            ],
+        )
+        for routing in answer["routing"]
+    ]
+
+
+def picklists(answer: Answer) -> Sequence[Table]:
+    """Show pick lists, each line in the order of the slots."""
+    columns = ("fulfilment", "slot", "sku", "units", "picked", "missing")
+    rows = [
+        {**line, "fulfilment": each["fulfilment"]} for each in answer["picklists"] for line in each["lines"]
+    ]
+    return (_table("Pick lists", columns, rows),)
+
+
+def stock(answer: Answer) -> Sequence[Table]:
+    """Show where the units of each SKU stand."""
+    columns = ("sku", "slot", "available", "reserved", "picked", "quarantine")
+    return (_table("Stock", columns, answer["stock"]),)
+
+
+def anomalies(answer: Answer) -> Sequence[Table]:
+    """Show what a person should look at, and the proposed mend."""
+    return (_table("Anomalies", ("raised at", "problem", "detail", "mend", "anomaly"), answer["anomalies"]),)
+
+
+def outbox(answer: Answer) -> Sequence[Table]:
+    """Show what partners have still to be told."""
+    return (_table("Outbox", ("requested at", "partner", "document", "effect"), answer["outbox"]),)
+
+
+def done(_answer: Answer) -> Sequence[Table]:
+    """Show nothing: what was asked is so."""
+    return ()

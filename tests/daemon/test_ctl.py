@@ -1,0 +1,237 @@
+"""wharfctl against a served control socket: what it asks, what it prints, and what it exits with."""
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+from daemon.control.service import Desk, Floor
+from daemon.control.serving import serve_control
+from daemon.control.wire import (
+    Adjustment,
+    HoldOrder,
+    PackFulfilment,
+    ParcelLine,
+    ParcelPacked,
+    Reception,
+    Scan,
+    Short,
+    SlotAssignment,
+)
+from daemon.ctl import main
+from daemon.ctl_view import cell
+
+
+class DeskThatRemembers(Desk, Protocol):
+    done: list[tuple[str, object, str, str]]
+    asked_for: list[tuple[tuple[str, ...], int]]
+
+
+class FloorThatRemembers(Floor, Protocol):
+    done: list[object]
+
+
+@pytest.fixture
+def path(desk: Desk, floor: Floor, tmp_path: Path) -> Iterator[Path]:
+    """Serve a control socket on a thread of its own: wharfctl runs an event loop of its own."""
+    path = tmp_path / "control.sock"
+    ready = threading.Event()
+    stop: list[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = []
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            stop.append((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
+            await nursery.start(serve_control, path, desk, floor)
+            ready.set()
+
+    thread = threading.Thread(target=trio.run, args=(run,))
+    thread.start()
+    assert ready.wait(10)
+    yield path
+    token, scope = stop[0]
+    token.run_sync_soon(scope.cancel)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def wharfctl(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["--socket", str(path), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("scan", "lyon", "main-7/1", "A-01", "TEAPOT", "2"),
+         Scan(fulfilment="main-7/1", slot="A-01", sku="TEAPOT", units=2)),
+        (("short", "lyon", "main-7/1", "A-01", "TEAPOT", "1", "--reason", "broken"),
+         Short(fulfilment="main-7/1", slot="A-01", sku="TEAPOT", missing=1, reason="broken")),
+        (("pack", "lyon", "main-7/1", "--parcel", "TEAPOT=1,CUP=2@900", "--parcel", "A=B=1@5"),
+         PackFulfilment(fulfilment="main-7/1", parcels=(
+             ParcelPacked(
+                 lines=(ParcelLine(sku="TEAPOT", units=1), ParcelLine(sku="CUP", units=2)), weight_g=900),
+             ParcelPacked(lines=(ParcelLine(sku="A=B", units=1),), weight_g=5)))),
+        (("receive", "lyon", "D-1", "CUP", "40", "--slot", "B-02"),
+         Reception(delivery="D-1", sku="CUP", units=40, slot="B-02")),
+        (("adjust", "lyon", "CUP", "--by", "-2", "--reason", "count"),
+         Adjustment(sku="CUP", units=-2, reason="count")),
+        (("slot", "lyon", "CUP", "C-03"), SlotAssignment(sku="CUP", slot="C-03")),
+    ],
+)  # fmt: skip
+def test_the_floor_is_told(
+    path: Path, floor: FloorThatRemembers, arguments: tuple[str, ...], expected: object
+) -> None:
+    result = wharfctl(path, *arguments)
+    assert (result.exit_code, result.output) == (0, "")
+    assert floor.done == [expected]
+
+
+def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
+    until = ("--until", "2026-12-01T08:00")
+    assert wharfctl(path, "order", "hold", "main-7", "--reason", "call first", *until).exit_code == 0
+    assert wharfctl(path, "order", "release", "main-7").exit_code == 0
+    expires_at = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    assert desk.done[0][:3] == (
+        "hold",
+        HoldOrder(reason="call first", expires_at=expires_at),
+        f"uid {os.getuid()}",
+    )
+    assert desk.done[1][0] == "release"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (("status",), ["state\trunning", "picking\t1", "erp\taway since 10:02\t3\t2026-11-23T10:00:00Z"]),
+        (("orders",), ["main-7\tXKBKNABJK\tpicking\t2026-11-23T10:00:00Z\t2026-11-23T10:00:00Z\t"]),
+        (("order", "show", "main-7"), ["1\t2026-11-23T10:00:00Z\torder.imported\tchannel=main total=12.00"]),
+        (("order", "why", "main-7"), ["lille\t1, 0, 10\thas too few of TEAPOT: 0 of 1"]),
+        (("picklist", "lyon"), ["main-7/1\tA-01\tTEAPOT\t2\t1\t0", "main-7/1\tB-02\tCUP\t1\t0\t0"]),
+        (("stock", "lyon", "--sku", "CUP"), ["CUP\tB-02\t5\t1\t0\t0"]),
+        (("anomalies",), ["2026-11-23T10:00:00Z\tno_carrier\tdoes not go to NZ\tadd a rule\ta1"]),
+        (("outbox",), ["2026-11-23T10:00:00Z\terp\terp.order\terp-order:main-7"]),
+    ],
+)
+def test_answers_are_lines_for_programs(path: Path, arguments: tuple[str, ...], lines: list[str]) -> None:
+    result = wharfctl(path, *arguments)
+    assert result.exit_code == 0
+    for line in lines:
+        assert line in result.output.splitlines()
+
+
+def test_answers_are_json_where_asked(path: Path) -> None:
+    result = wharfctl(path, "--json", "order", "show", "main-7")
+    assert json.loads(result.output)["order"]["order"] == "main-7"
+    assert json.loads(wharfctl(path, "--json", "slot", "lyon", "CUP", "C").output) == {"done": True}
+
+
+def test_orders_are_asked_for_by_state(path: Path, desk: DeskThatRemembers) -> None:
+    wharfctl(path, "orders", "--state", "held", "--state", "backordered", "--limit", "3")
+    assert desk.asked_for == [(("held", "backordered"), 3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("order", "show", "main-8"), "wharfctl: there is no order main-8\n"),
+        (("order", "cancel", "main-7"), "wharfctl: too late: packed in lyon, intercept it there\n"),
+        (("stock", "../../etc"), "wharfctl: there is no warehouse ../../etc\n"),
+        (("scan", "lyon", "f", "B-02", "TEAPOT", "1"), "wharfctl: TEAPOT lies in slot A-01, not B-02\n"),
+    ],
+)
+def test_a_no_of_the_daemon_is_said_and_exits_with_4(
+    path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    result = wharfctl(path, *arguments)
+    assert (result.exit_code, result.stderr) == (4, said)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scan", "lyon", "f", "A-01", "TEAPOT", "none"),
+        ("scan", "lyon", "f", "A-01", "TEAPOT", "0"),
+        ("pack", "lyon", "f", "--parcel", "TEAPOT@900"),
+        ("pack", "lyon", "f", "--parcel", "TEAPOT=1"),
+        ("pack", "lyon", "f"),
+        ("adjust", "lyon", "CUP", "--by", "-2"),
+        ("order", "hold", "main-7"),
+        ("orders", "--limit", "0"),
+        ("nonsense",),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_asks_nothing(
+    path: Path, floor: FloorThatRemembers, arguments: tuple[str, ...]
+) -> None:
+    assert wharfctl(path, *arguments).exit_code == 2
+    assert floor.done == []
+
+
+def test_a_daemon_that_is_away_exits_with_69(tmp_path: Path) -> None:
+    result = wharfctl(tmp_path / "away.sock", "status")
+    assert result.exit_code == 69
+    assert result.stderr.startswith(f"wharfctl: no daemon answers at {tmp_path}/away.sock")
+    assert "--key" not in result.stderr
+
+
+def test_a_change_whose_answer_is_lost_can_be_repeated_under_its_key(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp_path / "rude.sock"))
+        sock.listen()
+
+        def hang_up() -> None:
+            connection, _ = sock.accept()
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        result = wharfctl(tmp_path / "rude.sock", "slot", "lyon", "CUP", "C", "--key", "mine-1")
+        thread.join(10)
+    assert result.exit_code == 69
+    assert "repeat it with --key mine-1" in result.stderr
+
+
+def test_the_same_key_is_done_once(path: Path, floor: FloorThatRemembers) -> None:
+    for _ in range(2):
+        assert wharfctl(path, "slot", "lyon", "CUP", "C", "--key", "mine-1").exit_code == 0
+    assert len(floor.done) == 1
+    assert wharfctl(path, "slot", "lyon", "CUP", "D", "--key", "mine-1").exit_code == 4
+
+
+def test_what_a_shop_sent_cannot_steer_the_terminal() -> None:
+    assert cell("\x1b[2Jgone\nnew line\ttab") == "?[2Jgone?new line?tab"
+    assert cell(["a", None, {"b": 1}]) == "a, , b=1"
+
+
+PROGRAM = [sys.executable, "-c", "from daemon.ctl import main; main()"]
+
+
+def test_at_a_terminal_answers_are_tables(path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [*PROGRAM, "--socket", str(path), "stock", "lyon"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    try:
+        subprocess.run(command, stdout=theirs, timeout=30, check=True, env=environment)
+        drawn = os.read(ours, 65_536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert "┃" in drawn
+    assert "TEAPOT" in drawn
+
+
+def test_it_runs_as_a_program(path: Path) -> None:
+    command = [*PROGRAM, "--socket", str(path), "status"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "running" in ran.stdout
