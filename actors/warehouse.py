@@ -6,7 +6,7 @@ not recorded was never made. It knows nothing of orders but their ids.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import trio
@@ -37,10 +37,13 @@ Large enough that a commit's cost vanishes, small enough to decide in some 10 ms
 """
 
 AHEAD_MAX = 1
-"""Batches decided while one is being committed.
+"""Batches decided while others are being recorded.
 
-One keeps both cores busy, more would only add to the wait.
+One keeps this actor busy, more would only add to the wait.
 """
+
+UNDER_WAY_MAX = 2
+"""Batches at the journal: it encodes one while the database writes the other, so both cores work."""
 
 NEWS_MAX = 1_000
 """News for orders that waits for delivery.
@@ -69,6 +72,7 @@ class _Batch:
     letters: Sequence[Letter[StockCommand | Keyed]]
     answers: Sequence[Answer]
     events: Sequence[StockEvent]
+    durable: trio.Event = field(default_factory=trio.Event)
 
 
 def stream_of(warehouse: str) -> str:
@@ -181,10 +185,29 @@ class Warehouse:
         to_commit: trio.MemoryReceiveChannel[_Batch],
         news: trio.MemorySendChannel[tuple[str, OrderCommand]],
     ) -> None:
+        """Hand batches to the journal in their order, the next while the last is under way."""
+        under_way, to_answer = trio.open_memory_channel[_Batch](UNDER_WAY_MAX - 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._answer_all, to_answer, news)
+            async with under_way:
+                async for batch in to_commit:
+                    await nursery.start(self._record, batch)
+                    await under_way.send(batch)
+
+    async def _record(self, batch: _Batch, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()  # from here to the journal nobody else runs, so the batches keep their order
+        if batch.append is not None:
+            await self._journal.append(batch.append)
+        batch.durable.set()
+
+    async def _answer_all(
+        self,
+        to_answer: trio.MemoryReceiveChannel[_Batch],
+        news: trio.MemorySendChannel[tuple[str, OrderCommand]],
+    ) -> None:
         async with news:
-            async for batch in to_commit:
-                if batch.append is not None:
-                    await self._journal.append(batch.append)
+            async for batch in to_answer:
+                await batch.durable.wait()
                 self._handle.mailbox.settle(len(batch.letters))
                 for letter, answer in zip(batch.letters, batch.answers, strict=True):
                     if letter.reply is not None:

@@ -75,7 +75,7 @@ class Shelf:
         return self.available + self.reserved + self.picked + self.quarantine
 
 
-class FulfilmentLine(Struct):
+class FulfilmentLine(Struct, gc=False):
     """What a fulfilment was promised of one SKU, and how far the floor is with it."""
 
     sku: str
@@ -89,7 +89,7 @@ class FulfilmentLine(Struct):
         return self.units - self.picked - self.missing
 
 
-class Fulfilment(Struct):
+class Fulfilment(Struct, gc=False):
     """A promise to one order, from the reservation until the parcels leave."""
 
     fulfilment: str
@@ -167,19 +167,17 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
 
 def apply(stock: Stock, event: StockEvent) -> Fulfilment | None:
     """Bring `stock` up to date with the event; return the fulfilment it changed, if it changed one."""
-    for sku, source, target, units in _moves(event):
-        shelf = stock.shelves.get(sku)
+    shelves = stock.shelves
+    for move in movements(event):
+        shelf = shelves.get(move.sku)
         if shelf is None:
-            shelf = stock.shelves[sku] = Shelf()
+            shelf = shelves[move.sku] = Shelf()
+        source, target = move.source, move.target
         if source in INNER_ACCOUNTS:
-            setattr(shelf, source, getattr(shelf, source) - units)
+            setattr(shelf, source, getattr(shelf, source) - move.units)
         if target in INNER_ACCOUNTS:
-            setattr(shelf, target, getattr(shelf, target) + units)
+            setattr(shelf, target, getattr(shelf, target) + move.units)
     return _follow(stock, event)
-
-
-def _moves(event: StockEvent) -> tuple[tuple[str, Account, Account, int], ...]:
-    return tuple([(move.sku, move.source, move.target, move.units) for move in movements(event)])
 
 
 def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:

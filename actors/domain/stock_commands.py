@@ -11,7 +11,7 @@ from msgspec import Struct
 from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEffectRequested
 
 
-class OpenStock(Struct, frozen=True, tag=True):
+class OpenStock(Struct, frozen=True, gc=False, tag=True):
     """Take over what lies there already; only the first for a SKU counts."""
 
     sku: str
@@ -20,7 +20,7 @@ class OpenStock(Struct, frozen=True, tag=True):
     source: str
 
 
-class Receive(Struct, frozen=True, tag=True):
+class Receive(Struct, frozen=True, gc=False, tag=True):
     """Take in a supplier's goods; `delivery` is unique.
 
     `effects` are recorded with it, to be told to the ERP.
@@ -33,7 +33,7 @@ class Receive(Struct, frozen=True, tag=True):
     effects: tuple[StockEffectRequested, ...] = ()
 
 
-class Adjust(Struct, frozen=True, tag=True):
+class Adjust(Struct, frozen=True, gc=False, tag=True):
     """Correct the shelf by so many units (below zero: fewer). Its idempotency key is the caller's matter."""
 
     sku: str
@@ -42,14 +42,14 @@ class Adjust(Struct, frozen=True, tag=True):
     effects: tuple[StockEffectRequested, ...] = ()
 
 
-class AssignSlot(Struct, frozen=True, tag=True):
+class AssignSlot(Struct, frozen=True, gc=False, tag=True):
     """Say where the SKU is picked from now on."""
 
     sku: str
     slot: str
 
 
-class Reserve(Struct, frozen=True, tag=True):
+class Reserve(Struct, frozen=True, gc=False, tag=True):
     """Promise all lines or none; each SKU stands in one line.
 
     With `expires_at` the floor waits for `Confirm`.
@@ -61,20 +61,20 @@ class Reserve(Struct, frozen=True, tag=True):
     expires_at: datetime | None = None
 
 
-class Confirm(Struct, frozen=True, tag=True):
+class Confirm(Struct, frozen=True, gc=False, tag=True):
     """Let the floor pick."""
 
     fulfilment: str
 
 
-class Release(Struct, frozen=True, tag=True):
+class Release(Struct, frozen=True, gc=False, tag=True):
     """Take the promise back, as long as nothing is packed."""
 
     fulfilment: str
     reason: Literal["cancelled", "expired", "rerouted"]
 
 
-class Pick(Struct, frozen=True, tag=True):
+class Pick(Struct, frozen=True, gc=False, tag=True):
     """A scan: so many units of this SKU were taken from this slot."""
 
     fulfilment: str
@@ -83,7 +83,7 @@ class Pick(Struct, frozen=True, tag=True):
     units: int
 
 
-class ReportShort(Struct, frozen=True, tag=True):
+class ReportShort(Struct, frozen=True, gc=False, tag=True):
     """The slot holds fewer than were promised."""
 
     fulfilment: str
@@ -93,20 +93,20 @@ class ReportShort(Struct, frozen=True, tag=True):
     reason: str
 
 
-class Pack(Struct, frozen=True, tag=True):
+class Pack(Struct, frozen=True, gc=False, tag=True):
     """Everything picked lies in these parcels."""
 
     fulfilment: str
     parcels: tuple[PackedParcel, ...]
 
 
-class Dispatch(Struct, frozen=True, tag=True):
+class Dispatch(Struct, frozen=True, gc=False, tag=True):
     """The labelled parcels leave the house."""
 
     fulfilment: str
 
 
-class SettleStockEffect(Struct, frozen=True, tag=True):
+class SettleStockEffect(Struct, frozen=True, gc=False, tag=True):
     """The ERP has answered; `refused` is "" where it took the document."""
 
     effect: str
@@ -130,23 +130,23 @@ StockCommand = (
 )
 
 
-class Granted(Struct, frozen=True, tag=True):
+class Granted(Struct, frozen=True, gc=False, tag=True):
     """The units are the fulfilment's."""
 
     fulfilment: str
 
 
-class NotEnough(Struct, frozen=True, tag=True):
+class NotEnough(Struct, frozen=True, gc=False, tag=True):
     """Nothing was promised; so much is missing."""
 
     shortages: tuple[Shortage, ...]
 
 
-class Done(Struct, frozen=True, tag=True):
+class Done(Struct, frozen=True, gc=False, tag=True):
     """It is so (now, or since an earlier copy of the command)."""
 
 
-class Rejected(Struct, frozen=True, tag=True):
+class Rejected(Struct, frozen=True, gc=False, tag=True):
     """It cannot be; `why` is for a person."""
 
     why: str

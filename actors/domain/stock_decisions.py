@@ -51,7 +51,7 @@ from actors.domain.stock_events import (
 )
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """The events a command causes (none when there is nothing left to do) and what its sender is told."""
 
     events: tuple[StockEvent, ...]

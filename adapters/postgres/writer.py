@@ -89,6 +89,7 @@ class Writer:
         self._one_by_one: deque[_Ticket] = deque()
         self._work = trio.Event()
         self._room = trio.lowlevel.ParkingLot()
+        self._line = trio.StrictFIFOLock()
         self._stopped: str | None = None
 
     async def append(self, append: Append) -> None:
@@ -104,22 +105,30 @@ class Writer:
         """
         if len(append.events) > APPEND_EVENTS_MAX:
             raise UnwritableError(f"{len(append.events)} events are more than one append may hold")
-        while self._stopped is None and self._is_full(append):
-            await self._room.park()
+        ticket = _Ticket(append)
+        if self._line.locked() or self._is_full(append):
+            async with self._line:  # whoever comes while somebody waits for room stands behind them
+                while self._stopped is None and self._is_full(append):
+                    await self._room.park()
+                self._take(ticket)
+        else:
+            self._take(ticket)
+        with trio.CancelScope(shield=True):  # as long as a commit takes, which the command's timeout bounds
+            await ticket.done.wait()
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _take(self, ticket: _Ticket) -> None:
         if self._stopped is not None:
             raise FencedError(self._stopped)
-        if partition_of(append.stream) not in self._claim.fences:
-            raise FencedError(f"the partition of {append.stream} is not ours")
-        ticket = _Ticket(append)
+        stream = ticket.append.stream
+        if partition_of(stream) not in self._claim.fences:
+            raise FencedError(f"the partition of {stream} is not ours")
         if self._one_by_one:
             self._one_by_one.append(ticket)
         else:
             self._encode(ticket)
         self._work.set()
-        with trio.CancelScope(shield=True):  # as long as a commit takes, which the command's timeout bounds
-            await ticket.done.wait()
-        if ticket.error is not None:
-            raise ticket.error
 
     async def run(self) -> None:
         """Commit what comes, until cancelled.

@@ -188,6 +188,23 @@ async def test_appends_of_many_streams_at_once_keep_every_partition_without_gaps
     assert all(sorted(found) == list(range(1, len(found) + 1)) for found in positions.values())
 
 
+async def test_appends_to_one_stream_are_recorded_in_the_order_of_the_calls_however_full_it_is(
+    journal: Journal,
+) -> None:
+    async def append(first: int, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        counted = [StockAdjusted("TEAPOT", 1, f"count {first + number}") for number in range(1_500)]
+        await journal.append(stock(first, *counted))
+
+    async with trio.open_nursery() as nursery:
+        for first in range(0, 15_000, 1_500):
+            await nursery.start(append, first)
+    recorded = [each.event for each in await journal.read(PARIS)]
+    assert [event.reason for event in recorded if isinstance(event, StockAdjusted)] == [
+        f"count {number}" for number in range(15_000)
+    ]
+
+
 async def test_a_reservation_moves_units_and_the_picture_shows_where_they_stand(journal: Journal) -> None:
     await journal.append(stock(0, opened("TEAPOT", 5), opened("CUP", 12)))
     await journal.append(stock(2, reserved("F1", TEAPOT=2, CUP=6), rows=(fulfilment("F1"),)))
