@@ -1,0 +1,5 @@
+"""`python -m daemon` is `wharfinger`."""
+
+from daemon.cli import main
+
+main()
