@@ -7,7 +7,7 @@ Nothing is asked of the shop before the first call, so a shop that is away does 
 starting.
 """
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
@@ -20,7 +20,7 @@ from adapters.channels.prestashop.polling import OrderFeed
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.stock import Stock
 from adapters.channels.prestashop.telling import Telling
-from adapters.channels.prestashop.wire import ORDER, FieldError
+from adapters.channels.prestashop.wire import ORDER, FieldError, reference_to
 
 
 class PrestaShop:
@@ -74,6 +74,14 @@ class PrestaShop:
             if row is None:
                 return None
             return (await self._reader.read([row]))[0]
+
+    async def gone(self, shop_orders: Collection[str]) -> Sequence[str]:
+        """Return those of these orders that the shop has deleted: no poll tells of them."""
+        ids = {int(order) for order in shop_orders if order.isdigit()}
+        with self._understanding("look for deleted orders"):
+            rows = await self._webservice.rows_by_ids("orders", "[id]", ids)
+            there = {str(reference_to(row, "id")) for row in rows}
+        return [order for order in shop_orders if order not in there]
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look whether the shop already shows what the document asks for, or is beyond it."""

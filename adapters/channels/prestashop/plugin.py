@@ -44,6 +44,8 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from
             the shop's own flags: not paid is unpaid, shipped is shipped, the rest is open.
         service_of: a carrier's `id_reference` (as text, since TOML's keys are) as one of our services.
+        refunds: whether the shop's refunds (order_slip) are read: what is refunded before it is shipped
+            is not shipped. The key then needs GET on order_slip.
         mail: whether the shop mails its customer on a change of status.
         page_size: orders a page.
         overlap_seconds: how far each poll reaches back.
@@ -64,6 +66,7 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     shipped: tuple[int, ...] = (4, 5)
     open: tuple[int, ...] = (2, 3, 9, 11, 13)
     service_of: Mapping[str, str] = {}
+    refunds: bool = True
     mail: bool = False
     page_size: Annotated[int, Meta(ge=1, le=1000)] = PAGE_SIZE
     overlap_seconds: Annotated[int, Meta(ge=1, le=86_400)] = OVERLAP_SECONDS

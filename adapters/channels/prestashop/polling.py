@@ -25,6 +25,9 @@ from adapters.channels.prestashop.wire import ORDER, Row, is_unfinished, referen
 ID_FEED_EVERY = 6
 """An idle poll costs the shop one request; every sixth costs it a second one, of 20 ms at 105,000 orders."""
 
+SLIP_TURN = ID_FEED_EVERY // 2
+"""Refunds do not move an order's date; they are asked for between two polls by id."""
+
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
 
@@ -59,6 +62,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
         turn: counts the polls that found their window's end.
         seen: by order id.
         unfinished: orders to look at again.
+        last_slip: the highest refund seen; None before the first look.
     """
 
     importing: bool = True
@@ -69,6 +73,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     turn: int = 0
     seen: dict[int, Seen] = {}
     unfinished: tuple[int, ...] = ()
+    last_slip: int | None = None
 
 
 class OrderFeed:
@@ -78,6 +83,7 @@ class OrderFeed:
         self._webservice = webservice
         self._reader = reader
         self._page_size = settings.page_size
+        self._with_refunds = settings.refunds
         self._overlap = timedelta(seconds=settings.overlap_seconds)
 
     async def poll(self, saved: str | None) -> Poll:
@@ -93,7 +99,8 @@ class OrderFeed:
         rows, cursor = await (self._import(cursor) if cursor.importing else self._follow(cursor, zone))
         more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
         by_id = {reference_to(row, "id"): row for row in rows}
-        looked_at = [order for order in again if order not in by_id]
+        refunded, cursor = await self._refunded(cursor)
+        looked_at = [order for order in {*again, *refunded} if order not in by_id]
         if looked_at:
             found = await self._webservice.rows_by_ids("orders", ORDER, looked_at)
             by_id.update((reference_to(row, "id"), row) for row in found)
@@ -110,6 +117,26 @@ class OrderFeed:
             return msgspec.json.decode(saved, type=Cursor)
         except msgspec.MsgspecError as error:
             raise MalformedError(self._webservice.system, "read the cursor", "it is not ours") from error
+
+    async def _refunded(self, cursor: Cursor) -> tuple[set[int], Cursor]:
+        """Return the orders with new refunds; they are told again although their rows are the same."""
+        if not self._with_refunds:
+            return set(), cursor
+        if cursor.last_slip is None:
+            query = {"sort": "[id_DESC]", "limit": "1"}
+        elif not cursor.importing and cursor.turn % ID_FEED_EVERY == SLIP_TURN:
+            query = {
+                "filter[id]": f">[{cursor.last_slip}]",
+                "sort": "[id_ASC]",
+                "limit": str(self._page_size),
+            }
+        else:
+            return set(), cursor
+        slips = await self._webservice.rows("order_slip", "[id,id_order]", **query)
+        last = max((reference_to(slip, "id") for slip in slips), default=cursor.last_slip or 0)
+        orders = {reference_to(slip, "id_order") for slip in slips} if cursor.last_slip is not None else set()
+        seen = {order: each for order, each in cursor.seen.items() if order not in orders}
+        return orders, msgspec.structs.replace(cursor, last_slip=last, seen=seen)
 
     async def _import(self, cursor: Cursor) -> tuple[list[Row], Cursor]:
         rows = await self._above(cursor.last_id)

@@ -5,7 +5,7 @@ granted; what cannot be understood makes that one order unreadable. Only named f
 customer's password hash and secure key never leave the shop.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -33,6 +33,7 @@ ROW_FIELDS = (
 )
 ORDER = f"[{ORDER_FIELDS},order_rows[{ROW_FIELDS}]]"
 CUSTOMER = "[id,email,company,firstname,lastname]"
+REFUND = "[id,id_order,order_slip_details[id_order_detail,product_quantity]]"
 ADDRESS = (
     "[id,id_country,id_state,company,lastname,firstname,address1,address2,postcode,city,phone,phone_mobile]"
 )
@@ -106,7 +107,7 @@ def parts(row: Row, name: str) -> Sequence[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an order's row only names by id: everything is by the shop's id."""
+    """What an order's row only names, by the shop's ids; `refunded` are units by the id of a line."""
 
     zone: ZoneInfo
     standings: Mapping[int, Standing]
@@ -116,6 +117,7 @@ class Surroundings:
     states: Mapping[int, str]
     currencies: Mapping[int, str]
     services: Mapping[int, str]
+    refunded: Mapping[int, int]
 
 
 def is_unfinished(row: Row) -> bool:
@@ -158,17 +160,23 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
     if currency is None:
         raise FieldError("id_currency names no currency")
     contact = read_contact(customer, address, around)
+    stands = standing(row, around.standings)
+    lines = tuple(_line(part) for part in parts(row, "order_rows"))
+    if stands in ("open", "unpaid"):
+        lines = tuple(_left(line, around.refunded) for line in lines)
+        if lines and not any(line.units for line in lines):
+            stands = "cancelled"
     return ShopOrder(
         shop_order=str(whole(row, "id")),
         reference=text(row, "reference"),
-        standing=standing(row, around.standings),
+        standing=stands,
         placed_at=placed_at,
         currency=currency,
         total=money(row, "total_paid"),
         shipping=money(row, "total_shipping_tax_excl"),
         service=around.services.get(whole(row, "id_carrier"), ""),
         country=contact.country,
-        lines=tuple(_line(part) for part in parts(row, "order_rows")),
+        lines=tuple(line for line in lines if line.units),
         customer=str(whole(row, "id_customer")),
         contact=contact,
         raw=raw,
@@ -185,6 +193,22 @@ def _line(part: Row) -> ShopLine:
         units=units,
         unit_price=money(part, "unit_price_tax_excl"),
     )
+
+
+def _left(line: ShopLine, refunded: Mapping[int, int]) -> ShopLine:
+    """Return what of a line is still to be shipped; a refund of what has left changes no line."""
+    units = max(0, line.units - refunded.get(int(line.line), 0))
+    return msgspec.structs.replace(line, units=units)
+
+
+def refunded_units(slips: Iterable[Row]) -> dict[int, int]:
+    """Return the refunded units by the id of the order's row, over all slips."""
+    units: dict[int, int] = {}
+    for slip in slips:
+        for part in parts(slip, "order_slip_details"):
+            detail = reference_to(part, "id_order_detail")
+            units[detail] = units.get(detail, 0) + whole(part, "product_quantity")
+    return units
 
 
 def read_contact(customer: Row, address: Row, around: Surroundings) -> Contact:

@@ -206,6 +206,19 @@ class Ordering:
         order |= {"current_state": state, "valid": meaning["logable"], "date_upd": now}
         return history
 
+    def add_slip(self, order_id: int) -> int:
+        """Write a refund of an order; what it refunds is the caller's matter."""
+        now = self._clock()
+        values: dict[str, Value] = {
+            "id_customer": self._tables["orders"][order_id]["id_customer"],
+            "id_order": order_id,
+            "conversion_rate": "1",
+            "partial": "1",
+            "date_add": now,
+            "date_upd": now,
+        }
+        return number(self._tables.insert("order_slip", values)["id"])
+
     def touch(self, order_id: int) -> None:
         """Move `date_upd`, as an edit of the order itself does."""
         self._tables["orders"][order_id]["date_upd"] = self._clock()

@@ -11,7 +11,7 @@ from adapters.channels.prestashop.simulated.furnishing import CANCELLED, PAID, f
 from adapters.channels.prestashop.simulated.keys import FULL_KEY, Key
 from adapters.channels.prestashop.simulated.ordering import SHIPPING, Ordering, Purchase, Shopper
 from adapters.channels.prestashop.simulated.stockroom import Stockroom
-from adapters.channels.prestashop.simulated.tables import Resource, Row, Tables, Value, number
+from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row, Tables, Value, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,24 @@ class Shop:
             row = self.tables["order_details"][detail]
             if row["product_reference"] == reference:
                 row["product_quantity"] = units
+
+    def refund(self, order: int, lines: Sequence[tuple[str, int]], *, restock: bool = True) -> int:
+        """Refund units of an order's lines; its `date_upd` does not move. Return the slip's id."""
+        slip = self.ordering.add_slip(order)
+        entries: list[dict[str, Value]] = []
+        for reference, units in lines:
+            for detail in self.ordering.details[order]:
+                row = self.tables["order_details"][detail]
+                if row["product_reference"] == reference:
+                    row["product_quantity_refunded"] = number(row["product_quantity_refunded"]) + units
+                    given: dict[str, Value] = {"id_order_detail": detail, "product_quantity": units}
+                    part = RESOURCES["order_slip"].associations["order_slip_details"].entry(given)
+                    entries.append(part | {"id": len(entries) + 1})
+                    if restock:
+                        place = (number(row["product_id"]), number(row["product_attribute_id"]))
+                        self.stockroom.move(*place, units)
+        self.lists["order_slip", slip] = {"order_slip_details": entries}
+        return slip
 
     def delete_order(self, order: int) -> None:
         """Delete an order."""

@@ -11,6 +11,8 @@ import pytest
 
 from actors.errors import MalformedError, UnreachableError
 from actors.ports import Poll, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.simulated.keys import METHODS
+from adapters.channels.prestashop.simulated.tables import RESOURCES
 from adapters.channels.prestashop.simulator import FULL_KEY, Shopper
 from adapters.http.faults import HTML_HEADERS, HTML_PAGE, cut
 from adapters.http.server import Drop, Request, Response
@@ -330,6 +332,42 @@ async def test_a_server_that_drops_the_authorization_header_is_reached_by_ws_key
     assert all(request.header("authorization") is None for request in world.requests)
 
 
+async def test_what_is_refunded_before_it_is_shipped_is_no_longer_asked_for(world: World) -> None:
+    placed = world.shop.place_order([("teapot", 2), ("cup", 3)])
+    _, cursor = await world.drained()
+    world.shop.refund(placed, [("cup", 1), ("teapot", 2)])
+    told: list[ShopOrder | UnreadableOrder] = []
+    for _ in range(7):
+        orders, cursor = await world.drained(cursor)
+        told += orders
+    (order,) = told
+    assert isinstance(order, ShopOrder)
+    assert [(line.sku, line.units) for line in order.lines] == [("cup", 2)]
+    world.shop.refund(placed, [("cup", 2)])
+    again = await world.adapter.order(str(placed))
+    assert isinstance(again, ShopOrder)
+    assert (again.standing, again.lines) == ("cancelled", ())
+
+
+async def test_a_refund_of_what_has_left_changes_no_line(world: World) -> None:
+    placed = world.shop.place_order([("cup", 3)])
+    world.shop.set_state(placed, 4)
+    world.shop.refund(placed, [("cup", 3)])
+    order = await world.adapter.order(str(placed))
+    assert isinstance(order, ShopOrder)
+    assert (order.standing, [line.units for line in order.lines]) == ("shipped", [3])
+
+
+async def test_without_the_right_to_read_refunds_they_can_be_left_out(world: World) -> None:
+    placed = world.shop.place_order([("cup", 3)])
+    every = {name: METHODS for name in RESOURCES if name != "order_slip"}
+    world.shop.keys[FULL_KEY].rights = every
+    with pytest.raises(UnreachableError, match="order_slip"):
+        await world.adapter.poll(None)
+    async with world.connect(refunds=False) as adapter:
+        assert ids((await adapter.poll(None)).orders) == [placed]
+
+
 async def test_an_order_that_was_deleted_is_none(world: World) -> None:
     placed = world.shop.place_order([("cup", 1)])
     order = await world.adapter.order(str(placed))
@@ -340,6 +378,20 @@ async def test_an_order_that_was_deleted_is_none(world: World) -> None:
     assert again.contact.city == "Lyon"
     world.shop.delete_order(placed)
     assert await world.adapter.order(str(placed)) is None
+
+
+async def test_deleted_orders_are_found_among_the_open_ones(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(3)]
+    world.shop.delete_order(placed[1])
+    assert await world.adapter.gone([str(order) for order in placed]) == [str(placed[1])]
+
+
+async def test_a_refund_that_makes_no_sense_is_malformed_not_a_crash(world: World) -> None:
+    placed = world.shop.place_order([("cup", 1)])
+    slip = world.shop.refund(placed, [("cup", 1)])
+    world.shop.lists["order_slip", slip]["order_slip_details"][0]["product_quantity"] = "some"
+    with pytest.raises(MalformedError, match="product_quantity"):
+        await world.adapter.order(str(placed))
 
 
 async def test_a_cursor_that_is_not_ours_is_refused(world: World) -> None:

@@ -35,6 +35,7 @@ def around() -> wire.Surroundings:
         states={0: ""},
         currencies={1: "EUR"},
         services={2: "express"},
+        refunded={},
     )
 
 
