@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import structlog
 import trio
 
-from actors.directory import Directory
-from actors.domain.order_commands import Answered, OrderCommand
+from actors.directory import Directory, UnknownWarehouseError
+from actors.domain.order_commands import Answered, OrderCommand, Stranded
 from actors.domain.order_events import EffectRequested, OrderImported, ParcelLabelled
-from actors.domain.order_life import Facts, Step, decide, next_steps
-from actors.domain.order_state import Order, evolve
+from actors.domain.order_fold import evolve
+from actors.domain.order_life import Facts, Step, consider, next_steps
+from actors.domain.order_state import Order
 from actors.mailbox import Letter, Mailbox, SetAsideError, ask, tell
 from actors.ports import Append, BesideRow, Event, Journal, KeyedAnswer, PendingEffect
 from actors.rows import order_row
@@ -51,7 +52,7 @@ POLICY = RestartPolicy(crashes_max=3, window_s=60.0, delay_s_first=0.1, delay_s_
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """A command, rows to be stored beside the log with its events, and its sender's idempotency key, if any."""
+    """A command, rows to be stored beside the log with its events, and its sender's key, if any."""
 
     command: OrderCommand
     beside: tuple[BesideRow, ...] = ()
@@ -216,22 +217,30 @@ class OrderActor:
         return await self.journal.keyed_answer(stream_of(self.order), key) is not None
 
     async def _take_steps(self) -> None:
-        """Ask warehouses what the state asks for, until the order waits for somebody else."""
+        """Ask warehouses what the state asks for, until the order waits for somebody else.
+
+        A step that changes nothing (its warehouse is away) does not keep the others from being taken.
+        """
         for _ in range(STEP_ROUNDS_MAX):
-            facts = self.facts()
-            steps = next_steps(self.state, facts.now)
-            if not steps:
-                return
             before = self.state.version
-            await self._take(steps[0])
-            if self.state.version == before:
+            for step in next_steps(self.state, self.facts().now):
+                await self._take(step)
+                if self.state.version != before:
+                    break
+            else:
                 return
         raise RuntimeError(f"{self.order} took {STEP_ROUNDS_MAX} steps and is not done")
 
     async def _take(self, step: Step) -> None:
-        answer = await self.directory.ask_warehouse(step.warehouse, step.command)
+        command: OrderCommand
+        try:
+            answer = await self.directory.ask_warehouse(step.warehouse, step.command)
+        except UnknownWarehouseError:
+            command = Stranded(step.fulfilment)
+        else:
+            command = Answered(step.kind, step.fulfilment, answer)
         turn = _Turn(self.state, self.facts())
-        turn.take(OrderMessage(Answered(step.kind, step.fulfilment, answer)))
+        turn.take(OrderMessage(command))
         await self._record(turn)
 
     async def _record(self, turn: "_Turn") -> None:
@@ -256,7 +265,7 @@ class OrderActor:
 
 
 class _Turn:
-    """What is decided together: the events, the state after them, and what is stored in the same transaction."""
+    """What is decided together: events, the state after them, and what is stored with them."""
 
     def __init__(self, state: Order, facts: Facts) -> None:
         self.state = state
@@ -266,12 +275,11 @@ class _Turn:
         self.answers: list[KeyedAnswer] = []
 
     def take(self, message: OrderMessage) -> None:
-        """Decide on one more message. Rows beside the log are stored with the event that names them, or not at all."""
-        decided = decide(self.state, message.command, self.facts)
-        for event in decided:
-            self.state = evolve(self.state, event, self.facts.now)
-        self.events.extend(decided)
-        if any(isinstance(event, OrderImported | ParcelLabelled) for event in decided):
+        """Decide on one more message. Rows beside the log are stored with the event that names them."""
+        draft = consider(self.state, message.command, self.facts)
+        self.state = draft.order
+        self.events.extend(draft.events)
+        if any(isinstance(event, OrderImported | ParcelLabelled) for event in draft.events):
             self.beside.extend(message.beside)
         if message.key:
             self.answers.append(KeyedAnswer(message.key, DONE))

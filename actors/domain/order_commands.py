@@ -56,7 +56,9 @@ class Cancel(Struct, frozen=True, tag=True):
 
 
 class Wake(Struct, frozen=True, tag=True):
-    """Go on: the clock is due, stock arrived, or the order was just taken up again."""
+    """Go on: the clock is due, units of the SKU `arrived` came, or the order was just taken up again."""
+
+    arrived: str = ""
 
 
 class Answered(Struct, frozen=True, tag=True):
@@ -65,6 +67,12 @@ class Answered(Struct, frozen=True, tag=True):
     step: StepKind
     fulfilment: str
     answer: Answer
+
+
+class Stranded(Struct, frozen=True, tag=True):
+    """A step could not be asked: the settings know no warehouse of that name (any more)."""
+
+    fulfilment: str
 
 
 class Packed(Struct, frozen=True, tag=True):
@@ -122,6 +130,7 @@ OrderCommand = (
     | Cancel
     | Wake
     | Answered
+    | Stranded
     | Packed
     | FellShort
     | Expired

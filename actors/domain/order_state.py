@@ -1,48 +1,16 @@
-"""What an order is, folded from its events.
-
-It owns the fold and what follows from the state; it decides nothing.
-"""
+"""What an order is, the life cycle of its stages, and what follows from its state. It decides nothing."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, TypeVar, assert_never
+from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised, AnomalyResolved
 from actors.domain.documents import Document
-from actors.domain.order_events import (
-    AllocationRefused,
-    AllocationReleased,
-    CancelAsked,
-    CancelRefused,
-    EffectDone,
-    EffectRefused,
-    EffectRequested,
-    FulfilmentAllocated,
-    FulfilmentFellShort,
-    FulfilmentReady,
-    FulfilmentShipped,
-    HoldKind,
-    HoldReleased,
-    OrderBackordered,
-    OrderCancelled,
-    OrderConfirmed,
-    OrderDelivered,
-    OrderEvent,
-    OrderHeld,
-    OrderImported,
-    OrderRouted,
-    OrderShipped,
-    ParcelLabelled,
-    ParcelTracked,
-)
+from actors.domain.order_commands import StepKind
+from actors.domain.order_events import HoldKind, OrderBackordered, OrderHeld, OrderImported
 from actors.domain.stock_events import PackedParcel, Quantity
-
-K = TypeVar("K")
-T = TypeVar("T")
 
 PartState = Literal["planned", "allocated", "confirmed", "packed", "shipped", "gone"]
 Stage = Literal[
@@ -60,6 +28,31 @@ Stage = Literal[
 
 RESUME_AFTER = timedelta(seconds=5)
 """An order that has a step of its own to take is woken when it has not taken it by then: its daemon died."""
+
+LIFE_CYCLE: Mapping[Stage, frozenset[Stage]] = {
+    "new": frozenset({"held", "allocating", "backordered"}),
+    "held": frozenset({"new", "routing", "allocating", "backordered", "picking", "packed", "cancelled"}),
+    "routing": frozenset({"held", "allocating", "backordered", "cancelled"}),
+    "allocating": frozenset({"held", "routing", "backordered", "picking"}),
+    "backordered": frozenset({"held", "allocating", "cancelled"}),
+    "picking": frozenset({"held", "routing", "packed"}),
+    "packed": frozenset({"held", "shipped"}),
+    "shipped": frozenset({"delivered"}),
+    "delivered": frozenset(),
+    "cancelled": frozenset(),
+}
+"""Which stage may follow which; everything an order ever does is a walk in this table.
+
+An order is "new" until a first plan is made or found impossible, and "routing" whenever later units lose
+their warehouse: a reservation was refused or expired, or the floor did not find them. Both last only for the
+moment in which the order decides, unless a cancel is on its way. It is "allocating" while any warehouse of
+its plan has not promised or confirmed, "backordered" while nobody can fill the rest (what is confirmed is
+picked and shipped all the same), "picking" once all of it is on floors, and "packed" once all of it stands in
+parcels. A hold covers whatever is below it, and lifting it shows that again. There is no way back from
+"packed", as no warehouse gives up what is packed; and an order ends "cancelled" only from where it holds no
+stock, so every cancel passes through "routing" once something was planned. A stage is never stored: it is
+folded from the events, so that no two places can disagree.
+"""
 
 CLOCKS: Mapping[Stage, timedelta] = {
     "new": timedelta(minutes=5),
@@ -109,7 +102,6 @@ class Order(Struct, frozen=True):
     since: datetime | None = None
     touched: datetime | None = None
     holds: Mapping[HoldKind, OrderHeld] = {}
-    overridden: frozenset[HoldKind] = frozenset()
     parts: Mapping[str, Part] = {}
     parts_planned: int = 0
     avoid: frozenset[tuple[str, str]] = frozenset()
@@ -122,6 +114,7 @@ class Order(Struct, frozen=True):
     anomalies: Mapping[str, str] = {}
     cancel_asked: str = ""
     cancels_refused: frozenset[str] = frozenset()
+    cancelled_by: str = ""
     ended: Literal["", "shipped", "delivered", "cancelled"] = ""
     stage: Stage = "new"
 
@@ -169,109 +162,8 @@ def effect_id(kind: str, about: str) -> str:
     return f"{kind}:{about}"
 
 
-def evolve(order: Order, event: OrderEvent | AnomalyEvent, at: datetime) -> Order:
-    """Return the order after the event."""
-    after = _fold(order, event)
-    stage = _stage(after)
-    since = at if stage != order.stage or order.since is None else order.since
-    return replace(after, version=order.version + 1, touched=at, stage=stage, since=since)
-
-
-def _fold(order: Order, event: OrderEvent | AnomalyEvent) -> Order:  # noqa: C901, PLR0911 - one case an event
-    match event:
-        case OrderImported():
-            return replace(order, imported=event)
-        case OrderHeld(hold):
-            return replace(order, holds={**order.holds, hold: event})
-        case HoldReleased(hold):
-            return replace(order, holds=_without(order.holds, hold), overridden=order.overridden | {hold})
-        case OrderRouted(plan):
-            planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
-            count = order.parts_planned + len(plan)
-            return replace(order, parts={**order.parts, **planned}, parts_planned=count, backordered=None)
-        case OrderBackordered():
-            return replace(order, backordered=event)
-        case FulfilmentAllocated(fulfilment):
-            return _move(order, fulfilment, "allocated")
-        case AllocationRefused(fulfilment) | AllocationReleased(fulfilment):
-            return _move(order, fulfilment, "gone")
-        case OrderConfirmed(fulfilments):
-            for fulfilment in fulfilments:
-                order = _move(order, fulfilment, "confirmed")
-            return order
-        case FulfilmentFellShort():
-            return _fall_short(order, event)
-        case FulfilmentReady(fulfilment, parcels):
-            packed = replace(order.parts[fulfilment], state="packed", parcels=parcels)
-            return replace(order, parts={**order.parts, fulfilment: packed})
-        case FulfilmentShipped(fulfilment):
-            return _move(order, fulfilment, "shipped")
-        case OrderShipped():
-            return replace(order, ended="shipped")
-        case ParcelTracked(parcel, status, carrier_event):
-            moved = replace(order.parcels[parcel], status=status)
-            seen = order.tracked | {carrier_event}
-            return replace(order, parcels={**order.parcels, parcel: moved}, tracked=seen)
-        case OrderDelivered():
-            return replace(order, ended="delivered")
-        case CancelAsked(by):
-            return replace(order, cancel_asked=by)
-        case CancelRefused():
-            refused = order.cancels_refused | {order.cancel_asked}
-            return replace(order, cancel_asked="", cancels_refused=refused)
-        case OrderCancelled():
-            return replace(order, ended="cancelled", cancel_asked="", backordered=None)
-        case EffectRequested(effect, _, document):
-            asked = order.effects_asked | {effect}
-            return replace(order, effects={**order.effects, effect: document}, effects_asked=asked)
-        case EffectDone(effect) | EffectRefused(effect):
-            return replace(order, effects=_without(order.effects, effect))
-        case ParcelLabelled():
-            return _label(order, event)
-        case AnomalyRaised(anomaly, problem):
-            return replace(order, anomalies={**order.anomalies, anomaly: problem})
-        case AnomalyResolved(anomaly):
-            return replace(order, anomalies=_without(order.anomalies, anomaly))
-        case _:
-            assert_never(event)
-
-
-def _without(rows: Mapping[K, T], key: K) -> dict[K, T]:
-    return {other: row for other, row in rows.items() if other != key}
-
-
-def _move(order: Order, fulfilment: str, state: PartState) -> Order:
-    return replace(order, parts={**order.parts, fulfilment: replace(order.parts[fulfilment], state=state)})
-
-
-def _fall_short(order: Order, event: FulfilmentFellShort) -> Order:
-    part = order.parts[event.fulfilment]
-    left = tuple(
-        Quantity(line.sku, line.units - (event.missing if line.sku == event.sku else 0))
-        for line in part.lines
-    )
-    left = tuple(line for line in left if line.units > 0)
-    shorter = replace(part, lines=left, state=part.state if left else "gone")
-    key = (event.fulfilment, event.sku)
-    return replace(
-        order,
-        parts={**order.parts, event.fulfilment: shorter},
-        avoid=order.avoid | {(part.warehouse, event.sku)},
-        short={**order.short, key: order.short.get(key, 0) + event.missing},
-    )
-
-
-def _label(order: Order, event: ParcelLabelled) -> Order:
-    document = order.effects[event.effect]
-    carrier = getattr(document, "carrier", "")
-    weight = getattr(document, "weight_g", 0)
-    parcel = Parcel(event.parcel, event.tracking, carrier, weight)
-    return replace(
-        order, effects=_without(order.effects, event.effect), parcels={**order.parcels, event.parcel: parcel}
-    )
-
-
-def _stage(order: Order) -> Stage:
+def stage_of(order: Order) -> Stage:
+    """Return the stage of the order's life, see `LIFE_CYCLE`."""
     if order.ended:
         return order.ended
     if order.holds:
@@ -281,18 +173,38 @@ def _stage(order: Order) -> Stage:
         return "allocating"
     if order.backordered is not None:
         return "backordered"
-    if order.wanted():
+    if not states or order.wanted():
         return "routing" if order.parts_planned else "new"
     return "picking" if "confirmed" in states else "packed"
 
 
+def own_steps(order: Order) -> tuple[tuple[StepKind, Part], ...]:
+    """Return what the order has to ask of warehouses by itself, the most pressing first.
+
+    A plan over several warehouses stands or falls as a whole: all of it is reserved before any of it is
+    confirmed, and where the rest of it cannot be filled, what is not confirmed is given back.
+    """
+    if order.imported is None or order.ended:
+        return ()
+    live = tuple(order.live())
+    if order.cancel_asked:
+        return tuple(("release", part) for part in live)
+    unconfirmed = tuple(part for part in live if part.state in ("planned", "allocated"))
+    if order.backordered is not None and unconfirmed:
+        return tuple(("release", part) for part in unconfirmed)
+    if order.holds:
+        return ()
+    planned = tuple(part for part in unconfirmed if part.state == "planned")
+    return (
+        *(("reserve", part) for part in planned),
+        *(("confirm", part) for part in unconfirmed if not planned),
+        *(("dispatch", part) for part in live if ready_to_dispatch(order, part)),
+    )
+
+
 def has_own_step(order: Order) -> bool:
     """Tell whether the order itself has something to do, as opposed to waiting for others."""
-    if order.ended or (order.holds and not order.cancel_asked):
-        return False
-    if order.cancel_asked or order.stage in ("new", "routing", "allocating"):
-        return True
-    return any(ready_to_dispatch(order, part) for part in order.live())
+    return order.stage in ("new", "routing", "allocating") or bool(own_steps(order))
 
 
 def ready_to_dispatch(order: Order, part: Part) -> bool:

@@ -1,0 +1,206 @@
+"""How an order comes by its units: which plan it follows, and what the warehouses of the plan answer.
+
+The picture that a plan is made from may be stale; the reservation is the truth. What a warehouse refuses,
+lets expire or does not find is routed again, elsewhere.
+"""
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from msgspec import Struct
+
+from actors.domain.order_commands import Answered, FellShort, StepKind, Stranded
+from actors.domain.order_draft import Draft, show
+from actors.domain.order_events import (
+    AllocationRefused,
+    AllocationReleased,
+    FulfilmentAllocated,
+    FulfilmentFellShort,
+    OrderBackordered,
+    OrderConfirmed,
+    OrderRouted,
+)
+from actors.domain.order_state import Order, Part, own_steps
+from actors.domain.routing import NoPlan, Picture, Plan, RoutingRules, route
+from actors.domain.stock_commands import (
+    Confirm,
+    Dispatch,
+    Done,
+    Granted,
+    NotEnough,
+    Rejected,
+    Release,
+    Reserve,
+)
+
+ALLOCATION_LASTS = timedelta(minutes=10)
+"""A plan over several warehouses is confirmed within a second.
+
+Ten minutes outlast a restart of the daemon.
+"""
+
+PARTS_MAX = 50
+"""An order that planned so many parts chases a picture that is wrong.
+
+It is backordered, and a person sees it.
+"""
+
+
+class Step(Struct, frozen=True):
+    """A question to a warehouse that the order asks by itself; asking again is harmless."""
+
+    kind: StepKind
+    fulfilment: str
+    warehouse: str
+    command: Reserve | Confirm | Release | Dispatch
+
+
+def next_steps(order: Order, now: datetime) -> tuple[Step, ...]:
+    """Return what the order asks warehouses now, the most pressing first.
+
+    Each answer is a command; after it, ask for the next steps again.
+    """
+    return tuple(
+        Step(kind, part.fulfilment, part.warehouse, _question(order, kind, part, now))
+        for kind, part in own_steps(order)
+    )
+
+
+def _question(
+    order: Order, kind: StepKind, part: Part, now: datetime
+) -> Reserve | Confirm | Release | Dispatch:
+    match kind:
+        case "reserve":
+            expires_at = now + ALLOCATION_LASTS if _waits_for_others(order) else None
+            return Reserve(part.fulfilment, order.id, part.lines, expires_at)
+        case "confirm":
+            return Confirm(part.fulfilment)
+        case "release":
+            return Release(part.fulfilment, "cancelled" if order.cancel_asked else "rerouted")
+        case "dispatch":
+            return Dispatch(part.fulfilment)
+        case _:
+            assert_never(kind)
+
+
+def _waits_for_others(order: Order) -> bool:
+    """Tell whether a reservation is one of several that stand or fall together."""
+    unconfirmed = [part for part in order.live() if part.state in ("planned", "allocated")]
+    return len(unconfirmed) > 1 or bool(order.wanted())
+
+
+def go_on(draft: Draft, picture: Picture | None = None, *, arrived: str = "") -> None:
+    """Route what nobody covers yet, if the order may go on.
+
+    `arrived` is a SKU of which units have come: where the order can be filled no other way, it is looked for
+    even where the floor did not find it before.
+    """
+    order, facts = draft.order, draft.facts
+    wanted = order.wanted()
+    if not wanted or order.ended or order.holds or order.cancel_asked:
+        return
+    chosen = _plan(draft, order.avoid, picture)
+    if isinstance(chosen, NoPlan):
+        avoid = frozenset(pair for pair in order.avoid if pair[1] != arrived)
+        if avoid != order.avoid:
+            chosen = _plan(draft, avoid, picture)
+    match chosen:
+        case Plan(parts, candidates):
+            draft.add(OrderRouted(parts, candidates, facts.rules.version))
+        case NoPlan(missing, candidates):
+            if order.backordered is None or order.backordered.missing != missing:
+                draft.add(OrderBackordered(missing, candidates, facts.rules.version))
+                draft.tell_shop("backordered")
+        case _:
+            assert_never(chosen)
+
+
+def _plan(draft: Draft, avoid: frozenset[tuple[str, str]], picture: Picture | None) -> Plan | NoPlan:
+    order, facts = draft.order, draft.facts
+    planned = order.parts_planned
+    rules = facts.rules
+    return route(
+        order.wanted(),
+        order.facts.country,
+        picture or facts.picture,
+        rules if planned < PARTS_MAX else RoutingRules((), rules.parts_max, rules.version),
+        avoid=avoid,
+        ids=lambda n: f"{order.id}.{planned + n}",
+    )
+
+
+def reserve_answered(draft: Draft, part: Part, command: Answered) -> None:
+    """Take a warehouse's answer to a reservation."""
+    match command.answer:
+        case Granted() | Done():
+            alone = not _waits_for_others(draft.order)
+            draft.add(FulfilmentAllocated(part.fulfilment))
+            if alone:
+                confirm(draft, part.fulfilment)
+        case NotEnough(shortages):
+            draft.add(AllocationRefused(part.fulfilment, shortages))
+            seen = {(part.warehouse, short.sku): short.available for short in shortages}
+            picture = draft.facts.picture
+            go_on(draft, lambda site, sku: min(picture(site, sku), seen.get((site, sku), picture(site, sku))))
+        case Rejected():
+            give_back(draft, part.fulfilment)
+        case _:
+            assert_never(command.answer)
+
+
+def confirm_answered(draft: Draft, part: Part, command: Answered) -> None:
+    """Take a warehouse's answer to a confirmation: it may have let the reservation expire."""
+    if isinstance(command.answer, Rejected):
+        give_back(draft, part.fulfilment)
+    else:
+        confirm(draft, part.fulfilment)
+
+
+def confirm(draft: Draft, fulfilment: str) -> None:
+    """Let the floor pick, and book the order once all of it is on floors."""
+    draft.add(OrderConfirmed((fulfilment,)))
+    order = draft.order
+    if order.wanted() or any(part.state in ("planned", "allocated") for part in order.live()):
+        return
+    draft.tell_erp_of_order()
+    draft.tell_shop("preparing")
+
+
+def give_back(draft: Draft, fulfilment: str) -> None:
+    """Record that the warehouse does not hold the part (any more), and route its units again."""
+    draft.add(AllocationReleased(fulfilment, "expired"))
+    go_on(draft)
+
+
+def expired(draft: Draft, fulfilment: str) -> None:
+    """Take the news that a warehouse took an unconfirmed reservation back."""
+    part = draft.order.parts.get(fulfilment)
+    if part is not None and part.state in ("planned", "allocated"):
+        give_back(draft, fulfilment)
+
+
+def fell_short(draft: Draft, command: FellShort) -> None:
+    """Take the news that the floor did not find units; what is missing is routed again."""
+    part = draft.order.parts.get(command.fulfilment)
+    known = draft.order.short.get((command.fulfilment, command.sku), 0)
+    if part is None or command.missing <= known:
+        return
+    if part.state != "gone":
+        draft.add(FulfilmentFellShort(command.fulfilment, command.sku, command.missing - known))
+    detail = f"{command.missing} of {command.sku} were not found at {part.warehouse}"
+    mend = f"count {command.sku} at {part.warehouse}"
+    draft.raise_anomaly(f"short:{command.fulfilment}:{command.sku}", "short_pick", detail, mend)
+    go_on(draft)
+
+
+def stranded(draft: Draft, command: Stranded) -> None:
+    """Take it that a part's warehouse is not in the settings: what it never promised goes elsewhere."""
+    part = draft.order.parts.get(command.fulfilment)
+    if part is None or part.state == "gone":
+        return
+    detail = f"{part.fulfilment} is {part.state} at {part.warehouse}, which is not in the settings"
+    mend = f"put the warehouse {part.warehouse} back into the settings, then {show(draft.order)}"
+    draft.raise_anomaly(f"stranded:{part.fulfilment}", "unknown_warehouse", detail, mend)
+    if part.state == "planned":
+        draft.add(AllocationReleased(part.fulfilment, "rerouted"))
+        go_on(draft)

@@ -1,0 +1,66 @@
+"""How an order is stopped for good: as long as nothing is packed.
+
+The warehouses say whether it still can be.
+"""
+
+from actors.domain.documents import ErpCancellation
+from actors.domain.order_allocation import confirm, go_on
+from actors.domain.order_commands import Answered
+from actors.domain.order_draft import ERP, Draft
+from actors.domain.order_events import (
+    AllocationReleased,
+    CancelAsked,
+    CancelRefused,
+    FulfilmentAllocated,
+    OrderCancelled,
+)
+from actors.domain.order_state import Part, erp_has_order
+from actors.domain.stock_commands import Rejected
+
+
+def cancel(draft: Draft, by: str) -> None:
+    """Ask for the end of the order, once by each; what is packed or gone already refuses it."""
+    order = draft.order
+    if order.ended == "cancelled" or order.cancel_asked or by in order.cancels_refused:
+        return
+    draft.add(CancelAsked(by))
+    too_late = [part for part in order.live() if part.state in ("packed", "shipped")]
+    if too_late:
+        where = ", ".join(f"{part.fulfilment} at {part.warehouse} ({part.state})" for part in too_late)
+        _refuse(draft, where)
+    elif not any(order.live()):
+        _end(draft)
+
+
+def release_answered(draft: Draft, part: Part, command: Answered) -> None:
+    """Take a warehouse's answer to a release: for a cancel, or as the rest of the plan came to nothing."""
+    if not isinstance(command.answer, Rejected):
+        draft.add(
+            AllocationReleased(part.fulfilment, "cancelled" if draft.order.cancel_asked else "rerouted")
+        )
+        if draft.order.cancel_asked and not any(draft.order.live()):
+            _end(draft)
+    elif draft.order.cancel_asked:
+        _refuse(draft, f"{part.fulfilment} at {part.warehouse} ({command.answer.why})")
+    elif part.state in ("planned", "allocated"):
+        # Its floor was faster than the answer that granted it: it is packed already, and ships by itself.
+        if part.state == "planned":
+            draft.add(FulfilmentAllocated(part.fulfilment))
+        confirm(draft, part.fulfilment)
+
+
+def _refuse(draft: Draft, where: str) -> None:
+    draft.add(CancelRefused(where))
+    mend = f"intercept {where}, or take it back as a return"
+    draft.raise_anomaly("cancel", "cancelled_too_late", f"too late to cancel: {where}", mend)
+    go_on(draft)
+
+
+def _end(draft: Draft) -> None:
+    by = draft.order.cancel_asked
+    had_erp_order = erp_has_order(draft.order)
+    draft.add(OrderCancelled(by))
+    if had_erp_order:
+        draft.tell("erp-cancel", draft.order.id, ERP, ErpCancellation(draft.order.id))
+    if by != "shop":
+        draft.tell_shop("cancelled")

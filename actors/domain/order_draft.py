@@ -1,0 +1,99 @@
+"""What a decision about an order is made from and into: facts, and a draft of events. It decides nothing."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.documents import Document, ErpLine, ErpOrder, ShopState, ShopStatus
+from actors.domain.order_events import EffectRequested, OrderEvent
+from actors.domain.order_fold import evolve
+from actors.domain.order_state import Order, effect_id, line_prices
+from actors.domain.routing import Picture, RoutingRules
+from actors.domain.stock_events import Quantity
+
+ERP = "erp"
+"""The name under which the outbox knows the one system that keeps the books."""
+
+
+class Facts(Struct, frozen=True):
+    """What a decision may look at beside the order: all values, so that it can be made again."""
+
+    now: datetime
+    rules: RoutingRules
+    carriers: tuple[CarrierRule, ...]
+    picture: Picture
+    knows: Callable[[str], bool]
+
+
+class Draft:
+    """Events as they are decided, with the order as each of them leaves it."""
+
+    def __init__(self, order: Order, facts: Facts) -> None:
+        self.order = order
+        self.facts = facts
+        self.events: list[OrderEvent | AnomalyEvent] = []
+
+    def add(self, event: OrderEvent | AnomalyEvent) -> None:
+        """Decide on one more event."""
+        self.events.append(event)
+        self.order = evolve(self.order, event, self.facts.now)
+
+    def tell(self, kind: str, about: str, partner: str, document: Document) -> None:
+        """Ask for an external effect, once in all time."""
+        effect = effect_id(kind, about)
+        if effect not in self.order.effects_asked:
+            self.add(EffectRequested(effect, partner, document))
+
+    def tell_shop(self, status: ShopState) -> None:
+        """Ask the shop to show a status, once each."""
+        shop_order = self.order.facts.shop_order
+        self.tell(f"status-{status}", self.order.id, shop(self.order), ShopStatus(shop_order, status))
+
+    def tell_erp_of_order(self, unplaced_at: str = "") -> None:
+        """Ask the ERP to book the order as it was sold, once.
+
+        Args:
+            unplaced_at: the warehouse under which lines are booked that none has promised yet.
+        """
+        order, facts = self.order, self.order.facts
+        rows = [(part.warehouse, line) for part in order.live() for line in part.lines]
+        rows += [(unplaced_at, line) for line in order.wanted()]
+        document = ErpOrder(
+            reference=order.id,
+            channel=facts.channel,
+            shop_reference=facts.reference,
+            placed_at=facts.placed_at,
+            currency=facts.currency,
+            lines=erp_lines(order, rows),
+            shipping=facts.shipping,
+            contact=facts.contact.id,
+        )
+        self.tell("erp-order", order.id, ERP, document)
+
+    def raise_anomaly(self, anomaly: str, problem: str, detail: str, mend: str) -> None:
+        """Put something before a person, once as long as it is open."""
+        name = f"{self.order.id}:{anomaly}"
+        if name not in self.order.anomalies:
+            self.add(AnomalyRaised(name, problem, detail, mend))
+
+
+def shop(order: Order) -> str:
+    """Return the name under which the outbox knows the order's shop."""
+    return f"shop-{order.facts.channel}"
+
+
+def show(order: Order) -> str:
+    """Return the command that shows a person the order, and has it look again at what it can do."""
+    return f"wharfctl order show {order.id}"
+
+
+def erp_lines(order: Order, rows: list[tuple[str, Quantity]]) -> tuple[ErpLine, ...]:
+    """Return the lines of a document: what goes from which warehouse, at the order's prices."""
+    prices = line_prices(order)
+    return tuple(
+        ErpLine(str(number), line.sku, line.units, prices[line.sku], warehouse)
+        for number, (warehouse, line) in enumerate(rows, 1)
+    )

@@ -1,0 +1,154 @@
+"""How an order's state follows from its events, one after another. It owns the fold and decides nothing."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar, assert_never
+
+from msgspec.structs import replace
+
+from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised, AnomalyResolved
+from actors.domain.order_events import (
+    AllocationRefused,
+    AllocationReleased,
+    CancelAsked,
+    CancelRefused,
+    EffectDone,
+    EffectRefused,
+    EffectRequested,
+    FulfilmentAllocated,
+    FulfilmentFellShort,
+    FulfilmentReady,
+    FulfilmentShipped,
+    HoldReleased,
+    OrderBackordered,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderDelivered,
+    OrderEvent,
+    OrderHeld,
+    OrderImported,
+    OrderRouted,
+    OrderShipped,
+    ParcelLabelled,
+    ParcelTracked,
+)
+from actors.domain.order_state import Order, Parcel, Part, PartState, stage_of
+from actors.domain.stock_events import Quantity
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+STAGE_KEPT = (
+    EffectRequested,
+    EffectDone,
+    EffectRefused,
+    ParcelLabelled,
+    ParcelTracked,
+    AnomalyRaised,
+    AnomalyResolved,
+)
+"""Half of an order's events leave it in its stage; not asking which one is what makes the fold cheap."""
+
+
+def evolve(order: Order, event: OrderEvent | AnomalyEvent, at: datetime) -> Order:
+    """Return the order after the event."""
+    after = _fold(order, event)
+    stage = order.stage if isinstance(event, STAGE_KEPT) else stage_of(after)
+    since = at if stage != order.stage or order.since is None else order.since
+    return replace(after, version=order.version + 1, touched=at, stage=stage, since=since)
+
+
+def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
+    order: Order, event: OrderEvent | AnomalyEvent
+) -> Order:
+    match event:
+        case OrderImported():
+            return replace(order, imported=event)
+        case OrderHeld(hold):
+            return replace(order, holds={**order.holds, hold: event})
+        case HoldReleased(hold):
+            return replace(order, holds=_without(order.holds, hold))
+        case OrderRouted(plan):
+            planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
+            count = order.parts_planned + len(plan)
+            return replace(order, parts={**order.parts, **planned}, parts_planned=count, backordered=None)
+        case OrderBackordered():
+            return replace(order, backordered=event)
+        case FulfilmentAllocated(fulfilment):
+            return _move(order, fulfilment, "allocated")
+        case AllocationRefused(fulfilment) | AllocationReleased(fulfilment):
+            return _move(order, fulfilment, "gone")
+        case OrderConfirmed(fulfilments):
+            for fulfilment in fulfilments:
+                order = _move(order, fulfilment, "confirmed")
+            return order
+        case FulfilmentFellShort():
+            return _fall_short(order, event)
+        case FulfilmentReady(fulfilment, parcels):
+            packed = replace(order.parts[fulfilment], state="packed", parcels=parcels)
+            return replace(order, parts={**order.parts, fulfilment: packed})
+        case FulfilmentShipped(fulfilment):
+            return _move(order, fulfilment, "shipped")
+        case OrderShipped():
+            return replace(order, ended="shipped")
+        case ParcelTracked(parcel, status, carrier_event):
+            moved = replace(order.parcels[parcel], status=status)
+            seen = order.tracked | {carrier_event}
+            return replace(order, parcels={**order.parcels, parcel: moved}, tracked=seen)
+        case OrderDelivered():
+            return replace(order, ended="delivered")
+        case CancelAsked(by):
+            return replace(order, cancel_asked=by)
+        case CancelRefused():
+            refused = order.cancels_refused | {order.cancel_asked}
+            return replace(order, cancel_asked="", cancels_refused=refused)
+        case OrderCancelled(by):
+            return replace(order, ended="cancelled", cancel_asked="", cancelled_by=by, backordered=None)
+        case EffectRequested(effect, _, document):
+            asked = order.effects_asked | {effect}
+            return replace(order, effects={**order.effects, effect: document}, effects_asked=asked)
+        case EffectDone(effect) | EffectRefused(effect):
+            return replace(order, effects=_without(order.effects, effect))
+        case ParcelLabelled():
+            return _label(order, event)
+        case AnomalyRaised(anomaly, problem):
+            return replace(order, anomalies={**order.anomalies, anomaly: problem})
+        case AnomalyResolved(anomaly):
+            return replace(order, anomalies=_without(order.anomalies, anomaly))
+        case _:
+            assert_never(event)
+
+
+def _without(rows: Mapping[K, T], key: K) -> dict[K, T]:
+    return {other: row for other, row in rows.items() if other != key}
+
+
+def _move(order: Order, fulfilment: str, state: PartState) -> Order:
+    return replace(order, parts={**order.parts, fulfilment: replace(order.parts[fulfilment], state=state)})
+
+
+def _fall_short(order: Order, event: FulfilmentFellShort) -> Order:
+    part = order.parts[event.fulfilment]
+    left = tuple(
+        Quantity(line.sku, line.units - (event.missing if line.sku == event.sku else 0))
+        for line in part.lines
+    )
+    left = tuple(line for line in left if line.units > 0)
+    shorter = replace(part, lines=left, state=part.state if left else "gone")
+    key = (event.fulfilment, event.sku)
+    return replace(
+        order,
+        parts={**order.parts, event.fulfilment: shorter},
+        avoid=order.avoid | {(part.warehouse, event.sku)},
+        short={**order.short, key: order.short.get(key, 0) + event.missing},
+    )
+
+
+def _label(order: Order, event: ParcelLabelled) -> Order:
+    document = order.effects[event.effect]
+    carrier = getattr(document, "carrier", "")
+    weight = getattr(document, "weight_g", 0)
+    parcel = Parcel(event.parcel, event.tracking, carrier, weight)
+    return replace(
+        order, effects=_without(order.effects, event.effect), parcels={**order.parcels, event.parcel: parcel}
+    )

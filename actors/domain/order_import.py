@@ -1,0 +1,94 @@
+"""How a shop's order becomes ours, and what a later copy of it says."""
+
+from actors.domain.order_allocation import go_on
+from actors.domain.order_cancel import cancel
+from actors.domain.order_commands import Import
+from actors.domain.order_draft import Draft, Facts, show
+from actors.domain.order_events import HoldReleased, OrderHeld, OrderImported, OrderLine
+from actors.domain.order_state import Order
+
+
+def import_order(draft: Draft, command: Import) -> None:
+    """Take the shop's order as it stands now; what ended in the shop before it came here is not ours."""
+    if draft.order.imported is not None:
+        _import_again(draft, command)
+        return
+    if command.standing in ("cancelled", "shipped"):
+        return
+    draft.add(
+        OrderImported(
+            channel=command.channel,
+            shop_order=command.shop_order,
+            reference=command.reference,
+            placed_at=command.placed_at,
+            currency=command.currency,
+            total=command.total,
+            shipping=command.shipping,
+            service=command.service,
+            country=command.country,
+            lines=command.lines,
+            contact=command.contact,
+            payload=command.payload,
+        )
+    )
+    problems = (*_line_problems(draft.order, draft.facts), *command.address_problems)
+    if problems:
+        draft.add(OrderHeld("validation", problems, None, "validation"))
+        mend = f"wharfctl order release {draft.order.id} --hold validation"
+        draft.raise_anomaly("invalid", "invalid_order", "; ".join(problems), mend)
+    if command.standing == "unpaid":
+        draft.add(OrderHeld("payment", ("the shop says that it is not paid yet",), None, "shop"))
+    go_on(draft)
+
+
+def _line_problems(order: Order, facts: Facts) -> tuple[str, ...]:
+    """Return everything that is wrong with the lines, all at once."""
+    lines = order.facts.lines
+    problems = [] if lines else ["the order has no lines"]
+    for line in lines:
+        if not line.sku:
+            problems.append(f"line {line.line} has no SKU")
+        elif not facts.knows(line.sku):
+            problems.append(_unknown_sku(line))
+        if line.units <= 0:
+            problems.append(f"line {line.line} asks for {line.units} units")
+        if line.unit_price < 0:
+            problems.append(f"line {line.line} has the price {line.unit_price}")
+    return tuple(problems)
+
+
+def _unknown_sku(line: OrderLine) -> str:
+    return f"no warehouse knows the SKU {line.sku} of line {line.line}"
+
+
+def release_once_skus_are_known(draft: Draft) -> None:
+    """Lift the validation hold if all that was wrong were SKUs that have turned up in a warehouse since."""
+    order = draft.order
+    held = order.holds.get("validation")
+    if held is None or _line_problems(order, draft.facts):
+        return
+    if set(held.reasons) <= {_unknown_sku(line) for line in order.facts.lines}:
+        draft.add(HoldReleased("validation", "mapping"))
+
+
+def _import_again(draft: Draft, command: Import) -> None:
+    order = draft.order
+    match command.standing:
+        case "cancelled":
+            cancel(draft, "shop")
+        case "open" if "payment" in order.holds:
+            draft.add(HoldReleased("payment", "shop"))
+            go_on(draft)
+        case "open" if order.cancelled_by == "shop":
+            detail = "the shop cancelled the order, and now it is open there again"
+            mend = f"sell it anew in the shop: {order.id} is ended here"
+            draft.raise_anomaly("reopened", "reopened_in_shop", detail, mend)
+        case "shipped" if not order.ended:
+            detail = f"the shop says that it is shipped, and here it is {order.stage}"
+            mend = f"wharfctl order cancel {order.id}, if somebody shipped it by other ways"
+            draft.raise_anomaly("shipped", "shipped_elsewhere", detail, mend)
+        case _:
+            pass
+    if command.lines != order.facts.lines and not order.ended:
+        detail = "the lines were changed in the shop after the import"
+        draft.raise_anomaly("edited", "changed_in_shop", detail, show(order))

@@ -1,0 +1,143 @@
+"""How an order's parts leave.
+
+Packed, labelled, dispatched, told to ERP and shop, and followed to the customer.
+"""
+
+from actors.domain.carrier_choice import NoCarrier, choose_carrier
+from actors.domain.documents import ErpDeliveryNote, LabelPurchase, ShopParcel, ShopTracking
+from actors.domain.order_allocation import confirm
+from actors.domain.order_commands import Answered, Packed, Refused, Settled, Tracked
+from actors.domain.order_draft import ERP, Draft, erp_lines, shop, show
+from actors.domain.order_events import (
+    EffectDone,
+    EffectRefused,
+    FulfilmentAllocated,
+    FulfilmentReady,
+    FulfilmentShipped,
+    OrderDelivered,
+    OrderShipped,
+    ParcelLabelled,
+    ParcelTracked,
+)
+from actors.domain.order_state import Order, Part, effect_id
+from actors.domain.stock_commands import Rejected
+
+
+def packed(draft: Draft, command: Packed) -> None:
+    """Take the news that a floor has packed a part; it may come before the answer that granted its units."""
+    part = draft.order.parts.get(command.fulfilment)
+    if part is None or part.state not in ("planned", "allocated", "confirmed"):
+        return
+    if part.state == "planned":
+        draft.add(FulfilmentAllocated(part.fulfilment))
+    if part.state != "confirmed":
+        confirm(draft, part.fulfilment)
+    draft.add(FulfilmentReady(command.fulfilment, command.parcels))
+    ask_labels(draft, draft.order.parts[command.fulfilment])
+
+
+def ask_labels(draft: Draft, part: Part) -> None:
+    """Ask for the labels that were not asked for yet.
+
+    At the pack, and again once a missing carrier rule is there.
+    """
+    facts = draft.order.facts
+    for parcel in part.parcels:
+        if effect_id("label", parcel.parcel) in draft.order.effects_asked:
+            continue
+        chosen = choose_carrier(
+            draft.facts.carriers, service=facts.service, country=facts.country, weight_g=parcel.weight_g
+        )
+        if isinstance(chosen, NoCarrier):
+            why = "; ".join(chosen.reasons) or "there are no carrier rules"
+            mend = f"add a carrier rule, then {show(draft.order)}"
+            draft.raise_anomaly(f"carrier:{parcel.parcel}", "no_carrier", why, mend)
+            continue
+        purchase = LabelPurchase(
+            parcel=parcel.parcel,
+            carrier=chosen.carrier,
+            service=chosen.carrier_service,
+            warehouse=part.warehouse,
+            country=facts.country,
+            weight_g=parcel.weight_g,
+            contact=facts.contact.id,
+        )
+        draft.tell("label", parcel.parcel, f"carrier-{chosen.carrier}", purchase)
+
+
+def has_labels_asked(order: Order, part: Part) -> bool:
+    """Tell whether a label was asked for each parcel of the part."""
+    return all(effect in order.effects_asked for effect in order.label_effects(part))
+
+
+def dispatch_answered(draft: Draft, part: Part, command: Answered) -> None:
+    """Take a warehouse's answer to a dispatch: the part has left, so ERP and shop are to be told."""
+    if isinstance(command.answer, Rejected):
+        why, mend = command.answer.why, show(draft.order)
+        draft.raise_anomaly(f"dispatch:{part.fulfilment}", "dispatch_refused", why, mend)
+        return
+    draft.tell_erp_of_order(unplaced_at=part.warehouse)
+    draft.add(FulfilmentShipped(part.fulfilment))
+    order = draft.order
+    lines = erp_lines(order, [(part.warehouse, line) for line in part.lines])
+    note = ErpDeliveryNote(part.fulfilment, order.id, part.warehouse, lines, draft.facts.now)
+    draft.tell("erp-note", part.fulfilment, ERP, note)
+    tracking = ShopTracking(order.facts.shop_order, _parcels_under_way(order))
+    draft.tell("tracking", part.fulfilment, shop(order), tracking)
+    if not order.wanted() and all(other.state == "shipped" for other in order.live()):
+        draft.add(OrderShipped())
+        draft.tell_shop("shipped")
+        _end_delivered(draft)
+
+
+def _parcels_under_way(order: Order) -> tuple[ShopParcel, ...]:
+    shipped = {packed.parcel for part in order.live() if part.state == "shipped" for packed in part.parcels}
+    return tuple(
+        ShopParcel(parcel.parcel, parcel.carrier, parcel.tracking, parcel.weight_g)
+        for parcel in order.parcels.values()
+        if parcel.parcel in shipped
+    )
+
+
+def settled(draft: Draft, command: Settled) -> None:
+    """Take it that a partner has taken a document."""
+    document = draft.order.effects.get(command.effect)
+    if document is None:
+        return
+    if isinstance(document, LabelPurchase) and command.label is not None:
+        labelled = ParcelLabelled(
+            effect=command.effect,
+            parcel=document.parcel,
+            tracking=command.tracking,
+            reference=command.reference,
+            price=command.price,
+            currency=command.currency,
+            label=command.label,
+        )
+        draft.add(labelled)
+    else:
+        draft.add(EffectDone(command.effect, command.reference))
+
+
+def refused(draft: Draft, command: Refused) -> None:
+    """Take it that a partner will not take a document."""
+    if command.effect in draft.order.effects:
+        draft.add(EffectRefused(command.effect, command.why))
+        detail = f"{command.effect}: {command.why}"
+        draft.raise_anomaly(f"refused:{command.effect}", "refused_by_partner", detail, show(draft.order))
+
+
+def tracked(draft: Draft, command: Tracked) -> None:
+    """Take a carrier's news of a parcel; what comes after its delivery is not followed."""
+    order = draft.order
+    parcel = order.parcels.get(command.parcel)
+    if parcel is None or command.carrier_event in order.tracked or parcel.status == "delivered":
+        return
+    draft.add(ParcelTracked(command.parcel, command.status, command.carrier_event, command.at))
+    _end_delivered(draft)
+
+
+def _end_delivered(draft: Draft) -> None:
+    order = draft.order
+    if order.ended == "shipped" and all(parcel.status == "delivered" for parcel in order.parcels.values()):
+        draft.add(OrderDelivered())
