@@ -1,4 +1,4 @@
-"""`python -m daemon` is `wharfinger`."""
+"""Lets `python -m daemon` do what `wharfinger` does."""
 
 from daemon.cli import main
 

@@ -1,131 +1,169 @@
-"""The command `wharfinger`: runs the daemon, checks its settings, and looks after its database.
+"""wharfinger: runs the daemon, checks its settings, keeps its journal. It owns commands and exit codes.
 
-Whatever is wrong with settings or reachability is told in a line and a non-zero exit, never as a traceback.
+Exit codes: 0 well, 1 not well (as the command says), 2 wrong usage, and of sysexits 69 what is needed cannot
+be reached, 70 a fault of ours, 75 the lease or the database was lost: start again, 78 wrong settings.
 """
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
-import trio
 
-from adapters.postgres.connect import DatabaseUnavailableError
-from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from adapters.postgres.migrate import MigrationError
-from daemon.control.serving import SocketTakenError
-from daemon.logs import configure
-from daemon.plugins import PLUGINS
-from daemon.settings import Settings, SettingsError
-from daemon.settings_file import load
-from daemon.version import VERSION
-from daemon.web import AddressTakenError
+if TYPE_CHECKING:
+    from daemon.settings import Settings
 
-EXPLAINED = (
-    SettingsError,
-    DatabaseUnavailableError,
-    EmbeddedPostgresError,
-    MigrationError,
-    SocketTakenError,
-    AddressTakenError,
-)
-"""Errors whose text is written for the person who starts the daemon."""
+NOT_WELL = 1
+UNREACHABLE = 69
+FAULT = 70
+START_AGAIN = 75
+WRONG_SETTINGS = 78
 
-FAILED = 1
+DEFAULT_CONFIG = "/etc/wharfinger/wharfinger.toml"
 
 config_option = click.option(
     "--config",
-    "config",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The settings, a TOML file.",
+    type=click.Path(path_type=Path),
+    envvar="WHARFINGER_CONFIG",
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="The settings, as TOML.",
+)
+log_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="At debug the names and addresses of customers are readable.",
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(VERSION, prog_name="wharfinger")
+@click.version_option(package_name="wharfinger")
 def main() -> None:
-    """Orders, warehouses and carriers between PrestaShop and Divalto."""
+    """Keep orders, stock and parcels between a shop and an ERP."""
 
 
 @main.command()
 @config_option
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
-def run(config: Path, log_level: str) -> None:
-    """Run the daemon until SIGTERM, which drains it; SIGHUP reads the rules again."""
-    configure(level=log_level)
-    from daemon.process import Daemon
+@log_option
+def run(*, config: Path, log_level: str) -> None:
+    """Run the daemon until SIGTERM; SIGHUP reads the rules again."""
+    settings = _settings(config)
+    with _endings(log_level):
+        import trio
 
-    with explained():
-        settings = load(config, PLUGINS, os.environ)
-        with database(settings) as dsn:
+        from daemon import upkeep
+        from daemon.process import Daemon
+
+        with upkeep.owned(settings.database) as dsn:
             trio.run(Daemon(settings, dsn).run)
 
 
 @main.command()
 @config_option
-def check(config: Path) -> None:
-    """Check the settings as a whole, without starting anything."""
-    with explained():
-        settings = load(config, PLUGINS, os.environ)
+def check(*, config: Path) -> None:
+    """Check the settings and say everything that is wrong with them; nothing is started."""
+    settings = _settings(config)
+    counts = [
+        f"{len(given)} {what}{'' if len(given) == 1 else 's'}"
+        for what, given in (
+            ("channel", settings.channels),
+            ("carrier", settings.carriers),
+            ("warehouse", settings.warehouses),
+        )
+    ]
+    click.echo(f"{config}: well: {', '.join(counts)}, rules {settings.routing_rules.version}")
+
+
+@main.command()
+@config_option
+def migrate(*, config: Path) -> None:
+    """Bring the database's schema up to date; to be run as the schema's owner."""
+    settings = _settings(config)
+    with _endings():
+        from daemon import upkeep
+
+        with upkeep.attached(settings.database) as dsn:
+            applied = upkeep.migrated(dsn, settings.database.wait_seconds)
     click.echo(
-        f"{config}: good ({len(settings.channels)} channels, {len(settings.warehouses)} warehouses,"
-        f" {len(settings.carriers)} carriers, rules {settings.routing_rules.version})"
+        f"{applied} migration{'' if applied == 1 else 's'} applied" if applied else "nothing to migrate"
     )
 
 
 @main.command()
-@click.option(
-    "--orders", default=40, show_default=True, type=click.IntRange(1, 20_000), help="How many to place."
-)
-@click.option("--seed", default=1, show_default=True, help="Of everything that is drawn.")
-@click.option("--exit", "leave", is_flag=True, help="End when everything has come to rest.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures as JSON.")
-def demo(orders: int, seed: int, report: Path | None, *, leave: bool) -> None:
-    """Show a whole merchant at work on this machine: shop, ERP, carrier, two warehouses and the daemon."""
-    configure(level="warning")
-    from daemon.demo.play import run_demo
+@click.option("--orders", default=60, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--seed", default=1, show_default=True, help="The same seed, the same goods and orders.")
+@click.option("--exit", "leave", is_flag=True, help="End when every order has; else the stage stays up.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write the figures there, as JSON.")
+def demo(*, orders: int, seed: int, leave: bool, report: Path | None) -> None:
+    """Play a whole merchant on this machine: shop, ERP, carrier, two warehouses, and the daemon."""
+    with _endings():
+        from daemon.demo.play import run_demo
 
-    with explained():
-        try:
-            sound = run_demo(orders=orders, seed=seed, stay=not leave, report_file=report)
-        except KeyboardInterrupt:
-            sound = True
-    sys.exit(0 if sound else FAILED)
+        sound = run_demo(orders=orders, seed=seed, stay=not leave, report_file=report)
+    sys.exit(0 if sound else NOT_WELL)
+
+
+def _settings(config: Path) -> "Settings":
+    from daemon.plugins import PLUGINS
+    from daemon.settings import SettingsError
+    from daemon.settings_file import load
+
+    try:
+        return load(config, PLUGINS, os.environ)
+    except SettingsError as error:
+        _end(WRONG_SETTINGS, str(error))
 
 
 @contextmanager
-def explained() -> Generator[None]:
-    """Tell what a person can mend in a line, and exit; everything else is a fault of ours and keeps its traceback."""
+def _endings(log_level: str = "warning") -> Generator[None]:
+    """Turn what ends a command into a line and an exit code; only our own faults are logged."""
+    from daemon import logs
+
+    logs.configure(level=log_level)
     try:
         yield
-    except EXPLAINED as error:
-        _end(str(error))
-    except ExceptionGroup as group:
-        ours, others = group.split(EXPLAINED)
-        if others is not None or ours is None:
-            raise
-        _end("\n".join(str(error) for error in _leaves(ours)))
+    except KeyboardInterrupt:
+        _end(130, "interrupted")  # as a shell counts SIGINT
+    except Exception as error:  # noqa: BLE001 - the outermost one: it ends the process, and says why
+        leaves = list(_leaves(error))
+        code = _code_of(leaves)
+        if code == FAULT:
+            import structlog
+
+            # The log masks what the text of any exception may hold; the line for people names only its kind.
+            structlog.get_logger().critical("failed", exc_info=error)
+            _end(code, "failed: " + ", ".join(sorted({type(leaf).__name__ for leaf in leaves})))
+        _end(code, "\n".join(dict.fromkeys(str(leaf) for leaf in leaves)))
 
 
-def _end(text: str) -> None:
-    click.echo(text, err=True)
-    sys.exit(FAILED)
+def _code_of(leaves: Sequence[BaseException]) -> int:
+    from actors.ports import FencedError
+    from daemon import upkeep
+    from daemon.control.serving import SocketTakenError
+    from daemon.web import AddressTakenError
+
+    unreachable = (*upkeep.UNUSABLE, SocketTakenError, AddressTakenError)
+    if all(isinstance(leaf, unreachable) for leaf in leaves):
+        return UNREACHABLE
+    if all(isinstance(leaf, (FencedError, *unreachable)) for leaf in leaves):
+        return START_AGAIN
+    return FAULT
 
 
-def _leaves(group: BaseException) -> list[BaseException]:
-    if isinstance(group, BaseExceptionGroup):
-        return [leaf for error in group.exceptions for leaf in _leaves(error)]
-    return [group]
+def _leaves(error: BaseException) -> Generator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
-@contextmanager
-def database(settings: Settings) -> Generator[str]:
-    """Yield where the journal lies; a Postgres of our own is started for as long as it is needed."""
-    if settings.database.dsn is not None:
-        yield settings.database.dsn.reveal()
-        return
-    with EmbeddedPostgres(Path(settings.database.data_dir)) as server:
-        yield server.dsn
+def _end(code: int, text: str) -> NoReturn:
+    for line in text.splitlines():
+        click.echo(f"wharfinger: {line}", err=True)
+    raise SystemExit(code)

@@ -1,0 +1,156 @@
+"""wharfinger's commands as an operator meets them: what they say and what they exit with."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daemon.cli import main
+
+HUNTER = "hunter2hunter2"
+
+SETTINGS = """
+[database]
+{database}
+wait_seconds = 0.2
+
+[daemon]
+socket = "{folder}/control.sock"
+web_port = {port}
+
+[channels.main]
+type = "prestashop"
+url = "http://127.0.0.1:9"
+key_file = "shop.key"
+service_of = {{ 2 = "home" }}
+
+[erp]
+type = "divalto"
+url = "http://127.0.0.1:9"
+user = "wharfinger"
+password_file = "erp.password"
+dos = "998"
+customer = "C0000001"
+depots = {{ lyon = "LYO" }}
+
+[carriers.swift]
+type = "swift"
+url = "http://127.0.0.1:9"
+api_key_file = "swift.key"
+services = {{ home = {{ code = "HOME" }} }}
+
+[warehouses.lyon]
+country = "FR"
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def configured(folder: Path, *, port: int, database: str = 'dsn_file = "dsn"') -> Path:
+    for name, text in (("shop.key", "S" * 32), ("erp.password", HUNTER), ("swift.key", HUNTER)):
+        (folder / name).write_text(text)
+    (folder / "dsn").write_text(f"postgresql://wharfinger:{HUNTER}@127.0.0.1:{free_port()}/wharfinger")
+    config = folder / "wharfinger.toml"
+    config.write_text(SETTINGS.format(database=database, folder=folder, port=port))
+    return config
+
+
+def wharfinger(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def process(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command as a process of its own, as signals, logs and exit codes are a process's."""
+    command = [sys.executable, "-m", "daemon", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_good_settings_are_told_in_a_line(tmp_path: Path) -> None:
+    config = configured(tmp_path, port=free_port())
+    result = wharfinger("check", "--config", str(config))
+    assert result.exit_code == 0
+    assert "well: 1 channel, 1 carrier, 1 warehouse, rules " in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "run", "migrate"])
+def test_wrong_settings_are_named_and_exit_with_78(tmp_path: Path, command: str) -> None:
+    config = configured(tmp_path, port=0)
+    (tmp_path / "swift.key").unlink()
+    result = wharfinger(command, "--config", str(config))
+    assert result.exit_code == 78
+    assert result.stdout == ""
+    port, key = result.stderr.splitlines()
+    assert port == f"wharfinger: {config}: daemon.web_port: expected int >= 1"
+    assert key.startswith(
+        f"wharfinger: {config}: carriers.swift.api_key_file: cannot read {tmp_path}/swift.key"
+    )
+
+
+def test_settings_that_are_not_there_exit_with_78(tmp_path: Path) -> None:
+    result = wharfinger("run", "--config", str(tmp_path / "away.toml"))
+    assert (result.exit_code, "Traceback" in result.stderr) == (78, False)
+    assert "cannot be read: No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "migrate"])
+def test_a_database_that_is_away_is_said_without_its_password(tmp_path: Path, command: str) -> None:
+    config = configured(tmp_path, port=free_port())
+    ran = process(command, "--config", str(config))
+    assert ran.returncode == 69
+    assert "wharfinger: the database stayed away" in ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert HUNTER not in ran.stdout + ran.stderr
+
+
+def test_a_web_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = process("run", "--config", str(configured(tmp_path, port=port)))
+    assert ran.returncode == 69
+    assert f"wharfinger: 127.0.0.1:{port}: somebody listens there" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.slow
+def test_an_own_postgres_is_migrated_once(tmp_path: Path) -> None:
+    database = f'data_dir = "{tmp_path}/postgres"'
+    config = configured(tmp_path, port=free_port(), database=database)
+    config.write_text(config.read_text().replace("wait_seconds = 0.2", "wait_seconds = 30"))
+    first, second = (process("migrate", "--config", str(config)) for _ in range(2))
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.endswith("applied\n")
+    assert (second.returncode, second.stdout) == (0, "nothing to migrate\n")
+
+
+def test_a_data_directory_that_is_something_else_is_said(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "precious").write_text("x")
+    config = configured(tmp_path, port=free_port(), database=f'data_dir = "{tmp_path}/postgres"')
+    ran = process("migrate", "--config", str(config))
+    assert ran.returncode == 69
+    assert "is neither empty nor a Postgres data directory" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_config_may_come_from_the_environment(tmp_path: Path) -> None:
+    config = configured(tmp_path, port=free_port())
+    result = CliRunner().invoke(main, ["check"], env={**os.environ, "WHARFINGER_CONFIG": str(config)})
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nonsense",), ("run", "--log-level", "loud"), ("demo", "--orders", "0")]
+)
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
+    assert wharfinger(*arguments).exit_code == 2
