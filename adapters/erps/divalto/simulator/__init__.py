@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import trio
 
 from adapters.erps.divalto.simulator.business import Business
+from adapters.erps.divalto.simulator.historic import Historic
+from adapters.erps.divalto.simulator.infinity import Infinity
 from adapters.erps.divalto.simulator.records import Records
 from adapters.erps.divalto.simulator.rest import (
     AUTH_PATH,
@@ -22,6 +25,7 @@ from adapters.erps.divalto.simulator.rest import (
     Account,
     Rest,
 )
+from adapters.erps.divalto.simulator.soap import SOAP_PATH, Soap
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import (
     NOTE,
@@ -99,9 +103,12 @@ class Divalto:
         self._business = Business(self._tables, self.switches, spelling)
         records = Records(self._tables, self.switches, spelling)
         secret = rng.randbytes(32)
+        infinity = Infinity(self._business, self.switches, spelling, dos)
+        historic = Historic(self._tables, self._business, spelling)
         self._rest = Rest(
-            self.account, self._business, records, self.switches, spelling, dos=dos, secret=secret, now=now
+            self.account, infinity, historic, records, self.switches, spelling, secret=secret, now=now
         )
+        self._soap = Soap(infinity, historic, self.switches, spelling)
         self.faults = Faults(rng)
         self.faults.outage_answer = UNAVAILABLE
         self._tables.depots.update(depots)
@@ -127,7 +134,13 @@ class Divalto:
 
     async def handle(self, request: Request) -> Response | Drop:
         """Answer a request, or fail to, as `faults` says."""
-        return await self.faults.apply(request, self._rest.answer)
+        return await self.faults.apply(request, self._answer)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.path.lower().endswith(SOAP_PATH.lower()):
+            await trio.lowlevel.checkpoint()
+            return UNAVAILABLE if self.switches.closed else self._soap.answer(request)
+        return await self._rest.answer(request)
 
     # --- master data ---
 
@@ -232,6 +245,14 @@ class Divalto:
     def authentications(self) -> int:
         """How often somebody has asked for a token."""
         return self._rest.authentications
+
+    def add_web_hook(self, code: str) -> None:
+        """Take web hooks under this code."""
+        self._rest.web_hook_codes.add(code)
+
+    def web_hooks(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the bodies that came in as web hooks."""
+        return tuple(self._rest.web_hooks)
 
     def expire_tokens(self) -> None:
         """Make every token too old at once."""

@@ -21,6 +21,7 @@ from adapters.erps.divalto.simulator.asked import (
     texts,
     whole,
 )
+from adapters.erps.divalto.simulator.checks import OPERATIONS, Checks
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import (
     CLOSED,
@@ -33,9 +34,6 @@ from adapters.erps.divalto.simulator.tables import (
     Tables,
 )
 from adapters.erps.divalto.spelling import Spelling
-
-OPERATIONS: Mapping[str, int] = {"C": -1, "D": 1, "F": 1, "G": -1, "JI": 1, "II": -1}
-"""Operation codes and which way they move stock. A transfer between depots (IO) is not simulated."""
 
 UNITS_MAX = Decimal("999999999.999")
 
@@ -66,6 +64,7 @@ class Business:
         self._switches = switches
         self._spelling = spelling
         self.locked: set[str] = set()
+        self._checks = Checks(tables, switches, self.locked)
         self.written: Counter[str] = Counter()
 
     def integrate(self, data: Mapping[str, Any]) -> Header:
@@ -102,15 +101,15 @@ class Business:
         ticod, picod = header.get("TICOD", ""), whole(header.get("PICOD", ""), "PICOD")
         if picod not in (1, 2, 3, 4):
             raise BusinessError(BAD_REQUEST, "Type de pièce incorrect")
-        tiers = self._usable_third_party(ticod, header.get("TIERS", ""))
-        depo = self._depot(header.get("DEPO", ""))
+        tiers = self._checks.usable_third_party(ticod, header.get("TIERS", ""))
+        depo = self._checks.depot(header.get("DEPO", ""))
         if not lines:
             raise BusinessError(BAD_REQUEST, "Pièce sans ligne")
         asked = [self._asked(line, depo, header.get("OP", "")) for line in lines]
         if checked:
-            self._refuse_duplicate(ticod, tiers, header)
+            self._checks.refuse_duplicate(ticod, tiers, header)
         if picod >= NOTE:
-            self._refuse_shortage([(line.article, line.depo, line.op, line.units) for line in asked])
+            self._checks.refuse_shortage([(line.article, line.depo, line.op, line.units) for line in asked])
         piece = Header(
             ent_id=self._tables.next_record(),
             ticod=ticod,
@@ -157,18 +156,7 @@ class Business:
 
     def _asked(self, line: Mapping[str, str], depo: str, op: str) -> _Asked:
         article = ArticleKey(line.get("REF", ""), line.get("SREF1", ""), line.get("SREF2", ""))
-        known = self._tables.articles.get(article.ref)
-        if known is None:
-            raise BusinessError(REFUSED, "Article inexistant")
-        if known.closed:
-            raise BusinessError(REFUSED, "Article périmé")
-        sub = (article.sref1, article.sref2)
-        if not known.subs and any(sub):
-            raise BusinessError(REFUSED, "L'article doit être géré sans sous-référence")
-        if known.subs and not any(sub):
-            raise BusinessError(REFUSED, "Sous-réf obligatoire")
-        if known.subs and sub not in known.subs:
-            raise BusinessError(REFUSED, "Sous référence inexistante")
+        known = self._checks.article(article)
         op = line.get("OP") or op
         if op not in OPERATIONS:
             raise BusinessError(REFUSED, "Code opération inexistant")
@@ -179,7 +167,7 @@ class Business:
         pub = number(line.get("PUB") or "0")
         pub = known.price if not pub and line.get("GRATUITFL") != "2" else pub
         pub += self._switches.price_added if known.stocked else 0
-        depo = self._depot(line.get("DEPO") or depo)
+        depo = self._checks.depot(line.get("DEPO") or depo)
         return _Asked(
             article, line.get("DES") or known.des, depo, op, pub, number(line.get("PPAR") or "1"), units
         )
@@ -187,7 +175,7 @@ class Business:
     # --- change ---
 
     def _modify(self, header: Mapping[str, str], lines: Sequence[Mapping[str, str]]) -> Header:
-        piece = self._existing(header)
+        piece = self._checks.existing(header)
         by_record = {line.enrno: line for line in piece.lines}
         known: list[tuple[Line, Mapping[str, str]]] = []
         created: list[_Asked] = []
@@ -220,11 +208,11 @@ class Business:
     def _validate(
         self, header: Mapping[str, str], lines: Sequence[Mapping[str, str]], target: int, *, checked: bool
     ) -> Header:
-        piece = self._existing(header)
+        piece = self._checks.existing(header)
         if piece.state == CLOSED or target <= piece.picod:
             raise BusinessError(REFUSED, "Pièce soldée")
         if checked and header.get("PINOTIERS"):
-            self._refuse_duplicate(piece.ticod, piece.tiers, header)
+            self._checks.refuse_duplicate(piece.ticod, piece.tiers, header)
         by_record = {line.enrno: line for line in piece.open_lines}
         taken: list[tuple[Line, Decimal, str]] = []
         for line in lines:
@@ -234,11 +222,13 @@ class Business:
             units = number(line.get(self._spelling.quantity, ""))
             if not 0 < units <= stands.units:
                 raise BusinessError(REFUSED, "Quantité supérieure au reste à livrer")
-            taken.append((stands, units, self._depot(line.get("DEPO") or stands.depo)))
+            taken.append((stands, units, self._checks.depot(line.get("DEPO") or stands.depo)))
         if not taken:
             raise BusinessError(BAD_REQUEST, "Pièce sans ligne")
         if piece.picod < NOTE <= target:
-            self._refuse_shortage([(line.article, depo, line.op, units) for line, units, depo in taken])
+            self._checks.refuse_shortage(
+                [(line.article, depo, line.op, units) for line, units, depo in taken]
+            )
         self.written[header.get("PINOTIERS", "")] += 1
         return self.advance(
             piece,
@@ -317,54 +307,6 @@ class Business:
         other.units, line.units = line.units - units, units
         piece.lines[piece.lines.index(line)] = other
         return line
-
-    # --- checks ---
-
-    def _existing(self, header: Mapping[str, str]) -> Header:
-        number = whole(header.get("PINO", ""), "PINO")
-        stage = whole(header.get("PICOD", ""), "PICOD")
-        piece = self._tables.header(header.get("TICOD", ""), stage, header.get("PREFPINO", ""), number)
-        if piece is None or piece.tiers != header.get("TIERS", piece.tiers):
-            raise BusinessError(NOT_FOUND, "Pièce inexistante")
-        if piece.name in self.locked:
-            raise BusinessError(REFUSED, "Pièce réservée par un autre utilisateur")
-        return piece
-
-    def _usable_third_party(self, ticod: str, tiers: str) -> str:
-        known = self._tables.third_parties.get((ticod, tiers))
-        if known is None:
-            raise BusinessError(REFUSED, "Tiers inexistant")
-        if not known.visa:
-            raise BusinessError(REFUSED, "Tiers non visé")
-        if known.feu == 3:  # noqa: PLR2004 - FEU: 1 green, 2 orange, 3 red
-            raise BusinessError(REFUSED, "Tiers bloqué")
-        if known.closed:
-            raise BusinessError(REFUSED, "Tiers périmé")
-        return tiers
-
-    def _depot(self, depo: str) -> str:
-        if depo not in self._tables.depots:
-            raise BusinessError(REFUSED, "Dépôt inexistant")
-        return depo
-
-    def _refuse_duplicate(self, ticod: str, tiers: str, header: Mapping[str, str]) -> None:
-        asked = {"PINOTIERS": header.get("PINOTIERS", "").lower(), "PIREF": header.get("PIREF", "").lower()}
-        columns = [column for column in self._switches.duplicate_columns if asked.get(column)]
-        taken = "PINOTIERS" in columns and self._tables.with_reference(ticod, tiers, asked["PINOTIERS"])
-        taken = taken or ("PIREF" in columns and self._tables.with_piref(ticod, tiers, asked["PIREF"]))
-        if taken:
-            raise BusinessError(REFUSED, "Votre référence existe déjà pour ce tiers")
-
-    def _refuse_shortage(self, wanted: Sequence[tuple[ArticleKey, str, str, Decimal]]) -> None:
-        if self._switches.negative_stock:
-            return
-        left: dict[StockKey, Decimal] = {}
-        for article, depo, op, units in wanted:
-            key = StockKey(article, depo)
-            if self._tables.articles[article.ref].stocked:
-                left[key] = left.get(key, self._tables.balances.get(key, Decimal(0))) + OPERATIONS[op] * units
-        if any(balance < 0 for balance in left.values()):
-            raise BusinessError(REFUSED, "Stock insuffisant")
 
     def _move_stock(self, line: Line, piece: Header) -> None:
         if self._tables.articles[line.article.ref].stocked:

@@ -3,7 +3,6 @@
 It owns HTTP and JSON; what is asked is carried out by `business` and `records`.
 """
 
-import ast
 import base64
 import hashlib
 import hmac
@@ -15,17 +14,17 @@ from typing import Any
 
 import trio
 
-from adapters.erps.divalto.simulator.asked import BAD_REQUEST, BusinessError
-from adapters.erps.divalto.simulator.business import Business
+from adapters.erps.divalto.simulator.historic import HISTORIC_ACTION, Historic
+from adapters.erps.divalto.simulator.infinity import Infinity
 from adapters.erps.divalto.simulator.records import Records, RecordsError
 from adapters.erps.divalto.simulator.switches import Switches
-from adapters.erps.divalto.simulator.tables import Header
 from adapters.erps.divalto.spelling import Spelling
 from adapters.http.server import Request, Response
 
 BASE_PATH = "/DhsDivaltoServiceDivaApiRest"
 AUTH_PATH = "/api/v1/Authent/Auth"
 EXECUTE_PATH = "/api/v1/WebService/Execute"
+WEB_HOOK_PATH = "/api/v1/WebHook/"
 RECORDS_PATH = "/api/v1/RecordSql/Execute"
 
 JSON_HEADERS = (("Content-Type", "application/json; charset=utf-8"),)
@@ -66,33 +65,37 @@ class Rest:
     def __init__(
         self,
         account: Account,
-        business: Business,
+        infinity: Infinity,
+        historic: Historic,
         records: Records,
         switches: Switches,
         spelling: Spelling,
         *,
-        dos: str,
         secret: bytes,
         now: Callable[[], datetime],
     ) -> None:
         self._account = account
-        self._business = business
+        self._infinity = infinity
+        self._historic = historic
         self._records = records
         self._switches = switches
         self._spelling = spelling
-        self._dos = dos
         self._secret = secret
         self._now = now
         self._tokens: dict[str, float] = {}
         self._processes = trio.CapacityLimiter(switches.processes)
         self._warm = False
         self.authentications = 0
+        self.web_hook_codes: set[str] = set()
+        self.web_hooks: list[dict[str, Any]] = []
 
     async def answer(self, request: Request) -> Response:
         """Answer one request as the service would, in a process of its own as long as there is one."""
         self._processes.total_tokens = self._switches.processes
         async with self._processes:
             await self._start_process()
+            if WEB_HOOK_PATH in request.path:
+                return self._web_hook(request)
             if request.method != "POST":
                 return iis_page(405, "Method Not Allowed")
             try:
@@ -126,6 +129,17 @@ class Rest:
                 return Response(401, b"", (("WWW-Authenticate", "Bearer"),))
             return _json({"error": 9, "result": "", "txterr": "Token expired", "infos": ""})
         return iis_page(404, "Not Found")
+
+    def _web_hook(self, request: Request) -> Response:
+        """Take what comes in under a known code, the only secret; the answer tells next to nothing."""
+        if request.path.rpartition("/")[2] not in self.web_hook_codes:
+            return Response(400, b"400")
+        try:
+            body = json.loads(request.body or b"{}")
+        except ValueError:
+            return Response(400, b"400")
+        self.web_hooks.append({**dict(request.query), **(body if isinstance(body, dict) else {})})
+        return Response(200, b"200")
 
     # --- Auth ---
 
@@ -190,79 +204,14 @@ class Rest:
     # --- Execute ---
 
     def _execute(self, asked: Mapping[str, Any]) -> Response:
-        if asked.get("action") != self._spelling.service:
-            return _json({"error": 3, "result": "", "txterr": "Action inconnue", "infos": ""})
-        script = ""
-        try:
-            action, data = self._param(str(asked.get("param", "")))
-            script = str(action.get("swinfinity", ""))
-            piece = self._act(script, data)
-        except BusinessError as error:
-            return self._result(script, error.code, error.message, {})
-        return self._result(
-            script, "0", "Intégration terminée |Consultez le livre de bord", self._named(piece)
-        )
-
-    def _act(self, script: str, data: Mapping[str, Any]) -> Header:
-        if script != self._spelling.integrate:
-            raise BusinessError(BAD_REQUEST, "Action métier inconnue")
-        return self._business.integrate(data)
-
-    def _param(self, text: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        param = _diva_json(text)
-        action, data = param.get("action"), param.get("data")
-        if not isinstance(action, dict) or not isinstance(data, dict):
-            raise BusinessError(BAD_REQUEST, "Requête non conforme")
-        holder = action if self._spelling.parameters_inside else param
-        parameters = holder.get("parameters", {})
-        if not isinstance(parameters, dict) or str(parameters.get("dos", self._dos)) != self._dos:
-            raise BusinessError(BAD_REQUEST, "Dossier inexistant")
-        return action, data
-
-    def _named(self, piece: Header) -> dict[str, Any]:
-        """Return what the answer tells of the piece, where the spelling says that it stands."""
-        if not self._switches.answers_number:
-            return {}
-        spelling = self._spelling
-        named: dict[str, Any] = {}
-        for path, value in (
-            (spelling.piece_number_path, str(piece.pino)),
-            (spelling.piece_prefix_path, piece.prefix.ljust(10)),
-            (spelling.piece_stage_path, str(piece.picod)),
-            (spelling.piece_amount_path, f"{piece.amount:.2f}"),
-        ):
-            *parents, last = path.removeprefix("result.").split(".")
-            place = named
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[last] = value
-        return named
-
-    def _result(self, script: str, code: str, message: str, named: Mapping[str, Any]) -> Response:
-        if self._switches.malformed_result:
-            # Broken as the documentation's own sample is: a brace and a quote are missing.
-            told = json.dumps({"resultcode": code, "errormessage": message}, ensure_ascii=False)
-            head = f'{{"label": "infinity","codeScript": "{script}","result":'
-            text = f'{head}{{"common":{told},"response":"transactionId": "1354"}}}}'
+        action, param = str(asked.get("action", "")), str(asked.get("param", ""))
+        if action == self._spelling.service:
+            result = self._infinity.answer(param)
+        elif action == HISTORIC_ACTION:
+            result = self._historic.answer_xml(param)
         else:
-            common = {"resultcode": code, "errormessage": message}
-            inner = {"label": "infinity", "codeScript": script, "result": {"common": common, **named}}
-            text = json.dumps(inner, ensure_ascii=False)
-        return _json({"error": 0, "result": text, "txterr": "", "infos": ""})
-
-
-def _diva_json(text: str) -> Mapping[str, Any]:
-    """Parse as Diva's parser does, which takes single quotes for double ones."""
-    try:
-        param = json.loads(text)
-    except ValueError:
-        try:
-            param = ast.literal_eval(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            raise BusinessError(BAD_REQUEST, "Requête non conforme") from None
-    if not isinstance(param, dict):
-        raise BusinessError(BAD_REQUEST, "Requête non conforme")
-    return param
+            return _json({"error": 3, "result": "", "txterr": "Action inconnue", "infos": ""})
+        return _json({"error": 0, "result": result, "txterr": "", "infos": ""})
 
 
 def _json(value: Mapping[str, Any]) -> Response:

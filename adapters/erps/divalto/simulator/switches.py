@@ -33,6 +33,7 @@ class Switches:
         cold_seconds: what the first request waits for its process to start.
         warm_seconds: what every other request waits.
         closed: the nightly window: every business action gets IIS's 503.
+        escaped_retour: SOAP's `retour` is HTML-escaped once more.
     """
 
     expired_token: Literal["401", "error"] = "401"  # noqa: S105 - a status, no secret
@@ -53,3 +54,4 @@ class Switches:
     cold_seconds: float = 0.0
     warm_seconds: float = 0.0
     closed: bool = False
+    escaped_retour: bool = False
