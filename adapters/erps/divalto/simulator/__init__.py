@@ -5,7 +5,6 @@ It owns one company file and the faults in front of it. Deterministic by seed, a
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -25,6 +24,7 @@ from adapters.erps.divalto.simulator.rest import (
     Account,
     Rest,
 )
+from adapters.erps.divalto.simulator.seen import PieceSeen, seen
 from adapters.erps.divalto.simulator.soap import SOAP_PATH, Soap
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import (
@@ -43,27 +43,6 @@ from adapters.http.faults import Faults
 from adapters.http.server import Drop, Request, Response, serve
 
 __all__ = ["Divalto", "PieceSeen", "Switches", "is_auth", "is_read", "is_write"]
-
-
-@dataclass(frozen=True, slots=True)
-class PieceSeen:
-    """A piece as a person at the ERP's screen sees it; `lines` are (article, depot, units), all of them.
-
-    `more` holds codes: TACOD, and REGL, BLMOD and TVATIE where they came in.
-    """
-
-    name: str
-    ticod: str
-    picod: int
-    tiers: str
-    reference: str
-    closed: bool
-    lines: tuple[tuple[str, str, int | Decimal], ...]
-    amount: Decimal
-    currency: str
-    date: str
-    address: Mapping[str, str]
-    more: Mapping[str, str]
 
 
 class Divalto:
@@ -202,7 +181,7 @@ class Divalto:
     def pieces(self, *, ticod: str | None = None, picod: int | None = None) -> tuple[PieceSeen, ...]:
         """Return the pieces of that kind and stage (None: any), the oldest first."""
         return tuple(
-            _seen(header)
+            seen(header)
             for header in self._tables.headers
             if ticod in (None, header.ticod) and picod in (None, header.picod)
         )
@@ -283,20 +262,3 @@ def is_write(request: Request) -> bool:
 def is_read(request: Request) -> bool:
     """Match RecordSql."""
     return request.path.endswith(RECORDS_PATH)
-
-
-def _seen(header: Header) -> PieceSeen:
-    return PieceSeen(
-        name=header.name,
-        ticod=header.ticod,
-        picod=header.picod,
-        tiers=header.tiers,
-        reference=header.pinotiers,
-        closed=header.state == "8",
-        lines=tuple((str(line.article), line.depo, line.units) for line in header.lines),
-        amount=header.amount,
-        currency=header.dev,
-        date=header.pidt,
-        address=dict(header.address),
-        more={"TACOD": header.tacod, **header.more},
-    )

@@ -6,7 +6,6 @@ whole or not.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -21,34 +20,18 @@ from adapters.erps.divalto.simulator.asked import (
     texts,
     whole,
 )
-from adapters.erps.divalto.simulator.checks import OPERATIONS, Checks
+from adapters.erps.divalto.simulator.checks import OPERATIONS, AskedLine, Checks
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import (
     CLOSED,
     NOTE,
     ORDER,
-    ArticleKey,
     Header,
     Line,
     StockKey,
     Tables,
 )
 from adapters.erps.divalto.spelling import Spelling
-
-UNITS_MAX = Decimal("999999999.999")
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A line as it was asked for, checked."""
-
-    article: ArticleKey
-    des: str
-    depo: str
-    op: str
-    pub: Decimal
-    ppar: Decimal
-    units: Decimal
 
 
 class Business:
@@ -64,7 +47,7 @@ class Business:
         self._switches = switches
         self._spelling = spelling
         self.locked: set[str] = set()
-        self._checks = Checks(tables, switches, self.locked)
+        self._checks = Checks(tables, switches, spelling, self.locked)
         self.written: Counter[str] = Counter()
 
     def integrate(self, data: Mapping[str, Any]) -> Header:
@@ -105,7 +88,7 @@ class Business:
         depo = self._checks.depot(header.get("DEPO", ""))
         if not lines:
             raise BusinessError(BAD_REQUEST, "Pièce sans ligne")
-        asked = [self._asked(line, depo, header.get("OP", "")) for line in lines]
+        asked = [self._checks.line(line, depo, header.get("OP", "")) for line in lines]
         if checked:
             self._checks.refuse_duplicate(ticod, tiers, header)
         if picod >= NOTE:
@@ -135,7 +118,7 @@ class Business:
             self._add_line(piece, line)
         return piece
 
-    def _add_line(self, piece: Header, asked: _Asked) -> Line:
+    def _add_line(self, piece: Header, asked: AskedLine) -> Line:
         line = Line(
             enrno=self._tables.next_record(),
             header=piece,
@@ -154,37 +137,21 @@ class Business:
             self._move_stock(line, piece)
         return line
 
-    def _asked(self, line: Mapping[str, str], depo: str, op: str) -> _Asked:
-        article = ArticleKey(line.get("REF", ""), line.get("SREF1", ""), line.get("SREF2", ""))
-        known = self._checks.article(article)
-        op = line.get("OP") or op
-        if op not in OPERATIONS:
-            raise BusinessError(REFUSED, "Code opération inexistant")
-        units = number(line.get(self._spelling.quantity, ""))
-        if not 0 < units <= UNITS_MAX:
-            raise BusinessError(BAD_REQUEST, "Quantité incorrecte")
-        # Blank or zero means "your own price", unless the line is given away.
-        pub = number(line.get("PUB") or "0")
-        pub = known.price if not pub and line.get("GRATUITFL") != "2" else pub
-        pub += self._switches.price_added if known.stocked else 0
-        depo = self._checks.depot(line.get("DEPO") or depo)
-        return _Asked(
-            article, line.get("DES") or known.des, depo, op, pub, number(line.get("PPAR") or "1"), units
-        )
-
     # --- change ---
 
     def _modify(self, header: Mapping[str, str], lines: Sequence[Mapping[str, str]]) -> Header:
         piece = self._checks.existing(header)
         by_record = {line.enrno: line for line in piece.lines}
         known: list[tuple[Line, Mapping[str, str]]] = []
-        created: list[_Asked] = []
+        created: list[AskedLine] = []
         for line in lines:
             record = whole(line.get("ENRNO") or "0", "ENRNO")
             if record in by_record:
                 known.append((by_record[record], line))
             else:
-                created.append(self._asked(line, piece.depo, piece.op))  # an unknown ENRNO creates a line
+                created.append(
+                    self._checks.line(line, piece.depo, piece.op)
+                )  # an unknown ENRNO creates a line
         for stands, line in known:
             if line.get("CEF") == "S":
                 piece.lines.remove(stands)

@@ -4,29 +4,55 @@ It owns the texts of the business object's refusals.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
-from adapters.erps.divalto.simulator.asked import NOT_FOUND, REFUSED, BusinessError, whole
+from adapters.erps.divalto.simulator.asked import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    REFUSED,
+    BusinessError,
+    number,
+    whole,
+)
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import Article, ArticleKey, Header, StockKey, Tables
+from adapters.erps.divalto.spelling import Spelling
 
 OPERATIONS: Mapping[str, int] = {"C": -1, "D": 1, "F": 1, "G": -1, "JI": 1, "II": -1}
 """Operation codes and which way they move stock. A transfer between depots (IO) is not simulated."""
 
 
+UNITS_MAX = Decimal("999999999.999")
+
+
+@dataclass(frozen=True, slots=True)
+class AskedLine:
+    """A line as it was asked for, checked."""
+
+    article: ArticleKey
+    des: str
+    depo: str
+    op: str
+    pub: Decimal
+    ppar: Decimal
+    units: Decimal
+
+
 class Checks:
     """The checks of one company file."""
 
-    def __init__(self, tables: Tables, switches: Switches, locked: set[str]) -> None:
+    def __init__(self, tables: Tables, switches: Switches, spelling: Spelling, locked: set[str]) -> None:
         self._tables = tables
         self._switches = switches
+        self._spelling = spelling
         self._locked = locked
 
     def existing(self, header: Mapping[str, str]) -> Header:
         """Return the piece that a header names."""
-        number = whole(header.get("PINO", ""), "PINO")
+        pino = whole(header.get("PINO", ""), "PINO")
         stage = whole(header.get("PICOD", ""), "PICOD")
-        piece = self._tables.header(header.get("TICOD", ""), stage, header.get("PREFPINO", ""), number)
+        piece = self._tables.header(header.get("TICOD", ""), stage, header.get("PREFPINO", ""), pino)
         if piece is None or piece.tiers != header.get("TIERS", piece.tiers):
             raise BusinessError(NOT_FOUND, "Pièce inexistante")
         if piece.name in self._locked:
@@ -88,3 +114,22 @@ class Checks:
         if known.subs and sub not in known.subs:
             raise BusinessError(REFUSED, "Sous référence inexistante")
         return known
+
+    def line(self, line: Mapping[str, str], depo: str, op: str) -> AskedLine:
+        """Return a line as it may be written; depot and operation are the header's where it has none."""
+        article = ArticleKey(line.get("REF", ""), line.get("SREF1", ""), line.get("SREF2", ""))
+        known = self.article(article)
+        op = line.get("OP") or op
+        if op not in OPERATIONS:
+            raise BusinessError(REFUSED, "Code opération inexistant")
+        units = number(line.get(self._spelling.quantity, ""))
+        if not 0 < units <= UNITS_MAX:
+            raise BusinessError(BAD_REQUEST, "Quantité incorrecte")
+        # Blank or zero means "your own price", unless the line is given away.
+        pub = number(line.get("PUB") or "0")
+        pub = known.price if not pub and line.get("GRATUITFL") != "2" else pub
+        pub += self._switches.price_added if known.stocked else 0
+        depo = self.depot(line.get("DEPO") or depo)
+        return AskedLine(
+            article, line.get("DES") or known.des, depo, op, pub, number(line.get("PPAR") or "1"), units
+        )
