@@ -50,45 +50,46 @@ _SECRET_TEXT = (
      rf"\1\2\3{MASK}"),
 )  # fmt: skip
 
-Observe = Callable[[str, str, Mapping[str, Any]], None]
+Observer = Callable[[str, str, Mapping[str, Any]], None]
 """Called with the level, the event and its fields, after masking, for metrics."""
 
 
-def configure(
-    *,
-    level: str = "info",
-    stream: TextIO | None = None,
-    pretty: bool | None = None,
-    observe: Observe | None = None,
-) -> None:
+def configure(*, level: str = "info", stream: TextIO | None = None, pretty: bool | None = None) -> None:
     """Set up the process's logs; call it again to change them.
 
     Args:
         level: "debug", "info", "warning" or "error"; personal fields are readable at debug alone.
         stream: stderr unless told otherwise.
         pretty: for people instead of JSON; None asks whether the stream is a terminal.
-        observe: told of every event that is logged.
     """
     out = stream if stream is not None else sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
     for_people = out.isatty() if pretty is None else pretty
-    processors: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        protection(show_personal=number <= logging.DEBUG),
-    ]
-    if observe is not None:
-        processors.append(_observation(observe))
-    processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty()) if for_people else _as_json)
     structlog.configure(
-        processors=processors,
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            protection(show_personal=number <= logging.DEBUG),
+            structlog.dev.ConsoleRenderer(colors=out.isatty()) if for_people else _as_json,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,  # so that `configure` holds for loggers that spoke already
     )
     _adopt_libraries(number)
+
+
+def observe(observer: Observer) -> None:
+    """Tell `observer` of every event that is logged from now on, until `configure` is called again."""
+
+    def tell(_logger: object, _method: str, event: EventDict) -> EventDict:
+        observer(str(event.get("level", "")), str(event.get("event", "")), event)
+        return event
+
+    *before, renderer = structlog.get_config()["processors"]
+    structlog.configure(processors=[*before, tell, renderer])
 
 
 def protection(*, show_personal: bool) -> Processor:
@@ -145,14 +146,6 @@ def _scrubbed(text: str, length_max: int) -> str:
     for pattern, replacement in _SECRET_TEXT:
         kept = pattern.sub(replacement, kept)
     return kept if len(kept) <= length_max else f"… {len(text) - length_max} more …" + kept[-length_max:]
-
-
-def _observation(observe: Observe) -> Processor:
-    def tell(_logger: object, _method: str, event: EventDict) -> EventDict:
-        observe(str(event.get("level", "")), str(event.get("event", "")), event)
-        return event
-
-    return tell
 
 
 def _as_json(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

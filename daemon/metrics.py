@@ -8,7 +8,15 @@ from collections import Counter as Tally
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.gc_collector import GCCollector
 
 from actors.system import System
@@ -30,6 +38,8 @@ ANOMALIES_COUNTED_MAX: Final = 1_000
 """More open anomalies than this are a flood; the figures then say "at least"."""
 
 PHASES: Final = ("standby", "starting", "running", "draining")
+
+disable_created_metrics()  # a second series for each counter, which the text format has no use for
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 

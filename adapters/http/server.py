@@ -9,6 +9,7 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
 import h11
@@ -37,6 +38,7 @@ READ_BYTES = 65_536
 
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _WITHOUT_BODY = (204, 304)
+_REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 _CLOSE = ("Connection", "close")
 
 
@@ -251,7 +253,8 @@ def _framed(connection: h11.Connection, answer: Response, *, head_only: bool = F
     headers = list(answer.headers)
     if answer.status not in _WITHOUT_BODY:
         headers.append(("Content-Length", str(len(answer.body))))
-    head = connection.send(h11.Response(status_code=answer.status, headers=headers))
+    reason = _REASONS.get(answer.status, b"")
+    head = connection.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
     without_body = head_only or answer.status in _WITHOUT_BODY
     body = b"" if without_body else connection.send(h11.Data(data=answer.body))
     return head + body + connection.send(h11.EndOfMessage())

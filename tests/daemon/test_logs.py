@@ -181,6 +181,9 @@ def test_configuring_again_does_not_log_twice() -> None:
 
 def test_metrics_hear_of_every_event() -> None:
     heard: list[tuple[str, str]] = []
-    logs.configure(stream=io.StringIO(), observe=lambda level, event, _fields: heard.append((level, event)))
+    out = io.StringIO()
+    logs.configure(stream=out)
+    logs.observe(lambda level, event, _fields: heard.append((level, event)))
     structlog.get_logger().error("actor_crashed")
     assert heard == [("error", "actor_crashed")]
+    assert json.loads(out.getvalue())["event"] == "actor_crashed"
