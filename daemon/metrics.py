@@ -39,7 +39,8 @@ ANOMALIES_COUNTED_MAX: Final = 1_000
 
 PHASES: Final = ("standby", "starting", "running", "draining")
 
-disable_created_metrics()  # a second series for each counter, which the text format has no use for
+# A second series for each counter, which the text format has no use for.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
