@@ -6,8 +6,9 @@ with the same content, looks again at orders that were half built, and now and t
 clock that was wrong.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
@@ -31,8 +32,8 @@ SLIP_TURN = ID_FEED_EVERY // 2
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
 
-SEEN_MAX = 2000
-"""Contents remembered: a cursor stays under 100 KiB. What is forgotten is handed out once more."""
+SEEN_MAX = 8000
+"""Contents remembered: a cursor stays under 300 KiB. With more changes the polls reach less far back."""
 
 UNFINISHED_MAX = 500
 """Half-built orders looked at again; a shop that leaves more of them has another trouble."""
@@ -40,14 +41,14 @@ UNFINISHED_MAX = 500
 UNFINISHED_SECONDS_MAX = 600
 """An order that is half built for longer is handed out as it is: nothing waits unseen."""
 
+UTC_ZONE = ZoneInfo("UTC")
 LONG_AGO = "1970-01-01 00:00:00"
 
 
-class Seen(Struct, frozen=True, array_like=True):
-    """What was handed out of an order: its date in the shop and a hash of its content."""
+DIGEST_BYTES = 6
 
-    date: str
-    digest: str
+Seen = tuple[int, str]
+"""What was handed out of an order: its date in the shop, in seconds, and a hash of its content."""
 
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
@@ -61,6 +62,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
         within: a second that fills more than a page: its orders are read by id, above this one.
         turn: counts the polls that found their window's end.
         seen: by order id.
+        floor: the shop's date before which nothing is remembered; polls reach back no further.
         unfinished: orders to look at again.
         last_slip: the highest refund seen; None before the first look.
     """
@@ -74,6 +76,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     seen: dict[int, Seen] = {}
     unfinished: tuple[int, ...] = ()
     last_slip: int | None = None
+    floor: str = ""
 
 
 class OrderFeed:
@@ -149,7 +152,10 @@ class OrderFeed:
     async def _follow(self, cursor: Cursor, zone: ZoneInfo) -> tuple[list[Row], Cursor]:
         if cursor.within is not None:
             return await self._within_a_second(cursor, *cursor.within)
-        start = cursor.page_from or reach_back(cursor.mark or LONG_AGO, zone, self._overlap)
+        back = reach_back(cursor.mark or LONG_AGO, zone, self._overlap)
+        # In an hour that repeats the floor may lie ahead; then it is none.
+        floor = cursor.floor if cursor.mark and cursor.floor <= second_after(cursor.mark) else ""
+        start = cursor.page_from or max(back, floor)
         query = {
             "filter[date_upd]": f"[{start},{FAR_FUTURE}]",
             "date": "1",
@@ -195,17 +201,21 @@ class OrderFeed:
                 unfinished.add(order)
                 continue
             (unfinished.add if building else unfinished.discard)(order)
-            digest = blake2b(msgspec.json.encode(row), digest_size=6).hexdigest()
+            digest = _digest(row)
             known = seen.get(order)
-            if known is None or known.digest != digest:
-                seen[order] = Seen(text(row, "date_upd"), digest)
+            if known is None or known[1] != digest:
+                seen[order] = (_seconds(text(row, "date_upd")), digest)
                 changed.append(row)
         # What is no longer found was deleted before it was complete.
         gone = {order for order in cursor.unfinished if order not in rows}
         window = reach_back(cursor.mark or LONG_AGO, zone, self._overlap)
+        since = _seconds(min(window, cursor.page_from or window))
+        kept, newest_forgotten = remembered(seen, since, cursor.last_id)
+        floor = max(cursor.floor, second_after(_date(newest_forgotten))) if newest_forgotten else cursor.floor
         return changed, msgspec.structs.replace(
             cursor,
-            seen=_remembered(seen, min(window, cursor.page_from or window), cursor.last_id),
+            seen=kept,
+            floor=floor,
             unfinished=tuple(sorted(unfinished - gone))[-UNFINISHED_MAX:],
         )
 
@@ -236,9 +246,27 @@ def _advanced(
     return msgspec.structs.replace(cursor, last_id=last_id, mark=min(mark, limit))
 
 
-def _remembered(seen: dict[int, Seen], since: str, last_id: int) -> dict[int, Seen]:
-    kept = [
-        (order, each) for order, each in seen.items() if each.date >= since or order > last_id - ID_REACH_BACK
+def _digest(row: Row) -> str:
+    return b64encode(blake2b(msgspec.json.encode(row), digest_size=DIGEST_BYTES).digest()).decode()
+
+
+def _seconds(date: str) -> int:
+    """Return a shop's date as a number, for short cursors; what is no date is long ago."""
+    try:
+        return int(to_utc(date, UTC_ZONE).timestamp())
+    except ValueError:
+        return 0
+
+
+def _date(seconds: int) -> str:
+    return to_local(datetime.fromtimestamp(seconds, UTC), UTC_ZONE)
+
+
+def remembered(seen: dict[int, Seen], since: int, last_id: int) -> tuple[dict[int, Seen], int]:
+    """Return what is kept, and the latest date among what had to be forgotten (0: nothing had to)."""
+    wanted = [
+        (order, each) for order, each in seen.items() if each[0] >= since or order > last_id - ID_REACH_BACK
     ]
-    kept.sort(key=lambda pair: (pair[1].date, pair[0]))
-    return dict(kept[-SEEN_MAX:])
+    wanted.sort(key=lambda pair: (pair[1][0], pair[0]))
+    forgotten = wanted[: max(0, len(wanted) - SEEN_MAX)]
+    return dict(wanted[len(forgotten) :]), forgotten[-1][1][0] if forgotten else 0

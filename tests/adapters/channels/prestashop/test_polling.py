@@ -11,6 +11,7 @@ import pytest
 
 from actors.errors import MalformedError, UnreachableError
 from actors.ports import Poll, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.polling import SEEN_MAX, remembered
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES
 from adapters.channels.prestashop.simulator import FULL_KEY, Shopper
@@ -392,6 +393,32 @@ async def test_a_refund_that_makes_no_sense_is_malformed_not_a_crash(world: Worl
     world.shop.lists["order_slip", slip]["order_slip_details"][0]["product_quantity"] = "some"
     with pytest.raises(MalformedError, match="product_quantity"):
         await world.adapter.order(str(placed))
+
+
+def test_what_is_forgotten_is_the_oldest_and_polls_reach_no_further_back_than_that() -> None:
+    seen = {order: (1000 + order // 2, "digest") for order in range(1, SEEN_MAX + 11)}
+    kept, newest_forgotten = remembered(seen, 0, SEEN_MAX + 10)
+    assert min(kept) == 11
+    assert (len(kept), newest_forgotten) == (SEEN_MAX, 1005)
+    kept, newest_forgotten = remembered(seen, 1000 + SEEN_MAX // 2, 2 * SEEN_MAX)
+    assert min(kept) == SEEN_MAX
+    assert newest_forgotten == 0
+
+
+async def test_more_orders_than_are_remembered_are_not_told_again(world: World) -> None:
+    placed = world.shop.place_order([("cup", 1)])
+    _, cursor = await world.drained()
+    state = json.loads(cursor)
+    # As after a burst of which this order was the newest that had to be forgotten.
+    del state["seen"][str(placed)]
+    state |= {"floor": "2026-11-23 09:00:01", "turn": 1}
+    later = world.shop.place_order([("cup", 1)])
+    orders, cursor = await world.drained(json.dumps(state))
+    assert orders == []
+    world.clock.tick(seconds=1)
+    world.shop.cancel_order(later)
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == [later]
 
 
 async def test_a_cursor_that_is_not_ours_is_refused(world: World) -> None:
