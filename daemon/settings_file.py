@@ -59,12 +59,8 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
     rules = _rules(reader, document, rules_path if rules_path != path else None)
     declared = Declared(*(_names(document, section) for section in ("channels", "carriers", "warehouses")))
 
-    problems = reader.problems
-    kinds = {plugin.name: plugin for plugin in plugins.channels}
-    problems += settings_checks.names(declared)
-    problems += settings_checks.channels(channels, kinds)
-    if len(carriers) == len(declared.carriers):
-        problems += settings_checks.services(channels, kinds, tuple(carriers.values()))
+    problems = reader.problems + settings_checks.names(declared)
+    problems += _sales_problems(channels, carriers, plugins, declared)
     if database is not None:
         problems += settings_checks.database(database)
     if daemon is not None:
@@ -77,6 +73,16 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
     if problems or database is None or daemon is None or erp is None or rules is None:
         raise SettingsError(str(path), tuple(problems))
     return Settings(path, rules_path, database, daemon, channels, erp, carriers, warehouses, rules)
+
+
+def _sales_problems(
+    channels: Mapping[str, Channel], carriers: Mapping[str, Carrier], plugins: Plugins, declared: Declared
+) -> list[Problem]:
+    kinds = {plugin.name: plugin for plugin in plugins.channels}
+    problems = settings_checks.channels(channels, kinds)
+    if len(carriers) == len(declared.carriers):  # else a service may be missing because its carrier is wrong
+        problems += settings_checks.services(channels, kinds, tuple(carriers.values()))
+    return problems
 
 
 def load_rules(settings: Settings) -> Rules:

@@ -1,0 +1,86 @@
+"""How wharfctl asks the daemon, and what it ends with when it gets no answer or a no."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import click
+
+from daemon import ctl_view as view
+
+FAILED = 1
+REFUSED = 4
+AWAY = 69
+
+DEFAULT_SOCKET = "/run/wharfinger/control.sock"
+
+CLIENT_ERRORS = range(400, 500)
+TRY_AGAIN = (503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Where to ask and how to answer."""
+
+    socket: str
+    as_json: bool
+
+    def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> None:
+        """Ask for something and show it."""
+        self._show(self._ask("GET", path, None, "", query), show)
+
+    def change(self, path: str, body: Mapping[str, object], key: str | None) -> None:
+        """Have something done; a repeat under the same key changes nothing."""
+        self._show(self._ask("POST", path, body, key or str(uuid.uuid4()), None), view.done)
+
+    def _show(self, answer: Mapping[str, Any], show: view.View) -> None:
+        if self.as_json:
+            import msgspec
+
+            click.echo(msgspec.json.encode(answer))
+        else:
+            view.show(show(answer), click.echo)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        key: str,
+        query: Mapping[str, str] | None,
+    ) -> Mapping[str, Any]:
+        import trio
+
+        from daemon.control.client import ControlClient, ControlError, DaemonAwayError
+
+        async def ask() -> Mapping[str, Any]:
+            async with ControlClient(self.socket) as client:
+                return await client.request(method, path, body, key=key, query=query)
+
+        again = f"; it may have been done: repeat it with --key {key}" if key else ""
+        try:
+            return trio.run(ask)
+        except DaemonAwayError as error:
+            end(AWAY, f"no daemon answers at {error}{again}")
+        except ControlError as error:
+            if error.status in TRY_AGAIN:
+                end(AWAY, f"{error.detail}{again}")
+            end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
+
+
+def end(code: int, text: str) -> NoReturn:
+    """Say why, and end with this code."""
+    click.echo(f"wharfctl: {text}", err=True)
+    raise SystemExit(code)
+
+
+def path_to(*parts: str) -> str:
+    """Return a path below /v1 in which a name may hold anything."""
+    return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
+
+
+asking = click.make_pass_decorator(Asking)
+key_option = click.option("--key", help="Repeat a change whose answer was lost: the key it was made under.")
+limit_option = click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))

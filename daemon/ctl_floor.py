@@ -1,0 +1,133 @@
+"""wharfctl's commands for the warehouse floor: what there is to pick, and what was done."""
+
+from collections.abc import Sequence
+
+import click
+
+from daemon import ctl_view as view
+from daemon.ctl_asking import Asking, asking, key_option, limit_option, path_to
+
+
+@click.command()
+@click.argument("warehouse")
+@limit_option
+@asking
+def picklist(ask: Asking, *, warehouse: str, limit: int) -> None:
+    """List what is to be picked, along the slots."""
+    ask.read(path_to("warehouses", warehouse, "picklists"), view.picklists, {"limit": str(limit)})
+
+
+@click.command()
+@click.argument("warehouse")
+@click.option("--sku", help="Only this one.")
+@asking
+def stock(ask: Asking, *, warehouse: str, sku: str | None) -> None:
+    """Show where the units of a warehouse stand."""
+    ask.read(path_to("warehouses", warehouse, "stock"), view.stock, {"sku": sku} if sku else None)
+
+
+@click.command()
+@click.argument("warehouse")
+@click.argument("fulfilment")
+@click.argument("slot")
+@click.argument("sku")
+@click.argument("units", type=click.IntRange(1))
+@key_option
+@asking
+def scan(
+    ask: Asking, *, warehouse: str, fulfilment: str, slot: str, sku: str, units: int, key: str | None
+) -> None:
+    """Record that units were picked from a slot."""
+    body = {"fulfilment": fulfilment, "slot": slot, "sku": sku, "units": units}
+    ask.change(path_to("warehouses", warehouse, "scans"), body, key)
+
+
+@click.command()
+@click.argument("warehouse")
+@click.argument("fulfilment")
+@click.argument("slot")
+@click.argument("sku")
+@click.argument("missing", type=click.IntRange(1))
+@click.option("--reason", required=True)
+@key_option
+@asking
+def short(
+    ask: Asking,
+    *,
+    warehouse: str,
+    fulfilment: str,
+    slot: str,
+    sku: str,
+    missing: int,
+    reason: str,
+    key: str | None,
+) -> None:
+    """Record that a slot held fewer units than promised."""
+    body = {"fulfilment": fulfilment, "slot": slot, "sku": sku, "missing": missing, "reason": reason}
+    ask.change(path_to("warehouses", warehouse, "shorts"), body, key)
+
+
+def parcel(text: str) -> dict[str, object]:
+    """Return SKU=UNITS[,SKU=UNITS...]@GRAMS as the control socket takes a parcel."""
+    contents, _, grams = text.rpartition("@")
+    lines = [line.rpartition("=") for line in contents.split(",")]
+    if not grams.isdecimal() or any(not sku or not units.isdecimal() for sku, _, units in lines):
+        raise click.BadParameter(f"{text!r} is not SKU=UNITS,...@GRAMS")
+    return {"lines": [{"sku": sku, "units": int(units)} for sku, _, units in lines], "weight_g": int(grams)}
+
+
+@click.command()
+@click.argument("warehouse")
+@click.argument("fulfilment")
+@click.option("--parcel", "parcels", type=parcel, multiple=True, required=True, metavar="SKU=UNITS,...@GRAMS")
+@key_option
+@asking
+def pack(
+    ask: Asking, *, warehouse: str, fulfilment: str, parcels: Sequence[dict[str, object]], key: str | None
+) -> None:
+    """Record what lies in which parcel, one --parcel a box."""
+    body = {"fulfilment": fulfilment, "parcels": list(parcels)}
+    ask.change(path_to("warehouses", warehouse, "packs"), body, key)
+
+
+@click.command()
+@click.argument("warehouse")
+@click.argument("delivery")
+@click.argument("sku")
+@click.argument("units", type=click.IntRange(1))
+@click.option("--slot", default="", help="Where it is put; where it lies already unless told.")
+@key_option
+@asking
+def receive(
+    ask: Asking, *, warehouse: str, delivery: str, sku: str, units: int, slot: str, key: str | None
+) -> None:
+    """Take in goods of a supplier's delivery; each delivery counts once."""
+    body = {"delivery": delivery, "sku": sku, "units": units, "slot": slot}
+    ask.change(path_to("warehouses", warehouse, "receptions"), body, key)
+
+
+@click.command()
+@click.argument("warehouse")
+@click.argument("sku")
+@click.option("--by", type=int, required=True, help="So many units more, or below zero fewer.")
+@click.option("--reason", required=True)
+@key_option
+@asking
+def adjust(ask: Asking, *, warehouse: str, sku: str, by: int, reason: str, key: str | None) -> None:
+    """Correct the shelf."""
+    body = {"sku": sku, "units": by, "reason": reason}
+    ask.change(path_to("warehouses", warehouse, "adjustments"), body, key)
+
+
+@click.command()
+@click.argument("warehouse")
+@click.argument("sku")
+@click.argument("slot")
+@key_option
+@asking
+def slot(ask: Asking, *, warehouse: str, sku: str, slot: str, key: str | None) -> None:
+    """Say where a SKU is picked from now on."""
+    ask.change(path_to("warehouses", warehouse, "slots"), {"sku": sku, "slot": slot}, key)
+
+
+FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, receive, adjust, slot)
