@@ -3,9 +3,9 @@
 -- Where the units of a SKU stand. Conservation is checked here too: whatever comes in came from somewhere.
 CREATE TABLE stock_balance (
     partition smallint NOT NULL,
-    warehouse text NOT NULL,
-    sku text NOT NULL,
-    lot text NOT NULL DEFAULT '',
+    warehouse text COLLATE "C" NOT NULL,
+    sku text COLLATE "C" NOT NULL,
+    lot text COLLATE "C" NOT NULL DEFAULT '',
     available bigint NOT NULL,
     reserved bigint NOT NULL,
     picked bigint NOT NULL,
@@ -27,10 +27,10 @@ CREATE TABLE stock_balance (
 -- `position` would make every scan of a barcode touch all indexes.
 CREATE TABLE fulfilment (
     partition smallint NOT NULL,
-    fulfilment text NOT NULL,
-    order_id text NOT NULL,
-    warehouse text NOT NULL,
-    state text NOT NULL,
+    fulfilment text COLLATE "C" NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    warehouse text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
     closed_position bigint,
     body json NOT NULL,
     position bigint NOT NULL,
@@ -42,26 +42,26 @@ CREATE INDEX fulfilment_closed ON fulfilment (partition, warehouse, closed_posit
 
 CREATE TABLE slot (
     partition smallint NOT NULL,
-    warehouse text NOT NULL,
-    sku text NOT NULL,
-    slot text NOT NULL,
+    warehouse text COLLATE "C" NOT NULL,
+    sku text COLLATE "C" NOT NULL,
+    slot text COLLATE "C" NOT NULL,
     PRIMARY KEY (partition, warehouse, sku)
 );
 
 CREATE TABLE delivery (
     partition smallint NOT NULL,
-    warehouse text NOT NULL,
-    delivery text NOT NULL,
+    warehouse text COLLATE "C" NOT NULL,
+    delivery text COLLATE "C" NOT NULL,
     CONSTRAINT delivery_pkey PRIMARY KEY (partition, warehouse, delivery)
 );
 
 CREATE TABLE order_index (
     partition smallint NOT NULL,
-    order_id text NOT NULL,
-    channel text NOT NULL,
-    shop_order text NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    channel text COLLATE "C" NOT NULL,
+    shop_order text COLLATE "C" NOT NULL,
     reference text NOT NULL,
-    state text NOT NULL,
+    state text COLLATE "C" NOT NULL,
     state_since timestamptz NOT NULL,
     due_at timestamptz,
     placed_at timestamptz NOT NULL,
@@ -76,8 +76,8 @@ CREATE INDEX order_index_shop_order ON order_index (channel, shop_order);
 -- `order_index.waiting_for` turned around: who waits for how many units of this SKU, the first placed first.
 CREATE TABLE backorder (
     partition smallint NOT NULL,
-    sku text NOT NULL,
-    order_id text NOT NULL,
+    sku text COLLATE "C" NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
     units bigint NOT NULL,
     placed_at timestamptz NOT NULL,
     PRIMARY KEY (partition, order_id, sku)
@@ -87,9 +87,9 @@ CREATE INDEX backorder_sku ON backorder (sku, placed_at);
 -- What partners have still to be told; a row goes when its outcome is recorded.
 CREATE TABLE outbox (
     partition smallint NOT NULL,
-    effect text NOT NULL,
-    stream text NOT NULL,
-    partner text NOT NULL,
+    effect text COLLATE "C" NOT NULL,
+    stream text COLLATE "C" NOT NULL,
+    partner text COLLATE "C" NOT NULL,
     document json NOT NULL,
     requested_at timestamptz NOT NULL,
     position bigint NOT NULL,
@@ -99,8 +99,8 @@ CREATE INDEX outbox_partner ON outbox (partner, requested_at, partition, positio
 
 CREATE TABLE anomaly (
     partition smallint NOT NULL,
-    anomaly text NOT NULL,
-    stream text NOT NULL,
+    anomaly text COLLATE "C" NOT NULL,
+    stream text COLLATE "C" NOT NULL,
     problem text NOT NULL,
     detail text NOT NULL,
     mend text NOT NULL,
@@ -114,9 +114,9 @@ CREATE INDEX anomaly_open ON anomaly (raised_at) WHERE resolved_at IS NULL;
 -- Personal data, the shops' raw payloads and labels: named by events through id and salted digest, and erasable.
 CREATE TABLE beside (
     partition smallint NOT NULL,
-    id text NOT NULL,
-    kind text NOT NULL,
-    customer text NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    customer text COLLATE "C" NOT NULL,
     salt bytea,
     body bytea,
     erased_at timestamptz,
@@ -127,8 +127,8 @@ CREATE INDEX beside_customer ON beside (customer) WHERE erased_at IS NULL;
 
 CREATE TABLE command_answer (
     partition smallint NOT NULL,
-    stream text NOT NULL,
-    key text NOT NULL,
+    stream text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
     answer bytea NOT NULL,
     at timestamptz NOT NULL,
     CONSTRAINT command_answer_pkey PRIMARY KEY (partition, stream, key)
@@ -137,7 +137,7 @@ CREATE INDEX command_answer_at ON command_answer (at);
 
 CREATE TABLE cursor (
     partition smallint NOT NULL,
-    name text NOT NULL,
+    name text COLLATE "C" NOT NULL,
     value text NOT NULL,
     PRIMARY KEY (partition, name)
 );

@@ -10,10 +10,6 @@ CREATE FUNCTION joined(joined text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALL
     SELECT CASE WHEN joined = '' THEN ARRAY[''] ELSE string_to_array(joined, E'\x1f') END
 $$;
 
-CREATE FUNCTION instant(microseconds bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT timestamptz '1970-01-01 00:00:00+00' + microseconds * interval '1 microsecond'
-$$;
-
 -- Hold off every takeover of these partitions until this transaction ends, then look whether they are still ours.
 CREATE FUNCTION journal_fence(claimant text, partitions smallint[], fences bigint[]) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -162,7 +158,8 @@ BEGIN
             RAISE EXCEPTION 'somebody else wrote to a partition' USING ERRCODE = 'WF002';
         END IF;
         INSERT INTO event (partition, position, stream, version, kind, data, at, hash)
-        SELECT n.partition, n.position, n.stream, n.version, n.kind, n.data::json, instant(n.at), decode(n.hash, 'hex')
+        SELECT n.partition, n.position, n.stream, n.version, n.kind, n.data::json,
+               timestamptz 'epoch' + n.at * interval '1 microsecond', decode(n.hash, 'hex')
           FROM unnest(e_partition::smallint[], e_position::bigint[], joined(e_stream), e_version::bigint[],
                       joined(e_kind), joined(e_data), e_at::bigint[], joined(e_hash))
                AS n (partition, position, stream, version, kind, data, at, hash);

@@ -5,12 +5,13 @@ more than the database does. It touches no connection.
 """
 
 from collections.abc import Sequence
+from operator import add
 from typing import Final
 
 from msgspec import Struct
 
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
-from actors.domain.ledger import Account, movements
+from actors.domain.ledger import Account, Movement, movements
 from actors.domain.log import KINDS, chain, encode_event, header, microseconds
 from actors.domain.partitions import partition_of, warehouse_of
 from actors.domain.stock_events import StockEvent
@@ -32,9 +33,6 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
     "opening",
     "transit",
 )
-_ACCOUNT: Final = {account: number for number, account in enumerate(ACCOUNTS)}
-
-_NONE: Final = "{}"
 
 Argument = str | Sequence[int] | Sequence[str] | Sequence[bytes] | None
 
@@ -82,7 +80,7 @@ class Batch:
         self._move_sources: list[str] = []
         self._move_targets: list[str] = []
         self._move_units: list[int] = []
-        self._balances: dict[Key, dict[str, list[int]]] = {}
+        self._flows: dict[Key, dict[tuple[Account, Account], dict[str, int]]] = {}
 
     @property
     def events(self) -> int:
@@ -122,21 +120,16 @@ class Batch:
         at = microseconds(append.at)
         position, previous, version, stream = tip.position, tip.hash, append.expected, append.stream
         first = position + 1
-        add_kind, add_data, add_hash = (
-            self._event_kinds.append,
-            self._event_data.append,
-            self._event_hashes.append,
-        )
-        for event in append.events:
+        kinds = [KINDS[type(event)] for event in append.events]
+        encoded = [encode_event(event) for event in append.events]
+        for kind, data in zip(kinds, encoded, strict=True):
             position += 1
             version += 1
-            kind = KINDS[type(event)]
-            data = encode_event(event)
             previous = chain(previous, header(partition, position, stream, version, kind, at), data)
-            add_kind(kind)
-            add_data(data)
-            add_hash(previous)
-            self.bytes += len(data)
+            self._event_hashes.append(previous)
+        self.bytes += sum(map(len, encoded))
+        self._event_kinds += kinds
+        self._event_data += encoded
         count = len(append.events)
         self._event_partitions += [partition] * count
         self._event_positions += range(first, position + 1)
@@ -147,28 +140,29 @@ class Batch:
         return first
 
     def _move(self, partition: int, warehouse: str, first: int, events: Sequence[Event]) -> None:
-        balances = self._balances.setdefault((partition, warehouse), {})
-        before = len(self._move_positions)
+        flows = self._flows.setdefault((partition, warehouse), {})
+        add_position, add_line = self._move_positions.append, self._move_lines.append
+        moves: list[Movement] = []
         for position, event in enumerate(events, first):
             if not isinstance(event, StockEvent):
                 _refuse_strangers(event, warehouse)
                 continue
             for line, move in enumerate(movements(event)):
-                sku, units = move.sku, move.units
-                self._move_positions.append(position)
-                self._move_lines.append(line)
-                self._move_skus.append(sku)
-                self._move_sources.append(move.source)
-                self._move_targets.append(move.target)
-                self._move_units.append(units)
-                balance = balances.get(sku)
-                if balance is None:
-                    balance = balances[sku] = [0] * len(ACCOUNTS)
-                balance[_ACCOUNT[move.source]] -= units
-                balance[_ACCOUNT[move.target]] += units
-        count = len(self._move_positions) - before
-        self._move_partitions += [partition] * count
-        self._move_warehouses += [warehouse] * count
+                add_position(position)
+                add_line(line)
+                moves.append(move)
+        self._move_partitions += [partition] * len(moves)
+        self._move_warehouses += [warehouse] * len(moves)
+        self._move_skus += [move.sku for move in moves]
+        self._move_sources += [move.source for move in moves]
+        self._move_targets += [move.target for move in moves]
+        self._move_units += [move.units for move in moves]
+        for move in moves:
+            between = (move.source, move.target)
+            flow = flows.get(between)
+            if flow is None:
+                flow = flows[between] = {}
+            flow[move.sku] = flow.get(move.sku, 0) + move.units
 
     def _take_fulfilments(self, partition: int, first: int, append: Append) -> None:
         positions, opened = positions_of_fulfilments(first, append.events)
@@ -231,18 +225,33 @@ class Batch:
         partitions: list[int] = []
         warehouses: list[str] = []
         skus: list[str] = []
-        deltas: list[list[int]] = []
-        # Always in the same order, so that nobody who should lock these rows too can lock them crosswise.
-        for (partition, warehouse), balances in sorted(self._balances.items()):
-            for sku in sorted(balances):
-                partitions.append(partition)
-                warehouses.append(warehouse)
-                skus.append(sku)
-                deltas.append(balances[sku])
-        accounts = [list(column) for column in zip(*deltas, strict=True)] or [[]] * len(ACCOUNTS)
+        accounts: dict[Account, list[int]] = {}
+        for (partition, warehouse), flows in self._flows.items():
+            # In the order of the keys: rows of one page follow one another, and locks have one order.
+            moved = sorted(set().union(*flows.values()))
+            partitions += [partition] * len(moved)
+            warehouses += [warehouse] * len(moved)
+            for (source, target), flow in flows.items():
+                units = [flow.get(sku, 0) for sku in moved]
+                _add(accounts.setdefault(source, []), len(skus), [-count for count in units])
+                _add(accounts.setdefault(target, []), len(skus), units)
+            skus += moved
         # An account that nothing touched is left out: most batches touch two of the nine.
-        columns = [_numbers(column) if any(column) else _NONE for column in accounts]
+        columns = [_numbers(_filled(accounts.get(account), len(skus))) for account in ACCOUNTS]
         return (_numbers(partitions), _texts(warehouses), _texts(skus), _texts([""] * len(skus)), *columns)
+
+
+def _add(column: list[int], begin: int, units: list[int]) -> None:
+    """Add `units` to the part of a column that begins at `begin`; what lies before and is missing is zero."""
+    if len(column) <= begin:
+        column += [0] * (begin - len(column))
+        column += units
+    else:
+        column[begin:] = map(add, column[begin:], units)
+
+
+def _filled(column: list[int] | None, length: int) -> list[int]:
+    return column + [0] * (length - len(column)) if column is not None else []
 
 
 def _refuse_strangers(event: Event, warehouse: str) -> None:
