@@ -19,7 +19,7 @@ from actors.domain.documents import (
     ErpOrder,
     ErpReception,
 )
-from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError
+from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from actors.ports import Contact, Outcome
 from adapters.erps.divalto import blocks, pieces
 from adapters.erps.divalto.blocks import Built
@@ -28,6 +28,7 @@ from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.rest import RestTransport
 from adapters.erps.divalto.text import reference
 from adapters.erps.divalto.transport import Made, Transport
+from adapters.erps.divalto.unsettled import Unsettled
 
 NOTHING_TO_CLOSE = "no order"
 """The reference of a cancellation of an order that Divalto has never had: there is nothing to close."""
@@ -49,6 +50,7 @@ class DivaltoErp:
     ) -> None:
         self._system = f"erp {name}"
         self._settings = settings
+        self._unsettled = Unsettled(settings.settle_seconds)
         self._transport: Transport = RestTransport(self._system, settings, now)
 
     async def aclose(self) -> None:
@@ -99,10 +101,25 @@ class DivaltoErp:
             RefusedError: Divalto, or the shape of its columns, does not allow it.
             MalformedError: the answer made no sense, and the document is not there.
         """
-        if not self._settings.duplicate_check:
-            found = await self.find(document)
-            if found is not None:
-                return found
+        if self._settings.duplicate_check:
+            return await self._carry_out(document, contact)
+        found = await self.find(document)
+        if found is not None:
+            self._unsettled.settle(_doing(document))
+            return found
+        if self._unsettled.under_way(_doing(document)):
+            raise UnreachableError(
+                self._system, _doing(document), "an earlier attempt may still be under way"
+            )
+        try:
+            done = await self._carry_out(document, contact)
+        except OutcomeUnknownError:
+            self._unsettled.lose(_doing(document))
+            raise
+        self._unsettled.settle(_doing(document))
+        return done
+
+    async def _carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
         if isinstance(document, ErpCancellation):
             return await self._close(document)
         try:

@@ -91,6 +91,8 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             lower case.
         duplicate_check: whether Divalto can be asked to refuse a reference that exists (10.6 and later);
             otherwise every write is preceded by a look-up.
+        settle_seconds: where there is no duplicate check, how long a write whose answer was lost may still be
+            under way: it is not sent again before. Every document counts as lost at the daemon's start.
         error_kinds: what a technical `error` number means; one not named here may pass, so it is "later".
         concurrency: how many calls at once.
         auth_seconds_max, execute_seconds_max: what connectors in the field wait for.
@@ -129,6 +131,7 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     token_errors: tuple[str, ...] = ("token", "jeton")
     locked: tuple[str, ...] = ("réserv", "verrou", "locked")
     duplicate_check: bool = True
+    settle_seconds: float = 90.0
     error_kinds: dict[str, ErrorKind] = {}
     concurrency: int = 2
     auth_seconds_max: float = 30.0
@@ -207,6 +210,7 @@ def _wrong_numbers(settings: DivaltoSettings) -> list[Problem]:
         ("concurrency", settings.concurrency, 1, CONCURRENCY_MAX),
         ("auth_seconds_max", settings.auth_seconds_max, 0.1, 600),
         ("execute_seconds_max", settings.execute_seconds_max, 0.1, 600),
+        ("settle_seconds", settings.settle_seconds, 0, 3600),
         ("page_rows", settings.page_rows, 2, 100_000),
     ]
     return [

@@ -93,7 +93,7 @@ class Rest:
         """Answer one request as the service would, in a process of its own as long as there is one."""
         self._processes.total_tokens = self._switches.processes
         async with self._processes:
-            await self._start_process()
+            await self._start_process(writes=request.path.endswith(EXECUTE_PATH))
             if WEB_HOOK_PATH in request.path:
                 return self._web_hook(request)
             if request.method != "POST":
@@ -106,8 +106,9 @@ class Rest:
                 return _json({"error": 1, "result": "", "txterr": "JSON incorrect", "infos": ""})
             return self._route(request.path, asked)
 
-    async def _start_process(self) -> None:
+    async def _start_process(self, *, writes: bool) -> None:
         seconds = self._switches.warm_seconds if self._warm else self._switches.cold_seconds
+        seconds += self._switches.write_seconds if writes else 0.0
         self._warm = True
         if seconds > 0:
             await trio.sleep(seconds)

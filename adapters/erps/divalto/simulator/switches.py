@@ -32,6 +32,7 @@ class Switches:
         processes: so many requests are worked on at once; the others wait.
         cold_seconds: what the first request waits for its process to start.
         warm_seconds: what every other request waits.
+        write_seconds: what a business action takes on top of that; it goes on when the caller has gone.
         closed: the nightly window: every business action gets IIS's 503.
         escaped_retour: SOAP's `retour` is HTML-escaped once more.
     """
@@ -53,5 +54,6 @@ class Switches:
     processes: int = 4
     cold_seconds: float = 0.0
     warm_seconds: float = 0.0
+    write_seconds: float = 0.0
     closed: bool = False
     escaped_retour: bool = False

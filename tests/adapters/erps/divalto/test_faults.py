@@ -9,6 +9,7 @@ import trio
 
 from actors.domain.documents import ErpCancellation, ErpDocument
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
+from actors.ports import Outcome
 from adapters.erps.divalto.simulator import Switches, is_auth, is_read, is_write
 from adapters.erps.divalto.simulator.rehearsal import (
     PERSON,
@@ -72,7 +73,9 @@ async def test_a_document_that_is_sent_again_in_spite_of_it_is_still_there_once(
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_site_too_old_for_the_duplicate_check_is_looked_at_before_each_write(kind: str) -> None:
     with trio.fail_after(20):
-        async with open_site(switches=Switches(duplicate_check=False), duplicate_check=False) as site:
+        async with open_site(
+            switches=Switches(duplicate_check=False), duplicate_check=False, settle_seconds=0
+        ) as site:
             document = await prepared(site, kind)
             await site.erp.carry_out(document, None)
             pieces = site.divalto.pieces()
@@ -171,9 +174,35 @@ async def test_a_call_that_hangs_is_given_up_and_its_outcome_is_unknown() -> Non
                 await site.erp.carry_out(order(), None)
             with pytest.raises(UnreachableError):
                 await site.erp.find(order())
-            site.divalto.switches.warm_seconds = 0.0
-            await site.settle(order())
-            assert site.divalto.duplicates() == ()
+
+
+@pytest.mark.parametrize("duplicate_check", [True, False])
+async def test_an_attempt_that_comes_to_be_long_after_it_was_given_up_makes_no_second_piece(
+    duplicate_check: bool,
+) -> None:
+    switches = Switches(duplicate_check=duplicate_check)
+    with trio.fail_after(20):
+        async with open_site(
+            switches=switches, duplicate_check=duplicate_check, execute_seconds_max=0.4, settle_seconds=1.5
+        ) as site:
+            if not duplicate_check:  # everything counts as lost at the beginning
+                with pytest.raises(UnreachableError, match="under way"):
+                    await site.erp.carry_out(order(), None)
+                await trio.sleep(1.5)
+            await site.erp.find(order())
+            switches.write_seconds = 1.0
+            with pytest.raises(OutcomeUnknownError):
+                await site.erp.carry_out(order(), None)
+            switches.write_seconds = 0.0
+            assert await site.erp.find(order()) is None  # it has not come to be yet
+            if duplicate_check:
+                await site.erp.carry_out(order(), None)
+            else:
+                with pytest.raises(UnreachableError, match="under way"):
+                    await site.erp.carry_out(order(), None)
+            await trio.sleep(1.2)
+            assert await site.settle(order()) == Outcome("C2-1")
+            assert len(site.divalto.pieces()) == 1
 
 
 @pytest.mark.parametrize("closed_header", ["closed", "gone"])
