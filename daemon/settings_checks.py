@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from adapters.settings import Problem
 from daemon.plugin import ChannelPlugin, ErpPlugin
@@ -23,6 +24,9 @@ CHANNEL_NAME = re.compile(r"^[a-z0-9]{1,8}$")
 
 SITE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,15}$")
 """Of warehouses and carriers: it stands in streams, in the control socket's paths and on pick lists."""
+
+
+LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,23 @@ def daemon(settings: Daemon) -> list[Problem]:
             why = "is not loopback: figures would be told to the network; web_anywhere = true allows it"
             found.append(Problem("daemon.web_host", why))
     return found
+
+
+def ports(settings: Daemon, addresses: Mapping[str, str]) -> list[Problem]:
+    """Check that our web port is nobody else's on this machine; addresses come by their key."""
+    return [
+        Problem("daemon.web_port", f"is the port of {key} on this machine")
+        for key, address in addresses.items()
+        if _local_port(address) == settings.web_port
+    ]
+
+
+def _local_port(address: str) -> int | None:
+    try:
+        parts = urlsplit(address)
+        return parts.port if parts.hostname in LOCAL_HOSTS else None
+    except ValueError:  # what is wrong with it is the plugin's to say
+        return None
 
 
 def channels(given: Mapping[str, Channel], plugins: Mapping[str, ChannelPlugin]) -> list[Problem]:

@@ -65,6 +65,7 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
         problems += settings_checks.database(database)
     if daemon is not None:
         problems += settings_checks.daemon(daemon)
+        problems += settings_checks.ports(daemon, _addresses(database, erp, channels, carriers))
     if erp is not None:
         kind = next(plugin for plugin in plugins.erps if plugin.name == erp.type)
         problems += settings_checks.erp(erp, kind, declared)
@@ -73,6 +74,23 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
     if problems or database is None or daemon is None or erp is None or rules is None:
         raise SettingsError(str(path), tuple(problems))
     return Settings(path, rules_path, database, daemon, channels, erp, carriers, warehouses, rules)
+
+
+def _addresses(
+    database: Database | None,
+    erp: Erp | None,
+    channels: Mapping[str, Channel],
+    carriers: Mapping[str, Carrier],
+) -> dict[str, str]:
+    """Return every address we call, by its key."""
+    found = {join("channels", name) + ".url": channel.settings for name, channel in channels.items()}
+    found |= {join("carriers", name) + ".url": carrier.settings for name, carrier in carriers.items()}
+    if erp is not None:
+        found["erp.url"] = erp.settings
+    addresses = {key: str(getattr(settings, "url", "")) for key, settings in found.items()}
+    if database is not None and database.dsn is not None:
+        addresses["database.dsn"] = database.dsn.reveal()
+    return addresses
 
 
 def _sales_problems(

@@ -77,7 +77,7 @@ class ControlClient:
         try:
             response = await self._http.request(method, path, content=content, headers=headers, params=query)
         except httpx.TransportError as error:
-            raise DaemonAwayError(f"{self._path}: {type(error).__name__}") from error
+            raise DaemonAwayError(f"{self._path}: {str(error) or type(error).__name__}") from error
         if response.status_code != 200:  # noqa: PLR2004 - the only status of an answer
             raise ControlError(response.status_code, _detail(response.content))
         try:

@@ -163,6 +163,8 @@ def test_no_secret_stands_in_what_settings_print(folder: Path) -> None:
         ('"DIVALTO_PASSWORD"', '"NOWHERE"', "erp.password_env: the environment has no NOWHERE"),
         ('key_file = "shop.key"', 'key_file = "swift.key"', "channels.main.key_file: what it holds does n"),
         ('api_key_file = "swift.key"', 'api_key_file = "a"\napi_key_env = "B"', "carriers.swift.api_key_e"),
+        ("erp.example:8080", "localhost:9464", "daemon.web_port: is the port of erp.url on this machine"),
+        ("https://shop.example", "http://[::1]:9464", "daemon.web_port: is the port of channels.main.url on"),
         ("[rules]", "rules_file = 5\n[rules]", "rules_file: expected str, got int"),
     ],
 )  # fmt: skip
