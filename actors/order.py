@@ -66,6 +66,10 @@ SetAside = Callable[[str, str, str], Awaitable[None]]
 """Called with the actor's name, the message's kind and the error's, when a message is set aside."""
 
 
+Reserved = Callable[[float], None]
+"""Called with the seconds from an order's notice to the promise of its last unit."""
+
+
 def stream_of(order: str) -> str:
     """Return the name of the order's stream."""
     return f"order-{order}"
@@ -75,12 +79,18 @@ class OrderHall:
     """The way to every order. `run` is its nursery; `ask` and `tell` work from `started` on."""
 
     def __init__(
-        self, journal: Journal, directory: Directory, facts: Callable[[], Facts], set_aside: SetAside
+        self,
+        journal: Journal,
+        directory: Directory,
+        facts: Callable[[], Facts],
+        set_aside: SetAside,
+        reserved: Reserved,
     ) -> None:
         self._journal = journal
         self._directory = directory
         self._facts = facts
         self._set_aside = set_aside
+        self._reserved = reserved
         self._live: dict[str, Mailbox[OrderMessage]] = {}
         self._nursery: trio.Nursery | None = None
 
@@ -135,7 +145,14 @@ class OrderHall:
                 await self._aside(order, letter, error)
 
         actor = OrderActor(
-            order, mailbox, self._journal, self._directory, self._facts, self._rest, self.idle_s
+            order=order,
+            mailbox=mailbox,
+            journal=self._journal,
+            directory=self._directory,
+            facts=self._facts,
+            reserved=self._reserved,
+            rest=self._rest,
+            idle_s=self.idle_s,
         )
         try:
             await supervise(f"order {order}", actor.run, POLICY, on_crash=crashed)
@@ -179,6 +196,7 @@ class OrderActor:
     facts: Callable[[], Facts]
     rest: Callable[[str], bool]
     idle_s: Callable[[], float]
+    reserved: Reserved
     state: Order = field(default_factory=Order)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -257,6 +275,8 @@ class OrderActor:
             answers=tuple(turn.answers),
         )
         await self.journal.append(append)
+        if turn.state.stage == "picking" and self.state.stage != "picking" and turn.state.noticed is not None:
+            self.reserved((turn.facts.now - turn.state.noticed).total_seconds())
         self.state = turn.state
         for event in turn.events:
             if isinstance(event, EffectRequested):

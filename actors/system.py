@@ -27,7 +27,7 @@ from actors.drain import Drain, Observe, PartnerDoor
 from actors.erp import take_over_stock
 from actors.errors import PartnerError
 from actors.mailbox import Mailbox, SetAsideError
-from actors.order import OrderHall
+from actors.order import OrderHall, Reserved
 from actors.owners import Owners
 from actors.ports import CarrierPort, Contact, ErpPort, Journal, Outcome, ShopPort
 from actors.supervisor import supervise
@@ -74,6 +74,7 @@ class Surroundings:
     entropy: Callable[[int], bytes]
     rng: random.Random
     observe: Observe = lambda partner, outcome, seconds: None  # noqa: ARG005 - nobody listens by default
+    reserved: Reserved = lambda seconds: None  # noqa: ARG005 - the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,9 @@ class System:
         self.directory = Directory(
             {name: WarehouseHandle(name, Mailbox(WAREHOUSE_MAILBOX_MAX)) for name in names}
         )
-        self.hall = OrderHall(self.journal, self.directory, self.facts, self._set_aside)
+        self.hall = OrderHall(
+            self.journal, self.directory, self.facts, self._set_aside, self.surroundings.reserved
+        )
         self.desk = Desk(self.journal, self.hall, self.surroundings.clock, Mailbox(DESK_MAILBOX_MAX))
         self.directory.on_arrival(self.desk.stock_arrived)
         owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from actors.channel import ChannelSettings
 from actors.drain import Observe
+from actors.order import Reserved
 from actors.ports import CarrierPort, ErpPort, Journal, ShopPort
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.carriers.swift.adapter import SwiftCarrier
@@ -71,11 +72,13 @@ def rules_of(settings: Settings, rules: settings_of.Rules) -> Rules:
     return Rules(routing_rules(settings.warehouses, rules), settings.carrier_rules)
 
 
-def compose(settings: Settings, partners: Partners, journal: Journal, observe: Observe) -> System:
+def compose(
+    settings: Settings, partners: Partners, journal: Journal, *, observe: Observe, reserved: Reserved
+) -> System:
     """Wire all actors over these partners and this journal."""
     channels = tuple(
         ChannelSettings(name, channel.terms.poll_seconds, channel.terms.safety_stock, channel.terms.buffer)
         for name, channel in settings.channels.items()
     )
-    surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe)
+    surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, reserved)
     return System(journal, partners, channels, rules_of(settings, settings.rules), surroundings)

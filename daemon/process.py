@@ -63,9 +63,12 @@ class Daemon:
             ) as journal,
             trio.open_nursery() as nursery,
         ):
-            system = compose(settings, partners, journal, self._metrics.called)
+            system = compose(
+                settings, partners, journal, observe=self._metrics.called, reserved=self._metrics.reserved
+            )
             self._system = system
             self._metrics.watch(system)
+            self._metrics.owns(len(journal.owned))
             desk = OrderDesk(
                 system, version=VERSION, started_at=self._started_at, partitions=len(journal.owned)
             )

@@ -55,7 +55,8 @@ def evolve(order: Order, event: OrderEvent | AnomalyEvent, at: datetime) -> Orde
     after = _fold(order, event)
     stage = order.stage if isinstance(event, STAGE_KEPT) else stage_of(after)
     since = at if stage != order.stage or order.since is None else order.since
-    return replace(after, version=order.version + 1, touched=at, stage=stage, since=since)
+    noticed = order.noticed or at
+    return replace(after, version=order.version + 1, noticed=noticed, touched=at, stage=stage, since=since)
 
 
 def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
@@ -73,15 +74,19 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             count = order.parts_planned + len(plan)
             return replace(order, parts={**order.parts, **planned}, parts_planned=count, backordered=None)
         case OrderBackordered():
-            return replace(order, backordered=event)
+            return replace(order, backordered=event, refused={})
         case FulfilmentAllocated(fulfilment):
             return _move(order, fulfilment, "allocated")
-        case AllocationRefused(fulfilment) | AllocationReleased(fulfilment):
+        case AllocationRefused(fulfilment, shortages):
+            house = order.parts[fulfilment].warehouse
+            refused = {(house, short.sku): short.available for short in shortages}
+            return replace(_move(order, fulfilment, "gone"), refused={**order.refused, **refused})
+        case AllocationReleased(fulfilment):
             return _move(order, fulfilment, "gone")
         case OrderConfirmed(fulfilments):
             for fulfilment in fulfilments:
                 order = _move(order, fulfilment, "confirmed")
-            return order
+            return replace(order, refused={})
         case FulfilmentFellShort():
             return _fall_short(order, event)
         case FulfilmentReady(fulfilment, parcels):

@@ -95,10 +95,16 @@ class Parcel(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """An order's state. `wanted` and the stage follow from it; nothing in it names a person."""
+    """An order's state. `wanted` and the stage follow from it; nothing in it names a person.
+
+    `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
+    instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
+    picture may be older.
+    """
 
     imported: OrderImported | None = None
     version: int = 0
+    noticed: datetime | None = None
     since: datetime | None = None
     touched: datetime | None = None
     holds: Mapping[HoldKind, OrderHeld] = {}
@@ -106,6 +112,7 @@ class Order(Struct, frozen=True):
     parts_planned: int = 0
     avoid: frozenset[tuple[str, str]] = frozenset()
     short: Mapping[tuple[str, str], int] = {}
+    refused: Mapping[tuple[str, str], int] = {}
     backordered: OrderBackordered | None = None
     effects: Mapping[str, Document] = {}
     effects_asked: frozenset[str] = frozenset()
