@@ -33,6 +33,12 @@ RETRY_S_FIRST = 0.5
 RETRY_S_MAX = 60.0
 """A partner that answers again after an outage should not have to wait longer than a minute to be asked."""
 
+IN_HAND_MAX = 64
+"""Orders whose effects are in hand.
+
+Only the partner's calls are few at a time. What waits for the journal side by side is recorded by one commit.
+"""
+
 NONSENSE_MAX = 5
 """Nonsense this many times in a row is not a proxy's hiccup: a person has to look."""
 
@@ -65,6 +71,7 @@ class _Lane:
     unsure: bool = False
     attempts: int = 0
     nonsense: int = 0
+    began: float = 0.0
 
 
 class Drain:
@@ -90,7 +97,7 @@ class Drain:
         self._settle = settle
         self._refuse = refuse
         self._report = report
-        self._workers = workers
+        self._calls = trio.CapacityLimiter(workers)
         self._rng = rng
         self._observe = observe
         self._lanes: dict[str, _Lane] = {}
@@ -99,7 +106,7 @@ class Drain:
         self._work = trio.Event()
         self._left_in_outbox = False
         self._finishing = trio.Event()
-        self._attempts = 0
+        self._under_way: set[str] = set()
         self._quiet = trio.Event()
 
     @property
@@ -126,13 +133,13 @@ class Drain:
         await self._load()
         task_status.started()
         async with trio.open_nursery() as nursery:
-            for number in range(self._workers):
+            for number in range(IN_HAND_MAX):
                 nursery.start_soon(self._serve, nursery, name=f"drain {self.partner} {number}")
 
     async def finish(self) -> None:
         """Begin no further attempt, and return once those under way have their outcome recorded."""
         self._finishing.set()
-        if self._attempts:
+        if self._under_way:
             await self._quiet.wait()
 
     async def _load(self) -> None:
@@ -152,18 +159,15 @@ class Drain:
                 if self._work.is_set():
                     self._work = trio.Event()
                 await self._work.wait()
-            async with self.circuit.admitted():
-                if not self._ready or self._finishing.is_set():
-                    await trio.lowlevel.checkpoint()
-                    continue
-                stream = self._ready.popleft()
-                self._attempts += 1
-                try:
-                    wait_s = await self._attempt(self._lanes[stream])
-                finally:
-                    self._attempts -= 1
-                    if self._finishing.is_set() and not self._attempts:
-                        self._quiet.set()
+            stream = self._ready.popleft()
+            try:
+                wait_s = await self._attempt(self._lanes[stream])
+            finally:
+                self._under_way.discard(stream)
+                if self._finishing.is_set() and not self._under_way:
+                    self._quiet.set()
+            if wait_s is None:
+                return
             if wait_s > 0:
                 nursery.start_soon(self._ready_after, stream, wait_s)
             elif self._lanes[stream].effects:
@@ -175,21 +179,21 @@ class Drain:
         await trio.sleep(seconds)
         self._make_ready(stream)
 
-    async def _attempt(self, lane: _Lane) -> float:
+    async def _attempt(self, lane: _Lane) -> float | None:
         """Try the lane's first effect once.
 
-        Return how many seconds to leave the lane alone, 0 when it is settled.
+        Return how many seconds to leave the lane alone, 0 when it is settled; None when the daemon drains and
+        it was not begun any more.
         """
         effect = lane.effects[0]
-        began = trio.current_time()
+        lane.began = trio.current_time()
         outcome = "ok"
         try:
             contact = await self._contact(effect.document)
-            done = await self._door.find(effect.document) if lane.unsure else None
+            done = await self._call(lane, contact)
             if done is None:
-                lane.unsure = True
-                done = await self._door.carry_out(effect.document, contact)
-            self.circuit.succeeded()
+                outcome = "put_off"
+                return None
             await self._settle(effect, done, contact)
         except RefusedError as error:
             outcome = "refused"
@@ -209,12 +213,30 @@ class Drain:
             wait_s = self._retry_later(effect, lane, error)
             return NONSENSE_RETRY_S if lane.nonsense >= NONSENSE_MAX else wait_s
         finally:
-            self._observe(self.partner, outcome, trio.current_time() - began)
+            self._observe(self.partner, outcome, trio.current_time() - lane.began)
         lane.effects.popleft()
         self._held.discard(effect.effect)
         lane.attempts = lane.nonsense = 0
         lane.unsure = False
         return 0.0
+
+    async def _call(self, lane: _Lane, contact: Contact | None) -> Outcome | None:
+        """Look for what the lane's first effect did already, else carry it out, as one of the few callers.
+
+        Return None when the daemon drains by now.
+        """
+        effect = lane.effects[0]
+        async with self._calls, self.circuit.admitted():
+            if self._finishing.is_set():
+                return None
+            self._under_way.add(effect.stream)
+            lane.began = trio.current_time()
+            done = await self._door.find(effect.document) if lane.unsure else None
+            if done is None:
+                lane.unsure = True
+                done = await self._door.carry_out(effect.document, contact)
+            self.circuit.succeeded()
+            return done
 
     def _retry_later(self, effect: PendingEffect, lane: _Lane, error: PartnerError) -> float:
         lane.attempts += 1
