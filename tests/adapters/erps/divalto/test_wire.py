@@ -5,21 +5,25 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.erps.divalto import wire
+
+steady = settings(deadline=None, derandomize=True)
 
 NUMBERS = st.decimals(min_value=-(10**9), max_value=10**9, places=3, allow_nan=False, allow_infinity=False)
 TEXTS = st.text(st.characters(max_codepoint=0xFF, exclude_categories=("Cc", "Cs")), max_size=20)
 
 
+@steady
 @given(NUMBERS, st.sampled_from([".", ","]), st.integers(0, 5))
 def test_a_number_comes_back_exactly_as_it_was_sent(number: Decimal, separator: str, padding: int) -> None:
     text = wire.decimal_text(number, 3, separator)
     assert wire.read_decimal(" " * padding + text + " " * padding) == number
 
 
+@steady
 @given(st.integers(0, 10**11))
 def test_a_price_of_four_decimals_is_no_float(units: int) -> None:
     price = Decimal(units).scaleb(-4)
@@ -39,6 +43,7 @@ def test_what_is_no_number_is_not_taken_for_one(text: str) -> None:
         wire.read_decimal(text)
 
 
+@steady
 @given(st.dictionaries(st.sampled_from(["REF", "SREF1", "TIERS"]), TEXTS, min_size=1), st.integers(0, 30))
 def test_padding_is_trimmed_on_the_right_and_nothing_else(record: dict[str, str], padding: int) -> None:
     padded = {name: value + " " * padding for name, value in record.items()}
@@ -64,6 +69,7 @@ def test_an_answer_of_another_shape_is_malformed(body: bytes) -> None:
         wire.read_envelope(body)
 
 
+@steady
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_break_the_reader(body: bytes) -> None:
     with suppress(wire.WireError):
@@ -76,6 +82,7 @@ def test_an_error_never_quotes_the_answer() -> None:
     assert "eyJ" not in repr(raised.value) + repr(raised.value.__cause__)
 
 
+@steady
 @given(st.text(max_size=200))
 def test_no_result_at_all_breaks_the_reader(text: str) -> None:
     try:
