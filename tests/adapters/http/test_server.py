@@ -3,12 +3,14 @@
 import os
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import h11
 import pytest
 import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adapters.http.server import Drop, Handler, Peer, Request, Response, serve
 
@@ -192,6 +194,43 @@ async def test_what_is_no_request_is_refused_and_the_next_client_is_served(sent:
             await wire.say(sent)
             assert (await wire.hear())[0] == status
         assert echo.asked == []
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            wire = Wire(stream)
+            await wire.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await wire.hear())[0] == 200
+
+
+LINES = (
+    b"Host: a",
+    b"Content-Length: 3",
+    b"Transfer-Encoding: chunked",
+    b"Expect: 100-continue",
+    b"Upgrade: h2c",
+)
+WORDS = (
+    b"GET ",
+    b"POST ",
+    b"HEAD ",
+    b"/",
+    b"//[",
+    b"%zz",
+    b"?a=b&&=",
+    b" HTTP/1.1\r\n",
+    b"3\r\nabc\r\n0\r\n\r\n",
+)
+PIECES = st.sampled_from([*WORDS, *(line + b"\r\n" for line in LINES), b"\r\n", b"\x00", b" "])
+
+
+@settings(deadline=None, derandomize=True, max_examples=150)
+@given(st.lists(PIECES | st.binary(max_size=8), max_size=12).map(b"".join))
+async def test_whatever_a_client_sends_the_next_one_is_served(sent: bytes) -> None:
+    async with serving(Echo()) as port:
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            # The server may have closed already: that is its right.
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(sent)
+                await stream.send_eof()
+                await Wire(stream).rest()
         async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
             wire = Wire(stream)
             await wire.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

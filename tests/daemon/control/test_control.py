@@ -15,6 +15,8 @@ import httpx
 import pytest
 import trio
 import trio.testing
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from adapters.http.server import Peer, Request
 from daemon.control.api import routes
@@ -296,6 +298,34 @@ async def test_a_key_that_is_used_for_something_else_is_refused(
 async def test_a_name_may_hold_a_slash(control: Socket) -> None:
     with pytest.raises(ControlError, match="there is no order main/8"):
         await control.get("/v1/orders/main%2F8")
+
+
+ON_THE_FLOOR = ("scans", "packs", "picklists", "stock", "slots", "adjustments")
+AT_THE_DESK = ("/v1/status", "/v1/orders", "/v1/orders/main-7", "/v1/orders/main-7/hold", "/v1/anomalies")
+PATHS = [*AT_THE_DESK, *(f"{LYON}/{what}" for what in ON_THE_FLOOR)]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+FIELDS = st.sampled_from([*SCAN, "parcels", "lines", "weight_g", "reason", "expires_at", "hold", "delivery"])
+
+
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT"]),
+    st.sampled_from(PATHS) | st.text(max_size=10),
+    st.text(max_size=10),
+    st.dictionaries(FIELDS, VALUES).map(lambda body: json.dumps(body).encode()) | st.binary(max_size=10),
+)
+async def test_whatever_is_asked_is_answered_or_refused_with_a_reason(
+    desk: DeskThatRemembers, floor: FloorThatRemembers, method: str, path: str, query: str, body: bytes
+) -> None:
+    answer = await Router(routes(desk, floor)).answer(asked(method, f"{path}?{query}", body=body))
+    told = json.loads(answer.body)
+    if answer.status != 200:
+        assert answer.status in (400, 404, 405, 409)
+        assert told["detail"]
 
 
 # --- who may ask, and how long it may take ---------------------------------------------------------------
