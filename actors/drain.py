@@ -189,18 +189,14 @@ class Drain:
         lane.began = trio.current_time()
         outcome = "ok"
         try:
-            contact = await self._contact(effect.document)
-            done = await self._call(lane, contact)
-            if done is None:
-                outcome = "put_off"
+            outcome = await self._try(lane)
+            if outcome == "put_off":
                 return None
-            await self._settle(effect, done, contact)
-        except RefusedError as error:
-            outcome = "refused"
-            self.circuit.succeeded()
-            await self._refuse(effect, error.why or str(error))
         except SetAsideError:
+            # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must not
+            # overtake it: the answer is found again when its owner is mended.
             outcome = "set_aside"
+            return NONSENSE_RETRY_S
         except (UnreachableError, OutcomeUnknownError) as error:
             outcome = "unreachable" if isinstance(error, UnreachableError) else "unknown"
             self.circuit.failed()
@@ -219,6 +215,21 @@ class Drain:
         lane.attempts = lane.nonsense = 0
         lane.unsure = False
         return 0.0
+
+    async def _try(self, lane: _Lane) -> str:
+        """Have the lane's first effect carried out and its outcome recorded; return the outcome's name."""
+        effect = lane.effects[0]
+        try:
+            contact = await self._contact(effect.document)
+            done = await self._call(lane, contact)
+        except RefusedError as error:
+            self.circuit.succeeded()
+            await self._refuse(effect, error.why or str(error))
+            return "refused"
+        if done is None:
+            return "put_off"
+        await self._settle(effect, done, contact)
+        return "ok"
 
     async def _call(self, lane: _Lane, contact: Contact | None) -> Outcome | None:
         """Look for what the lane's first effect did already, else carry it out, as one of the few callers.
