@@ -21,7 +21,7 @@ from actors.domain.order_events import (
     OrderRouted,
 )
 from actors.domain.order_state import Order, Part, own_steps
-from actors.domain.routing import NoPlan, Picture, Plan, RoutingRules, route
+from actors.domain.routing import NoPlan, Plan, RoutingRules, route
 from actors.domain.stock_commands import (
     Confirm,
     Dispatch,
@@ -89,21 +89,20 @@ def _waits_for_others(order: Order) -> bool:
     return len(unconfirmed) > 1 or bool(order.wanted())
 
 
-def go_on(draft: Draft, picture: Picture | None = None, *, arrived: str = "") -> None:
+def go_on(draft: Draft, *, look_again: bool = False) -> None:
     """Route what nobody covers yet, if the order may go on.
 
-    `arrived` is a SKU of which units have come: where the order can be filled no other way, it is looked for
-    even where the floor did not find it before.
+    With `look_again` an order that can be filled no other way is routed even to where the floor did not find
+    its units before: some have come since.
     """
     order, facts = draft.order, draft.facts
     wanted = order.wanted()
     if not wanted or order.ended or order.holds or order.cancel_asked:
         return
-    chosen = _plan(draft, order.avoid, picture)
-    if isinstance(chosen, NoPlan):
-        avoid = frozenset(pair for pair in order.avoid if pair[1] != arrived)
-        if avoid != order.avoid:
-            chosen = _plan(draft, avoid, picture)
+    chosen = _plan(draft, order.avoid)
+    if isinstance(chosen, NoPlan) and look_again:
+        again = _plan(draft, frozenset())
+        chosen = again if isinstance(again, Plan) else chosen
     match chosen:
         case Plan(parts, candidates):
             draft.add(OrderRouted(parts, candidates, facts.rules.version))
@@ -115,14 +114,19 @@ def go_on(draft: Draft, picture: Picture | None = None, *, arrived: str = "") ->
             assert_never(chosen)
 
 
-def _plan(draft: Draft, avoid: frozenset[tuple[str, str]], picture: Picture | None) -> Plan | NoPlan:
+def _plan(draft: Draft, avoid: frozenset[tuple[str, str]]) -> Plan | NoPlan:
     order, facts = draft.order, draft.facts
+
+    def picture(site: str, sku: str) -> int:
+        known = facts.picture(site, sku)
+        return min(known, order.refused.get((site, sku), known))
+
     planned = order.parts_planned
     rules = facts.rules
     return route(
         order.wanted(),
         order.facts.country,
-        picture or facts.picture,
+        picture,
         rules if planned < PARTS_MAX else RoutingRules((), rules.parts_max, rules.version),
         avoid=avoid,
         ids=lambda n: f"{order.id}.{planned + n}",
@@ -132,16 +136,15 @@ def _plan(draft: Draft, avoid: frozenset[tuple[str, str]], picture: Picture | No
 def reserve_answered(draft: Draft, part: Part, command: Answered) -> None:
     """Take a warehouse's answer to a reservation."""
     match command.answer:
-        case Granted() | Done():
-            alone = not _waits_for_others(draft.order)
+        case Granted(waits=False):
+            # Its floor picks already, whatever has become of the other parts since it was asked.
             draft.add(FulfilmentAllocated(part.fulfilment))
-            if alone:
-                confirm(draft, part.fulfilment)
+            confirm(draft, part.fulfilment)
+        case Granted() | Done():
+            draft.add(FulfilmentAllocated(part.fulfilment))
         case NotEnough(shortages):
             draft.add(AllocationRefused(part.fulfilment, shortages))
-            seen = {(part.warehouse, short.sku): short.available for short in shortages}
-            picture = draft.facts.picture
-            go_on(draft, lambda site, sku: min(picture(site, sku), seen.get((site, sku), picture(site, sku))))
+            go_on(draft)
         case Rejected():
             give_back(draft, part.fulfilment)
         case _:

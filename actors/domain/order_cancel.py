@@ -28,8 +28,6 @@ def cancel(draft: Draft, by: str) -> None:
     if too_late:
         where = ", ".join(f"{part.fulfilment} at {part.warehouse} ({part.state})" for part in too_late)
         _refuse(draft, where)
-    elif not any(order.live()):
-        _end(draft)
 
 
 def release_answered(draft: Draft, part: Part, command: Answered) -> None:
@@ -38,8 +36,6 @@ def release_answered(draft: Draft, part: Part, command: Answered) -> None:
         draft.add(
             AllocationReleased(part.fulfilment, "cancelled" if draft.order.cancel_asked else "rerouted")
         )
-        if draft.order.cancel_asked and not any(draft.order.live()):
-            _end(draft)
     elif draft.order.cancel_asked:
         _refuse(draft, f"{part.fulfilment} at {part.warehouse} ({command.answer.why})")
     elif part.state in ("planned", "allocated"):
@@ -56,8 +52,11 @@ def _refuse(draft: Draft, where: str) -> None:
     go_on(draft)
 
 
-def _end(draft: Draft) -> None:
+def end_if_cancelled(draft: Draft) -> None:
+    """Stop the order once no warehouse holds anything for it: given back, let expire, or not found at all."""
     by = draft.order.cancel_asked
+    if not by or any(draft.order.live()):
+        return
     had_erp_order = erp_has_order(draft.order)
     draft.add(OrderCancelled(by))
     if had_erp_order:

@@ -56,9 +56,9 @@ class Cancel(Struct, frozen=True, tag=True):
 
 
 class Wake(Struct, frozen=True, tag=True):
-    """Go on: the clock is due, units of the SKU `arrived` came, or the order was just taken up again."""
+    """Go on: the clock is due, or units came, so that even what a floor did not find is looked for again."""
 
-    arrived: str = ""
+    units_came: bool = False
 
 
 class Answered(Struct, frozen=True, tag=True):

@@ -79,8 +79,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return _move(order, fulfilment, "allocated")
         case AllocationRefused(fulfilment, shortages):
             house = order.parts[fulfilment].warehouse
-            refused = {(house, short.sku): short.available for short in shortages}
-            return replace(_move(order, fulfilment, "gone"), refused={**order.refused, **refused})
+            said = {(house, short.sku): short.available for short in shortages}
+            return replace(_move(order, fulfilment, "gone"), refused={**order.refused, **said})
         case AllocationReleased(fulfilment):
             return _move(order, fulfilment, "gone")
         case OrderConfirmed(fulfilments):

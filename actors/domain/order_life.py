@@ -23,7 +23,7 @@ from actors.domain.order_allocation import (
     reserve_answered,
     stranded,
 )
-from actors.domain.order_cancel import cancel, release_answered
+from actors.domain.order_cancel import cancel, end_if_cancelled, release_answered
 from actors.domain.order_commands import (
     Answered,
     Cancel,
@@ -73,6 +73,7 @@ def consider(order: Order, command: OrderCommand, facts: Facts) -> Draft:
     elif order.imported is not None:
         _decide(draft, command)
     if draft.order.imported is not None:
+        end_if_cancelled(draft)
         _resolve_what_moved_on(draft)
     return draft
 
@@ -83,8 +84,8 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             _hear_floor(draft, command)
         case Settled() | Refused() | Tracked():
             _hear_partner(draft, command)
-        case Wake(arrived):
-            _wake(draft, arrived)
+        case Wake(units_came):
+            _wake(draft, units_came=units_came)
         case Hold(kind, reason, expires_at, by):
             if kind not in draft.order.holds and not draft.order.ended:
                 draft.add(OrderHeld(kind, (reason,), expires_at, by))
@@ -146,13 +147,13 @@ def _hear_partner(draft: Draft, command: FromPartner) -> None:
             assert_never(command)
 
 
-def _wake(draft: Draft, arrived: str) -> None:
+def _wake(draft: Draft, *, units_came: bool) -> None:
     now = draft.facts.now
     for kind, held in draft.order.holds.items():
         if held.expires_at is not None and held.expires_at <= now:
             draft.add(HoldReleased(kind, "expiry"))
     release_once_skus_are_known(draft)
-    go_on(draft, arrived=arrived)
+    go_on(draft, look_again=units_came)
     for part in draft.order.live():
         if part.state == "packed":
             ask_labels(draft, part)

@@ -131,9 +131,10 @@ StockCommand = (
 
 
 class Granted(Struct, frozen=True, gc=False, tag=True):
-    """The units are the fulfilment's."""
+    """The units are the fulfilment's; `waits` says that the floor does not pick them before a `Confirm`."""
 
     fulfilment: str
+    waits: bool = False
 
 
 class NotEnough(Struct, frozen=True, gc=False, tag=True):

@@ -139,7 +139,7 @@ def _reserve(stock: Stock, command: Reserve) -> Decision:
         refused = ReservationRefused(command.fulfilment, command.order, shortages)
         return Decision((refused,), NotEnough(shortages))
     reserved = UnitsReserved(command.fulfilment, command.order, lines, command.expires_at)
-    return Decision((reserved,), Granted(command.fulfilment))
+    return Decision((reserved,), Granted(command.fulfilment, waits=command.expires_at is not None))
 
 
 def _earlier_answer(known: Fulfilment) -> Answer:
@@ -149,7 +149,7 @@ def _earlier_answer(known: Fulfilment) -> Answer:
         case "released":
             return Rejected("this reservation was released again")
         case _:
-            return Granted(known.fulfilment)
+            return Granted(known.fulfilment, waits=known.state == "reserved")
 
 
 def _confirm(stock: Stock, fulfilment: str) -> Decision:

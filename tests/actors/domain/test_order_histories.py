@@ -1,0 +1,494 @@
+"""Two orders, two warehouses and everybody who talks to them, through whatever may happen in whatever order.
+
+Each action takes two numbers that choose its target and its way, so that a list of triples is a whole
+history, which hypothesis can shrink and a seeded walk can draw.
+"""
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from actors.domain.anomaly_events import AnomalyEvent
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.documents import Document, LabelPurchase
+from actors.domain.ledger import Fulfilment, Stock, apply
+from actors.domain.order_commands import (
+    Answered,
+    Cancel,
+    Expired,
+    FellShort,
+    Hold,
+    Import,
+    OrderCommand,
+    Packed,
+    Refused,
+    ReleaseHold,
+    Settled,
+    Standing,
+    Tracked,
+    Wake,
+)
+from actors.domain.order_events import Beside, EffectRequested, OrderEvent, OrderLine, ParcelStatus
+from actors.domain.order_fold import evolve
+from actors.domain.order_life import Facts, Step, consider, next_steps
+from actors.domain.order_state import LIFE_CYCLE, Order, Stage, due_at
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_commands import (
+    Answer,
+    Done,
+    Pack,
+    Pick,
+    Receive,
+    Release,
+    ReportShort,
+    StockCommand,
+)
+from actors.domain.stock_decisions import decide
+from actors.domain.stock_events import (
+    FulfilmentDispatched,
+    FulfilmentPacked,
+    PackedParcel,
+    PickFellShort,
+    Quantity,
+    ReservationReleased,
+    StockReceived,
+)
+
+Event = OrderEvent | AnomalyEvent
+
+BEGINNING = datetime(2026, 11, 23, 9, tzinfo=UTC)
+SITES = ("lyon", "nantes")
+RULES = RoutingRules((WarehouseRule("lyon", priority=1), WarehouseRule("nantes", priority=2)))
+CARRIERS = (CarrierRule("swift", "home"),)
+OPEN = ("reserved", "floor", "packed")
+ROUNDS_MAX = 50
+
+
+def import_of(
+    number: int, lines: Mapping[str, int], standing: Standing = "open", *, problems: tuple[str, ...] = ()
+) -> Import:
+    """Return the shop's order with that number."""
+    return Import(
+        channel="main",
+        shop_order=str(number),
+        reference=f"REF{number}",
+        standing=standing,
+        placed_at=BEGINNING,
+        currency="EUR",
+        total=Decimal("10.00"),
+        shipping=Decimal("4.90"),
+        service="standard",
+        country="FR",
+        lines=tuple(
+            OrderLine(str(n), sku, units, Decimal("5.00")) for n, (sku, units) in enumerate(lines.items())
+        ),
+        address_problems=problems,
+        contact=Beside("c", "d"),
+        payload=Beside("p", "d"),
+    )
+
+
+class World:
+    """Orders and warehouses, with every message between them in the open."""
+
+    def __init__(self, wanted: Mapping[str, Mapping[str, int]]) -> None:
+        self.wanted = wanted
+        self.now = BEGINNING
+        self.stocks = {site: Stock() for site in SITES}
+        self.orders = {order: Order() for order in wanted}
+        self.log: dict[str, list[tuple[OrderEvent | AnomalyEvent, datetime]]] = {
+            order: [] for order in wanted
+        }
+        self.news: dict[str, deque[OrderCommand]] = {order: deque() for order in wanted}
+        self.heard: dict[str, list[OrderCommand]] = {order: [] for order in wanted}
+        self.outbox: dict[str, list[EffectRequested]] = {order: [] for order in wanted}
+        self.arrived: list[str] = []
+        self.shipped: dict[str, Counter[str]] = {order: Counter() for order in wanted}
+        self.walked: set[tuple[Stage, Stage]] = set()
+        self.deliveries = 0
+        self.dies_after: int | None = None
+        self.picture: dict[tuple[str, str], int] = {}
+
+    # --- how orders and warehouses work, as their actors do it
+
+    def facts(self) -> Facts:
+        """Return what a decision may look at now."""
+        return Facts(
+            self.now, RULES, CARRIERS, lambda site, sku: self.picture.get((site, sku), 0), lambda _sku: True
+        )
+
+    def look(self) -> None:
+        """Renew the picture that orders route by; between two looks it is stale."""
+        self.picture = {
+            (site, sku): shelf.available
+            for site, stock in self.stocks.items()
+            for sku, shelf in stock.shelves.items()
+        }
+
+    def tell(self, order: str, command: OrderCommand) -> None:
+        """Have the order hear the command and take its steps, as its actor does."""
+        self.heard[order].append(command)
+        self.record(order, command)
+        for _ in range(ROUNDS_MAX):
+            before = self.orders[order].version
+            for step in next_steps(self.orders[order], self.now):
+                answer = self.ask(step.warehouse, step.command)
+                if self.dies_after == 0:
+                    self.orders[order], self.dies_after = self.folded(order), None
+                    return
+                self.dies_after = None if self.dies_after is None else self.dies_after - 1
+                self.answer(order, step, answer)
+                if self.orders[order].version != before:
+                    break
+            else:
+                return
+        raise AssertionError(f"{order} goes in circles")
+
+    def answer(self, order: str, step: Step, answer: Answer) -> None:
+        """Have the order hear a warehouse's answer."""
+        command = Answered(step.kind, step.fulfilment, answer)
+        self.heard[order].append(command)
+        self.record(order, command)
+
+    def record(self, order: str, command: OrderCommand) -> None:
+        """Decide, check each step of the way, and record."""
+        before = self.orders[order]
+        draft = consider(before, command, self.facts())
+        for event in draft.events:
+            after = evolve(before, event, self.now)
+            if after.stage != before.stage:
+                self.walked.add((before.stage, after.stage))
+                assert after.stage in LIFE_CYCLE[before.stage], (before.stage, after.stage, event)
+            before = after
+            self.log[order].append((event, self.now))
+            if isinstance(event, EffectRequested):
+                self.outbox[order].append(event)
+        assert before == draft.order
+        self.orders[order] = before
+
+    def folded(self, order: str) -> Order:
+        """Return the order as its log alone says."""
+        state = Order()
+        for event, at in self.log[order]:
+            state = evolve(state, event, at)
+        return state
+
+    def ask(self, site: str, command: StockCommand) -> Answer:
+        """Have a warehouse decide, and queue the news of it."""
+        stock = self.stocks[site]
+        decision = decide(stock, command)
+        for event in decision.events:
+            changed = apply(stock, event)
+            match event:
+                case FulfilmentPacked(fulfilment, parcels) if changed:
+                    self.news[changed.order].append(Packed(fulfilment, parcels))
+                case PickFellShort(fulfilment, sku) if changed and (line := changed.line(sku)):
+                    self.news[changed.order].append(FellShort(fulfilment, sku, line.missing))
+                case ReservationReleased(fulfilment, reserved, picked, reason) if changed:
+                    if reason == "expired":
+                        self.news[changed.order].append(Expired(fulfilment))
+                    self.arrived.extend(line.sku for line in (*reserved, *picked))
+                case FulfilmentDispatched(_, lines) if changed:
+                    self.shipped[changed.order].update({line.sku: line.units for line in lines})
+                case StockReceived(_, sku):
+                    self.arrived.append(sku)
+                case _:
+                    pass
+        return decision.answer
+
+    def promised(self, order: str) -> Counter[str]:
+        """Return the units that warehouses hold for the order now."""
+        held: Counter[str] = Counter()
+        for stock in self.stocks.values():
+            for fulfilment in stock.fulfilments.values():
+                if fulfilment.order == order:
+                    held.update({line.sku: line.units - line.missing for line in fulfilment.lines})
+        return held
+
+    # --- what anybody can do
+
+    def name(self, a: int) -> str:
+        """Return one of the orders."""
+        return list(self.orders)[a % len(self.orders)]
+
+    def shop(self, a: int, b: int) -> None:
+        """Send a copy of the shop's order."""
+        order = self.name(a)
+        standings: tuple[Standing, ...] = ("open", "open", "unpaid", "cancelled", "shipped")
+        command = import_of(int(order[-1]), self.wanted[order], standings[b % 5])
+        self.tell(order, command)
+
+    def hold(self, a: int, b: int) -> None:
+        """Stop the order, some for a while only."""
+        expires_at = self.now + timedelta(hours=b) if b % 2 else None
+        self.tell(self.name(a), Hold("manual", "a person looks", expires_at, "jane"))
+
+    def release(self, a: int, b: int) -> None:
+        """Lift a hold."""
+        self.tell(self.name(a), ReleaseHold("payment" if b % 2 else "manual", "jane"))
+
+    def cancel(self, a: int, b: int) -> None:
+        """Want the order stopped."""
+        self.tell(self.name(a), Cancel(("jane", "paul")[b % 2]))
+
+    def receive(self, a: int, b: int) -> None:
+        """Take in goods."""
+        self.deliveries += 1
+        sku = ("TEAPOT", "CUP")[a % 2]
+        self.ask(SITES[b % 2], Receive(f"D{self.deliveries}", sku, 1 + b % 3, f"{sku}-1"))
+
+    def arrive(self, a: int, b: int) -> None:
+        """Wake the orders for what has come, or lose the wake."""
+        del b
+        while self.arrived:
+            sku = self.arrived.pop()
+            for order, state in self.orders.items():
+                if a % 4 and state.imported and any(line.sku == sku for line in state.wanted()):
+                    self.tell(order, Wake(units_came=True))
+
+    def on_floor(self, a: int) -> tuple[str, Fulfilment] | None:
+        """Return something that the floor may pick or pack."""
+        ready = [
+            (site, each)
+            for site, stock in self.stocks.items()
+            for each in stock.fulfilments.values()
+            if each.state == "floor"
+        ]
+        return ready[a % len(ready)] if ready else None
+
+    def work(self, a: int, b: int) -> None:
+        """Have the floor pick a line, not find it, or pack what is picked."""
+        found = self.on_floor(a)
+        if found is None:
+            return
+        site, fulfilment = found
+        line = next((line for line in fulfilment.lines if line.to_pick), None)
+        if line is None:
+            contents = tuple(Quantity(line.sku, line.picked) for line in fulfilment.lines if line.picked)
+            parcel = PackedParcel(f"{fulfilment.fulfilment}.1", contents, 900)
+            assert self.ask(site, Pack(fulfilment.fulfilment, (parcel,))) == Done()
+            return
+        slot = self.stocks[site].shelves[line.sku].slot
+        command: StockCommand = Pick(fulfilment.fulfilment, slot, line.sku, line.to_pick)
+        if b % 4 == 1:
+            command = ReportShort(fulfilment.fulfilment, slot, line.sku, line.to_pick, "not there")
+        elif b % 4 == 2:
+            command = ReportShort(fulfilment.fulfilment, slot, line.sku, 1, "not there")
+        assert self.ask(site, command) == Done()
+
+    def hear(self, a: int, b: int) -> None:
+        """Hand an order the next of its news."""
+        del b
+        order = self.name(a)
+        if self.news[order]:
+            self.tell(order, self.news[order].popleft())
+
+    def hear_again(self, a: int, b: int) -> None:
+        """Hand an order something it has heard before, long ago perhaps."""
+        order = self.name(a)
+        if self.heard[order]:
+            self.tell(order, self.heard[order][b % len(self.heard[order])])
+
+    def settle(self, a: int, b: int) -> None:
+        """Have a partner take the first document that an order has for it, or refuse one that is no label."""
+        order = self.name(a)
+        partners = sorted({effect.partner for effect in self.outbox[order]})
+        if not partners:
+            return
+        partner = partners[b % len(partners)]
+        effect = next(each for each in self.outbox[order] if each.partner == partner)
+        self.outbox[order].remove(effect)
+        if b % 8 == 7 and not isinstance(effect.document, LabelPurchase):
+            self.tell(order, Refused(effect.effect, "no"))
+        else:
+            self.tell(order, settled(effect.effect, effect.document))
+
+    def track(self, a: int, b: int) -> None:
+        """Have the carrier say where a parcel is."""
+        order = self.name(a)
+        parcels = list(self.orders[order].parcels)
+        if parcels:
+            status: ParcelStatus = ("in_transit", "exception", "delivered")[b % 3]
+            parcel = parcels[b % len(parcels)]
+            self.tell(order, Tracked(parcel, status, f"swift:{parcel}:{status}", self.now))
+
+    def wait(self, a: int, b: int) -> None:
+        """Let time pass: reservations expire, clocks come due."""
+        self.now += (timedelta(seconds=7), timedelta(minutes=11), timedelta(hours=25), timedelta(days=8))[
+            a % 4
+        ]
+        for site, stock in self.stocks.items():
+            for each in tuple(stock.fulfilments.values()):
+                if each.expires_at is not None and each.expires_at <= self.now:
+                    self.ask(site, Release(each.fulfilment, "expired"))
+        for order, state in self.orders.items():
+            due = due_at(state) if state.imported else None
+            if due is not None and due <= self.now and b % 4:
+                self.tell(order, Wake())
+
+    def glance(self, a: int, b: int) -> None:
+        """Let the warehouses' figures come through."""
+        del a, b
+        self.look()
+
+    def die_soon(self, a: int, b: int) -> None:
+        """Let the daemon die at a step to come: its warehouse has done it, the order never hears."""
+        del a
+        self.dies_after = b % 3
+
+    def restart(self, a: int, b: int) -> None:
+        """Kill the daemon.
+
+        Only logs and warehouses remain, and the warehouses say again what may be unheard.
+        """
+        del a, b
+        for order in self.orders:
+            self.orders[order] = self.folded(order)
+            self.news[order].clear()
+        for stock in self.stocks.values():
+            short = [each for each in stock.closed.values() if each.state == "short"]
+            for each in (*stock.fulfilments.values(), *short):
+                news = self.news[each.order]
+                news.extend(
+                    FellShort(each.fulfilment, line.sku, line.missing) for line in each.lines if line.missing
+                )
+                if each.state == "packed":
+                    news.append(Packed(each.fulfilment, each.parcels))
+
+    # --- what must hold at any moment
+
+    def check(self) -> None:
+        """Assert what no history may break."""
+        for stock in self.stocks.values():
+            for shelf in stock.shelves.values():
+                assert min(shelf.available, shelf.reserved, shelf.picked, shelf.quarantine) >= 0
+        for order, state in self.orders.items():
+            together = self.promised(order) + self.shipped[order]
+            assert together <= Counter(self.wanted[order]), "more is promised or shipped than was ordered"
+            asked = [event.effect for event, _ in self.log[order] if isinstance(event, EffectRequested)]
+            assert len(asked) == len(set(asked)), "a partner would be told twice"
+            notes = [effect for effect in asked if effect.startswith("erp-note")]
+            assert not notes or asked.index(f"erp-order:{order}") < asked.index(notes[0])
+            if state.ended:
+                assert not self.promised(order).total(), "it ended with live stock"
+            if state.ended == "cancelled":
+                assert not self.shipped[order].total()
+            if state.ended in ("shipped", "delivered"):
+                assert self.shipped[order] == Counter(self.wanted[order])
+            if state.imported and due_at(state) is None:
+                rests = state.stage in ("delivered", "cancelled")
+                assert rests or "silent" in state.anomalies.values(), "it waits unseen"
+
+    def bring_to_an_end(self) -> None:
+        """Let everybody do their work from now on, and assert that each order comes to its end by that."""
+        for order in self.orders:
+            for hold in tuple(self.orders[order].holds):
+                self.tell(order, ReleaseHold(hold, "jane"))
+        for site in SITES:
+            for sku in ("TEAPOT", "CUP"):
+                self.deliveries += 1
+                self.ask(site, Receive(f"D{self.deliveries}", sku, 9, f"{sku}-1"))
+        self.dies_after = None
+        for _ in range(ROUNDS_MAX):
+            self.look()
+            for order in self.orders:
+                if self.orders[order].imported:
+                    self.tell(order, Wake(units_came=True))
+                while self.news[order]:
+                    self.hear(list(self.orders).index(order), 0)
+                while self.outbox[order]:
+                    self.settle(list(self.orders).index(order), 0)
+            if self.on_floor(0) is not None:
+                self.work(0, 0)
+            self.check()
+            if not any(self.news.values()) and all(
+                not state.imported or state.ended for state in self.orders.values()
+            ):
+                return
+        raise AssertionError(f"somebody waits in vain: {[state.stage for state in self.orders.values()]}")
+
+
+def settled(effect: str, document: Document) -> Settled:
+    """Return a partner's yes."""
+    label = Beside(f"{effect}:label", "d") if isinstance(document, LabelPurchase) else None
+    return Settled(effect, "N1", "T1" if label else "", Decimal("4.90"), "EUR", label)
+
+
+Action = Callable[[World, int, int], None]
+
+ACTIONS: tuple[Action, ...] = (
+    World.shop,
+    World.hold,
+    World.release,
+    World.cancel,
+    World.receive,
+    World.receive,
+    World.arrive,
+    World.work,
+    World.work,
+    World.work,
+    World.hear,
+    World.hear,
+    World.hear_again,
+    World.settle,
+    World.settle,
+    World.track,
+    World.wait,
+    World.glance,
+    World.glance,
+    World.die_soon,
+    World.restart,
+)
+
+
+WANTED = {"main-1": {"TEAPOT": 2, "CUP": 1}, "main-2": {"TEAPOT": 1}}
+
+happenings = st.tuples(st.integers(0, len(ACTIONS) - 1), st.integers(0, 9), st.integers(0, 9))
+
+
+def live_through(history: Sequence[tuple[int, int, int]]) -> World:
+    world = World(WANTED)
+    for what, a, b in history:
+        ACTIONS[what](world, a, b)
+        world.check()
+    return world
+
+
+@settings(max_examples=400)
+@given(st.lists(happenings, max_size=60))
+def test_whatever_happens_nothing_is_promised_shipped_or_told_twice_and_every_order_ends(
+    history: list[tuple[int, int, int]],
+) -> None:
+    live_through(history).bring_to_an_end()
+
+
+def walk(seed: int, steps: int = 120) -> World:
+    draw = random.Random(seed)
+    world = live_through(
+        [(draw.randrange(len(ACTIONS)), draw.randrange(10), draw.randrange(10)) for _ in range(steps)]
+    )
+    world.bring_to_an_end()
+    return world
+
+
+def test_the_life_cycle_lists_what_happens_and_nothing_else() -> None:
+    walked = {step for seed in range(150) for step in walk(seed).walked}
+    assert walked == {(stage, after) for stage, follows in LIFE_CYCLE.items() for after in follows}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10_000, 12_000, 100))
+def test_long_walks(seed: int) -> None:
+    for each in range(seed, seed + 100):
+        walk(each, 200)
+
+
+def test_the_walks_see_orders_end_in_every_way() -> None:
+    ends = Counter(state.ended for seed in range(60) for state in walk(seed).orders.values())
+    assert min(ends[end] for end in ("shipped", "delivered", "cancelled")) > 0
