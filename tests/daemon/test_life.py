@@ -1,0 +1,170 @@
+"""The daemon as a process of its own, its partners all away: it starts, hears signals, and ends well."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from daemon.control.client import ControlClient
+
+pytestmark = pytest.mark.slow
+
+SECRETS = {
+    "shop.key": "shop-hunter2-shop-hunter2-shop-h",
+    "erp.password": "erp-hunter2",
+    "swift.key": "swift-hunter2",
+}
+
+SETTINGS = """
+rules_file = "rules.toml"
+
+[database]
+data_dir = "{folder}/postgres"
+
+[daemon]
+socket = "{folder}/control.sock"
+web_port = {port}
+drain_seconds = 5
+
+[channels.main]
+type = "prestashop"
+url = "http://127.0.0.1:9"
+key_file = "shop.key"
+service_of = {{ 2 = "home" }}
+
+[erp]
+type = "divalto"
+url = "http://127.0.0.1:9"
+user = "wharfinger"
+password_file = "erp.password"
+dos = "998"
+customer = "C0000001"
+depots = {{ lyon = "LYO", lille = "LIL" }}
+
+[carriers.swift]
+type = "swift"
+url = "http://127.0.0.1:9"
+api_key_file = "swift.key"
+services = {{ home = {{ code = "HOME" }} }}
+
+[warehouses.lyon]
+country = "FR"
+
+[warehouses.lille]
+country = "FR"
+"""
+
+
+class Running:
+    """A daemon that runs, and what it has logged so far."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", folder: Path, port: int) -> None:
+        self.process = process
+        self.folder = folder
+        self.port = port
+
+    def log(self) -> list[dict[str, Any]]:
+        lines = (self.folder / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    async def status(self) -> dict[str, Any]:
+        """Return its status once it answers."""
+        async with ControlClient(self.folder / "control.sock") as client:
+            while True:
+                try:
+                    return await client.request("GET", "/v1/status")
+                except OSError:
+                    assert self.process.poll() is None, (self.folder / "log").read_text()
+                    await trio.sleep(0.05)
+
+    async def logged(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """Return the events of that name once there are so many."""
+        while len(found := [line for line in self.log() if line["event"] == event]) < count:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            await trio.sleep(0.05)
+        return found
+
+
+@contextmanager
+def running(folder: Path) -> Generator[Running]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for name, text in SECRETS.items():
+        (folder / name).write_text(text)
+    (folder / "rules.toml").touch()
+    (folder / "wharfinger.toml").write_text(SETTINGS.format(folder=folder, port=port))
+    command = [sys.executable, "-m", "daemon", "run", "--log-level", "debug"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--config", str(folder / "wharfinger.toml")], stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        yield Running(process, folder, port)
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def ended(process: "subprocess.Popen[bytes]") -> int:
+    while (code := process.poll()) is None:  # noqa: ASYNC110 - a Popen offers nothing to wait for
+        await trio.sleep(0.05)
+    return code
+
+
+async def test_it_waits_for_its_partners_obeys_signals_and_logs_no_secret(tmp_path: Path) -> None:
+    with trio.fail_after(60), running(tmp_path) as daemon:
+        status = await daemon.status()
+        assert (status["state"], status["partitions"]) == ("starting", 64)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{daemon.port}") as web:
+            assert (await web.get("/healthz")).status_code == 200
+            assert (await web.get("/readyz")).status_code == 503
+            assert "wharfinger_partitions_owned 64.0" in (await web.get("/metrics")).text
+
+        (tmp_path / "rules.toml").write_text('closed = ["lille"]\n')
+        daemon.process.send_signal(signal.SIGHUP)
+        (reloaded,) = await daemon.logged("rules_reloaded")
+        assert (await daemon.status())["rules"] == reloaded["version"] != status["rules"]
+
+        (tmp_path / "rules.toml").write_text('closed = ["paris"]\n')
+        daemon.process.send_signal(signal.SIGHUP)
+        (refused,) = await daemon.logged("rules_not_reloaded")
+        assert "rules.closed[0]: there is no warehouse 'paris'" in refused["why"]
+        assert (await daemon.status())["rules"] == reloaded["version"]
+
+        daemon.process.send_signal(signal.SIGTERM)
+        assert await ended(daemon.process) == 0
+        assert not (tmp_path / "control.sock").exists()
+        text = (tmp_path / "log").read_text()
+        assert "Traceback" not in text
+        for secret in SECRETS.values():
+            assert secret not in text
+
+
+async def test_a_second_daemon_on_the_same_place_says_so_and_the_first_goes_on(tmp_path: Path) -> None:
+    with trio.fail_after(60), running(tmp_path) as first:
+        await first.status()
+        command = [sys.executable, "-m", "daemon", "run", "--config", str(tmp_path / "wharfinger.toml")]
+        second = await trio.run_process(command, capture_stderr=True, check=False)
+        assert second.returncode == 69
+        assert b"wharfinger: another server works in" in second.stderr
+        assert b"Traceback" not in second.stderr
+        assert (await first.status())["state"] == "starting"
+
+
+async def test_what_a_killed_daemon_left_behind_does_not_stop_the_next(tmp_path: Path) -> None:
+    for _ in range(2):
+        with trio.fail_after(60), running(tmp_path) as daemon:
+            assert (await daemon.status())["state"] == "starting"
+            daemon.process.kill()
+            assert await ended(daemon.process) == -signal.SIGKILL
+        assert (tmp_path / "control.sock").exists()
