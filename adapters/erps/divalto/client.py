@@ -86,12 +86,17 @@ class DivaltoClient:
         """Return one page of a RecordSql.
 
         Raises:
-            UnreachableError, RefusedError, MalformedError: as `act`; a read leaves no outcome unknown.
+            UnreachableError, MalformedError: as `act`; a read is not refused and leaves no outcome unknown.
         """
+        doing = f"RecordSql {query.recordsql}.{query.where}"
+        try:
+            wire.records_request(query, "")
+        except ValueError as error:
+            raise MalformedError(self._system, doing, str(error)) from error
         envelope = await self._call(
             wire.RECORDS_PATH,
             lambda token: wire.records_request(query, token),
-            doing=f"RecordSql {query.recordsql}.{query.where}",
+            doing=doing,
             changes=False,
             rank=rank,
         )
@@ -176,7 +181,7 @@ class DivaltoClient:
         if kind == "token" or (kind is None and self._speaks_of_token(envelope.why)):
             return None
         why = f"error {envelope.error}: {without(envelope.why, *self._secrets(), token.reveal())}"
-        if kind == "refused":
+        if kind == "refused" and changes:
             raise RefusedError(self._system, doing, why)
         raise self._unsettled(changes=changes)(self._system, doing, why)
 
@@ -184,10 +189,11 @@ class DivaltoClient:
         """Return the parsed answer. No error quotes its body: an error page of IIS may repeat the request."""
         if answer.status >= _SERVER_ERROR:
             raise self._unsettled(changes=changes)(self._system, doing, f"HTTP {answer.status}")
-        if answer.status in _REFUSED:
+        if answer.status in _REFUSED and changes:
             raise RefusedError(self._system, doing, f"HTTP {answer.status}")
         if answer.status != _OK:
-            # 403, 404, 408, 429: IIS turned it away before the service saw it; a person or time mends that.
+            # 403, 404, 408, 429: IIS turned it away before the service saw it; a person or time mends that. A
+            # read is never refused either: that would pass for a "no" to the document that is looked for.
             raise UnreachableError(self._system, doing, f"HTTP {answer.status}")
         try:
             return wire.read_envelope(answer.body)

@@ -171,6 +171,9 @@ def problems(settings: DivaltoSettings) -> tuple[Problem, ...]:
     return tuple(found)
 
 
+_LOOKED_UP_BY = ("customer", "customers", "supplier", "internal", "depots")
+
+
 def _wrong_lengths(settings: DivaltoSettings) -> list[Problem]:
     operations = settings.operations
     bounds = [
@@ -195,10 +198,15 @@ def _wrong_lengths(settings: DivaltoSettings) -> list[Problem]:
         *((f"customers.{channel}", tiers, 1, TIERS_LENGTH) for channel, tiers in settings.customers.items()),
         *((f"depots.{warehouse}", depot, 1, DEPOT_LENGTH) for warehouse, depot in settings.depots.items()),
     ]
-    return [
+    too_long = [
         Problem(key, f"has to be {least} to {most} characters long")
         for key, value, least, most in bounds
         if not least <= len(value) <= most
+    ]
+    return too_long + [
+        Problem(key, "must not hold ; or =, which part a look-up's parameters")
+        for key, value, _, _ in bounds
+        if key.partition(".")[0] in _LOOKED_UP_BY and set(value) & set(";=")
     ]
 
 

@@ -108,6 +108,15 @@ async def test_an_error_page_of_iis_leaves_a_write_unknown_and_a_read_undone(sit
         await site.erp.find(order())
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 429])
+async def test_a_look_up_is_never_refused_since_that_would_pass_for_a_no_to_the_document(
+    site: Site, status: int
+) -> None:
+    site.divalto.faults.answer_next(Response(status), is_read)
+    with pytest.raises(UnreachableError, match=f"HTTP {status}"):
+        await site.erp.find(order())
+
+
 async def test_a_page_in_place_of_json_is_malformed_unless_the_document_is_there(site: Site) -> None:
     page = Response(200, HTML_PAGE, HTML_HEADERS)
     site.divalto.faults.answer_next(page, is_write)

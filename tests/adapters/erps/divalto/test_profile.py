@@ -60,6 +60,8 @@ def test_usual_settings_have_no_problem() -> None:
         ("depots.paris", {"depots": {"paris": "D001"}}),
         ("depots.lyon", {"depots": {"paris": "D01", "lyon": "D01"}}),
         ("depots", {"depots": {}}),
+        ("depots.paris", {"depots": {"paris": "D;1"}}),
+        ("customer", {"customer": "WEB;ticod=F"}),
         ("customers.main", {"customers": {"main": "C" * 21}}),
         ("operations.stock_in", {"operations": Operations(stock_in="")}),
         ("timezone", {"timezone": "Europe/Nowhere"}),
