@@ -59,6 +59,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
         last_id: the highest id seen.
         mark: the latest date seen, as the shop writes it, but never later than the shop's own clock.
         page_from: where the next page begins, while a window holds more than one; "" when it does not.
+        began: the shop's clock when the window's first page was read. What changes while the other pages are
+            read may be dated behind them, so the next window begins from here, however late the last page is.
         within: a second that fills more than a page: its orders are read by id, above this one.
         turn: counts the polls that found their window's end.
         seen: by order id.
@@ -77,6 +79,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     unfinished: tuple[int, ...] = ()
     last_slip: int | None = None
     floor: str = ""
+    began: str = ""
 
 
 class OrderFeed:
@@ -99,6 +102,7 @@ class OrderFeed:
         cursor = self._cursor(saved)
         zone = await self._reader.zone()
         again, imported = cursor.unfinished, cursor.importing
+        first_page = not cursor.page_from and cursor.within is None
         rows, cursor = await (self._import(cursor) if cursor.importing else self._follow(cursor, zone))
         more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
         by_id = {reference_to(row, "id"): row for row in rows}
@@ -108,6 +112,9 @@ class OrderFeed:
             found = await self._webservice.rows_by_ids("orders", ORDER, looked_at)
             by_id.update((reference_to(row, "id"), row) for row in found)
         now = self._webservice.clock
+        if first_page:
+            began = to_local(now, zone) if now is not None else ""
+            cursor = msgspec.structs.replace(cursor, began=began)
         cursor = _advanced(cursor, by_id.values(), zone, now, imported=imported)
         changed, cursor = self._changed(cursor, by_id, zone)
         orders = await self._reader.read(changed)
@@ -145,8 +152,10 @@ class OrderFeed:
         rows = await self._above(cursor.last_id)
         return rows, msgspec.structs.replace(cursor, importing=len(rows) >= self._page_size)
 
-    async def _above(self, last_id: int) -> list[Row]:
-        query = {"filter[id]": f">[{last_id}]", "sort": "[id_ASC]", "limit": str(self._page_size)}
+    async def _above(self, last_id: int, beside: int = 0) -> list[Row]:
+        """Return a page of orders by id; `beside` rows more where that many are known already."""
+        limit = str(self._page_size + beside)
+        query = {"filter[id]": f">[{last_id}]", "sort": "[id_ASC]", "limit": limit}
         return await self._webservice.rows("orders", ORDER, **query)
 
     async def _follow(self, cursor: Cursor, zone: ZoneInfo) -> tuple[list[Row], Cursor]:
@@ -171,7 +180,7 @@ class OrderFeed:
             # Not by offset: an order that changes moves to the end and would shift another one away.
             return rows, msgspec.structs.replace(cursor, page_from=last)
         if cursor.turn % ID_FEED_EVERY == 0:
-            by_id = await self._above(max(0, cursor.last_id - ID_REACH_BACK))
+            by_id = await self._above(max(0, cursor.last_id - ID_REACH_BACK), ID_REACH_BACK)
             known = {reference_to(row, "id") for row in rows}
             rows += [row for row in by_id if reference_to(row, "id") not in known]
         return rows, msgspec.structs.replace(cursor, page_from="", turn=cursor.turn + 1)
@@ -236,7 +245,7 @@ def _advanced(
     The import's mark stays where it began, since orders that it had read already may have changed meanwhile.
     """
     last_id, mark = cursor.last_id, cursor.mark
-    limit = to_local(now, zone) if now is not None else FAR_FUTURE
+    limit = min(to_local(now, zone), cursor.began or FAR_FUTURE) if now is not None else FAR_FUTURE
     if not mark and now is not None:
         mark = limit
     for row in rows:

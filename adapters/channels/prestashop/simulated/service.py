@@ -8,11 +8,13 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import trio
 
 from adapters.channels.prestashop.simulated import changes
+from adapters.channels.prestashop.simulated.below import associations
 from adapters.channels.prestashop.simulated.keys import METHODS, Key
 from adapters.channels.prestashop.simulated.query import Query, RefusalError, display_of, select
 from adapters.channels.prestashop.simulated.rendering import Renderer
@@ -84,7 +86,7 @@ class Service:
             self._base_url,
             as_json=wanted == "JSON",
             language=int(language) if language.isdigit() else 0,
-            associations_of=self._shop.associations,
+            associations_of=partial(associations, self._shop),
         )
         given = _key_given(request, query)
         if given is None:

@@ -11,7 +11,7 @@ from adapters.channels.prestashop.simulated.furnishing import CANCELLED, PAID, f
 from adapters.channels.prestashop.simulated.keys import FULL_KEY, Key
 from adapters.channels.prestashop.simulated.ordering import SHIPPING, Ordering, Purchase, Shopper
 from adapters.channels.prestashop.simulated.stockroom import Stockroom
-from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row, Tables, Value, number
+from adapters.channels.prestashop.simulated.tables import RESOURCES, Tables, Value, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,36 +271,3 @@ class Shop:
     def orders(self) -> list[OrderPicture]:
         """Return how every order stands, the first placed first."""
         return [self.order(order) for order in sorted(self.tables["orders"])]
-
-    # --- what hangs below a row
-
-    def associations(self, resource: Resource, row: Row) -> dict[str, list[dict[str, Value]]]:
-        """Return the lists below a row, as the webservice shows them under `associations`."""
-        row_id = number(row["id"])
-        match resource.name:
-            case "orders":
-                return {"order_rows": [self._order_row(each) for each in self.ordering.details[row_id]]}
-            case "products":
-                return self.stockroom.associations(row_id)
-            case "combinations":
-                return {"product_option_values": [{"id": row_id}], "images": [{"id": row_id}]}
-            case _:
-                return self.lists.get((resource.name, row_id), {})
-
-    def _order_row(self, detail: int) -> dict[str, Value]:
-        row = self.tables["order_details"][detail]
-        return {
-            "id": detail,
-            "product_id": row["product_id"],
-            "product_attribute_id": row["product_attribute_id"],
-            "product_quantity": row["product_quantity"],
-            "product_name": row["product_name"],
-            "product_reference": row["product_reference"],
-            "product_ean13": row["product_ean13"],
-            "product_isbn": None,
-            "product_upc": None,
-            "product_price": row["product_price"],
-            "id_customization": row["id_customization"],
-            "unit_price_tax_incl": row["unit_price_tax_incl"],
-            "unit_price_tax_excl": row["unit_price_tax_excl"],
-        }
