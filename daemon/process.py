@@ -8,6 +8,7 @@ import trio
 
 from actors.system import System
 from adapters.postgres.journal import open_journal
+from daemon.collector import collect_seldom
 from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
 from daemon.control.serving import serve_control
 from daemon.metrics import Metrics
@@ -80,6 +81,7 @@ class Daemon:
 
     async def _say_ready(self, system: System) -> None:
         await system.started.wait()
+        collect_seldom()
         notify("READY=1", "STATUS=running")
         log.info("daemon_ready", warehouses=len(system.directory.warehouses))
 
