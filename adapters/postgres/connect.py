@@ -66,7 +66,12 @@ class DatabaseUnavailableError(Exception):
 
 
 async def connect(
-    dsn: str, *, role: str | None, seconds_max: float, extra: Mapping[str, str] | None = None
+    dsn: str,
+    *,
+    role: str | None,
+    seconds_max: float,
+    extra: Mapping[str, str] | None = None,
+    command_seconds_max: float = COMMAND_SECONDS_MAX,
 ) -> Connection:
     """Return a connection working as `role` (as whom it logged in, when None).
 
@@ -80,7 +85,7 @@ async def connect(
     attempt = 0
     while True:
         try:
-            return await _connect_once(dsn, role, extra or {})
+            return await _connect_once(dsn, role, extra or {}, command_seconds_max)
         except _AWAY as error:
             pause = _BACK_OFF_SECONDS[min(attempt, len(_BACK_OFF_SECONDS) - 1)]
             attempt += 1
@@ -107,10 +112,12 @@ async def open_pool(dsn: str) -> Pool:
     )
 
 
-async def _connect_once(dsn: str, role: str | None, extra: Mapping[str, str]) -> Connection:
+async def _connect_once(
+    dsn: str, role: str | None, extra: Mapping[str, str], command_seconds_max: float
+) -> Connection:
     settings = {**_SESSION, **extra, **({"role": role} if role else {})}
     connection: Connection = await asyncpg.connect(
-        dsn, timeout=CONNECT_SECONDS_MAX, command_timeout=COMMAND_SECONDS_MAX, server_settings=settings
+        dsn, timeout=CONNECT_SECONDS_MAX, command_timeout=command_seconds_max, server_settings=settings
     )
     await _make_durable(connection)
     return connection

@@ -1,0 +1,210 @@
+"""The audit's own reading of stock events: where every unit stands, and what each fulfilment was promised.
+
+Written anew from the meaning of the events, not taken from the ledger that the warehouse decides by.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
+
+from msgspec import Struct
+
+from actors.domain.stock_events import (
+    FulfilmentDispatched,
+    FulfilmentPacked,
+    PickFellShort,
+    Quantity,
+    ReservationConfirmed,
+    ReservationRefused,
+    ReservationReleased,
+    SlotAssigned,
+    StockAdjusted,
+    StockEffectDone,
+    StockEffectRefused,
+    StockEffectRequested,
+    StockEvent,
+    StockOpened,
+    StockReceived,
+    UnitsPicked,
+    UnitsReserved,
+)
+
+COLUMNS: Final = (
+    "available",
+    "reserved",
+    "picked",
+    "quarantine",
+    "supplier",
+    "customer",
+    "count_",
+    "opening",
+    "transit",
+)
+_AVAILABLE, _RESERVED, _PICKED, _QUARANTINE, _SUPPLIER, _CUSTOMER, _COUNT, _OPENING, _ = range(len(COLUMNS))
+_NAMES: Final = ("available", "reserved", "picked", "quarantine", "supplier", "customer", "count", "opening")
+_INNER: Final = (_AVAILABLE, _RESERVED, _PICKED, _QUARANTINE)
+
+Move = tuple[str, int, int, int]
+"""A SKU, the number of the account it leaves and of the one it enters, and the units."""
+
+
+class Promise(Struct):
+    """A fulfilment: by SKU the units that were promised, that are picked, and that were missing."""
+
+    fulfilment: str
+    order: str
+    warehouse: str
+    state: str
+    position: int
+    promised: dict[str, int]
+    picked: dict[str, int]
+    missing: dict[str, int]
+
+    def to_pick(self, sku: str) -> int:
+        """Units that still lie reserved."""
+        return self.promised.get(sku, 0) - self.picked.get(sku, 0) - self.missing.get(sku, 0)
+
+
+class Books:
+    """The stock of one partition's warehouses, event by event.
+
+    `wrong` is called with what contradicts itself; `close` with every promise that is done with.
+    """
+
+    def __init__(self, wrong: Callable[[int, str], None], close: Callable[[Promise], None]) -> None:
+        self.balances: dict[tuple[str, str], list[int]] = {}
+        self.open: dict[str, Promise] = {}
+        self.oversold_units = 0
+        self._wrong = wrong
+        self._close = close
+
+    def take(self, position: int, warehouse: str, event: StockEvent) -> list[tuple[str, str, str, int]]:
+        """Book the event; return its movements as (SKU, source, target, units), in the order of its lines."""
+        moves = self._meaning(position, warehouse, event)
+        for sku, source, target, units in moves:
+            self._book(position, warehouse, sku, source, target, units)
+        return [(sku, _NAMES[source], _NAMES[target], units) for sku, source, target, units in moves]
+
+    def _book(self, position: int, warehouse: str, sku: str, source: int, target: int, units: int) -> None:
+        balance = self.balances.setdefault((warehouse, sku), [0] * len(COLUMNS))
+        before = balance[_AVAILABLE]
+        balance[source] -= units
+        balance[target] += units
+        self.oversold_units += max(0, -balance[_AVAILABLE]) - max(0, -before) if source == _AVAILABLE else 0
+        if source in _INNER and balance[source] < 0:
+            self._wrong(position, f"{balance[source]} of {sku} are {_NAMES[source]} at {warehouse}")
+        if units <= 0:
+            self._wrong(position, f"{units} of {sku} moved")
+
+    def _meaning(self, position: int, warehouse: str, event: StockEvent) -> list[Move]:
+        match event:
+            case StockOpened(sku, units):
+                return [(sku, _OPENING, _AVAILABLE, units)]
+            case StockReceived(_, sku, units):
+                return [(sku, _SUPPLIER, _AVAILABLE, units)]
+            case StockAdjusted(sku, units) if units < 0:
+                return [(sku, _AVAILABLE, _COUNT, -units)]
+            case StockAdjusted(sku, units):
+                return [(sku, _COUNT, _AVAILABLE, units)]
+            case UnitsReserved(_, _, lines):
+                self._promise(position, warehouse, event)
+                return [(line.sku, _AVAILABLE, _RESERVED, line.units) for line in lines]
+            case UnitsPicked(fulfilment, sku, units):
+                promise = self._promised(position, fulfilment)
+                self._use(position, promise, promise.picked, sku, units)
+                return [(sku, _RESERVED, _PICKED, units)]
+            case PickFellShort(fulfilment, sku, missing):
+                self._miss(position, self._promised(position, fulfilment), sku, missing)
+                return [(sku, _RESERVED, _QUARANTINE, missing)]
+            case FulfilmentDispatched(fulfilment, lines):
+                self._dispatch(position, self._promised(position, fulfilment), lines)
+                return [(line.sku, _PICKED, _CUSTOMER, line.units) for line in lines]
+            case ReservationReleased(_, reserved, picked):
+                self._release(position, event)
+                return [
+                    *((line.sku, _RESERVED, _AVAILABLE, line.units) for line in reserved),
+                    *((line.sku, _PICKED, _AVAILABLE, line.units) for line in picked),
+                ]
+            case ReservationRefused() | ReservationConfirmed() | FulfilmentPacked():
+                self._note(position, warehouse, event)
+                return []
+            case SlotAssigned() | StockEffectRequested() | StockEffectDone() | StockEffectRefused():
+                return []
+            case _:
+                assert_never(event)
+
+    def _promise(self, position: int, warehouse: str, event: UnitsReserved) -> None:
+        if event.fulfilment in self.open:
+            self._wrong(position, f"{event.fulfilment} is promised a second time")
+        promised: dict[str, int] = {}
+        for line in event.lines:
+            promised[line.sku] = promised.get(line.sku, 0) + line.units
+        state = "floor" if event.expires_at is None else "reserved"
+        self.open[event.fulfilment] = Promise(
+            event.fulfilment, event.order, warehouse, state, position, promised, {}, {}
+        )
+
+    def _promised(self, position: int, fulfilment: str) -> Promise:
+        promise = self.open.get(fulfilment)
+        if promise is None:
+            self._wrong(position, f"{fulfilment} holds no promise")
+            return Promise(fulfilment, "", "", "unknown", position, {}, {}, {})
+        promise.position = position
+        return promise
+
+    def _use(self, position: int, promise: Promise, used: dict[str, int], sku: str, units: int) -> None:
+        if units > promise.to_pick(sku):
+            self._wrong(position, f"{units} of {sku} leave {promise.to_pick(sku)} of {promise.fulfilment}")
+        used[sku] = used.get(sku, 0) + units
+
+    def _miss(self, position: int, promise: Promise, sku: str, missing: int) -> None:
+        self._use(position, promise, promise.missing, sku, missing)
+        if promise.missing == promise.promised:
+            self._end(promise, "short")
+
+    def _dispatch(self, position: int, promise: Promise, lines: Sequence[Quantity]) -> None:
+        if _summed(lines) != _above_zero(promise.picked) or promise.state != "packed":
+            self._wrong(position, f"{promise.fulfilment} leaves with something else than what was packed")
+        self._end(promise, "dispatched")
+
+    def _release(self, position: int, event: ReservationReleased) -> None:
+        promise = self._promised(position, event.fulfilment)
+        left = {sku: promise.to_pick(sku) for sku in promise.promised}
+        if _summed(event.reserved) != _above_zero(left) or _summed(event.picked) != _above_zero(
+            promise.picked
+        ):
+            self._wrong(position, f"{promise.fulfilment} gives back something else than what it holds")
+        self._end(promise, "released")
+
+    def _note(
+        self,
+        position: int,
+        warehouse: str,
+        event: ReservationRefused | ReservationConfirmed | FulfilmentPacked,
+    ) -> None:
+        if isinstance(event, ReservationRefused):
+            self._close(Promise(event.fulfilment, event.order, warehouse, "refused", position, {}, {}, {}))
+            return
+        promise = self._promised(position, event.fulfilment)
+        if isinstance(event, ReservationConfirmed):
+            promise.state = "floor"
+            return
+        promise.state = "packed"
+        packed = _summed([line for parcel in event.parcels for line in parcel.lines])
+        if packed != _above_zero(promise.picked):
+            self._wrong(position, f"the parcels of {promise.fulfilment} do not hold what was picked")
+
+    def _end(self, promise: Promise, state: str) -> None:
+        promise.state = state
+        if self.open.pop(promise.fulfilment, None) is not None:
+            self._close(promise)
+
+
+def _summed(lines: Sequence[Quantity]) -> dict[str, int]:
+    summed: dict[str, int] = {}
+    for line in lines:
+        summed[line.sku] = summed.get(line.sku, 0) + line.units
+    return summed
+
+
+def _above_zero(units: dict[str, int]) -> dict[str, int]:
+    return {sku: count for sku, count in units.items() if count}
