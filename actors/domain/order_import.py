@@ -76,7 +76,7 @@ def _import_again(draft: Draft, command: Import) -> None:
     match command.standing:
         case "cancelled":
             cancel(draft, "shop")
-        case "open" if "payment" in order.holds:
+        case "open" if "payment" in order.holds and not order.ended:
             draft.add(HoldReleased("payment", "shop"))
             go_on(draft)
         case "open" if order.cancelled_by == "shop":

@@ -1,0 +1,737 @@
+"""What an order answers to each who talks to it, stage by stage."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+
+from actors.domain.anomaly_events import AnomalyEvent
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.documents import ErpDeliveryNote, ErpOrder, ShopStatus, ShopTracking
+from actors.domain.order_commands import (
+    Answered,
+    Cancel,
+    Expired,
+    FellShort,
+    Hold,
+    Import,
+    OrderCommand,
+    Packed,
+    Refused,
+    ReleaseHold,
+    Settled,
+    Standing,
+    Stranded,
+    Tracked,
+    Wake,
+)
+from actors.domain.order_events import (
+    Beside,
+    CancelRefused,
+    EffectRequested,
+    OrderEvent,
+    OrderHeld,
+    OrderImported,
+    OrderLine,
+    OrderRouted,
+)
+from actors.domain.order_fold import evolve
+from actors.domain.order_life import Facts, consider, next_steps
+from actors.domain.order_state import CLOCKS, Order, due_at
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_commands import (
+    Confirm,
+    Dispatch,
+    Done,
+    Granted,
+    NotEnough,
+    Rejected,
+    Release,
+    Reserve,
+)
+from actors.domain.stock_events import PackedParcel, Quantity, Shortage
+
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+TEAPOT, CUP = "TEAPOT", "CUP"
+
+
+class Story:
+    """One order, and what it is told; its warehouses hold what `stock` says."""
+
+    def __init__(self, **stock: Mapping[str, int]) -> None:
+        self.stock: Mapping[str, Mapping[str, int]] = stock or {"lyon": {TEAPOT: 9, CUP: 9}}
+        self.order = Order()
+        self.now = NINE
+        self.known = {TEAPOT, CUP}
+        self.carriers = (CarrierRule("swift", "home"),)
+        self.log: list[OrderEvent | AnomalyEvent] = []
+
+    def tell(self, command: OrderCommand) -> list[str]:
+        """Return the names of the events that the command causes."""
+        sites = tuple(WarehouseRule(name, priority=n) for n, name in enumerate(self.stock))
+        facts = Facts(
+            now=self.now,
+            rules=RoutingRules(sites),
+            carriers=self.carriers,
+            picture=lambda site, sku: self.stock.get(site, {}).get(sku, 0),
+            knows=lambda sku: sku in self.known,
+        )
+        draft = consider(self.order, command, facts)
+        folded = self.order
+        for event in draft.events:
+            folded = evolve(folded, event, self.now)
+        assert folded == draft.order
+        self.order = folded
+        self.log.extend(draft.events)
+        return [type(event).__name__ for event in draft.events]
+
+    def import_(self, standing: Standing = "open", *problems: str, **lines: int) -> list[str]:
+        return self.tell(copy_of(lines or {TEAPOT: 2}, standing, *problems))
+
+    def asked(self) -> list[tuple[str, str]]:
+        """Return what the order asks warehouses now."""
+        return [(step.kind, step.fulfilment) for step in next_steps(self.order, self.now)]
+
+    def grant(self, *fulfilments: str, waits: bool = False) -> None:
+        for fulfilment in fulfilments:
+            self.tell(Answered("reserve", fulfilment, Granted(fulfilment, waits)))
+
+    def pack(self, fulfilment: str = "main-1.1") -> list[str]:
+        lines = self.order.parts[fulfilment].lines
+        return self.tell(Packed(fulfilment, (PackedParcel(f"{fulfilment}.1", lines, 900),)))
+
+    def settle_all(self) -> None:
+        for effect in tuple(self.order.effects):
+            label = Beside("row", "digest") if effect.startswith("label") else None
+            self.tell(Settled(effect, "N1", "T1" if label else "", Decimal("4.90"), "EUR", label))
+
+    def dispatch(self, fulfilment: str = "main-1.1") -> list[str]:
+        return self.tell(Answered("dispatch", fulfilment, Done()))
+
+    def documents(self) -> list[object]:
+        return [event.document for event in self.log if isinstance(event, EffectRequested)]
+
+    def problems(self) -> list[str]:
+        return list(self.order.anomalies.values())
+
+
+def copy_of(lines: Mapping[str, int], standing: Standing = "open", *problems: str) -> Import:
+    return Import(
+        channel="main",
+        shop_order="1",
+        reference="ABCDEF",
+        standing=standing,
+        placed_at=NINE,
+        currency="EUR",
+        total=Decimal("14.90"),
+        shipping=Decimal("4.90"),
+        service="standard",
+        country="FR",
+        lines=tuple(OrderLine(sku, sku, units, Decimal("5.00")) for sku, units in lines.items()),
+        address_problems=problems,
+        contact=Beside("main-1:contact", "d"),
+        payload=Beside("main-1:payload", "d"),
+    )
+
+
+def picking() -> Story:
+    story = Story()
+    story.import_()
+    story.grant("main-1.1")
+    assert story.order.stage == "picking"
+    return story
+
+
+def packed() -> Story:
+    story = picking()
+    story.pack()
+    story.settle_all()
+    assert story.order.stage == "packed"
+    return story
+
+
+def shipped() -> Story:
+    story = packed()
+    story.dispatch()
+    assert story.order.stage == "shipped"
+    return story
+
+
+def split() -> Story:
+    """Return an order of which lyon has the teapot and nantes the cup, both reserved, neither confirmed."""
+    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
+    story.import_(TEAPOT=1, CUP=1)
+    story.grant("main-1.1", "main-1.2", waits=True)
+    return story
+
+
+def backordered() -> Story:
+    story = Story(lyon={TEAPOT: 1})
+    story.import_(TEAPOT=2)
+    assert story.order.stage == "backordered"
+    return story
+
+
+# --- from the shop ------------------------------------------------------------------------------------------
+
+
+def test_a_new_order_is_imported_and_routed_at_once() -> None:
+    story = Story()
+    assert story.import_() == ["OrderImported", "OrderRouted"]
+    assert story.asked() == [("reserve", "main-1.1")]
+
+
+def test_an_order_that_ended_in_the_shop_before_it_came_here_is_not_ours() -> None:
+    story = Story()
+    assert story.import_("cancelled") == []
+    assert story.import_("shipped") == []
+    assert story.order.imported is None
+
+
+def test_nothing_is_decided_about_an_order_that_was_never_imported() -> None:
+    story = Story()
+    for command in (Wake(), Cancel("jane"), Hold("manual", "x", None, "jane"), Expired("main-1.1")):
+        assert story.tell(command) == []
+    assert next_steps(story.order, NINE) == ()
+
+
+@pytest.mark.parametrize("begin", [picking, packed, shipped, split, backordered])
+def test_a_second_copy_of_an_order_changes_nothing(begin: Callable[[], Story]) -> None:
+    story = begin()
+    lines = {line.sku: line.units for line in story.order.facts.lines}
+    assert story.tell(copy_of(lines)) == []
+
+
+def test_an_unpaid_order_waits_until_the_shop_has_its_money() -> None:
+    story = Story()
+    assert story.import_("unpaid") == ["OrderImported", "OrderHeld"]
+    assert story.asked() == []
+    assert story.import_("open") == ["HoldReleased", "OrderRouted"]
+
+
+def test_everything_that_is_wrong_with_an_order_is_said_at_once() -> None:
+    story = Story()
+    story.known = {CUP}
+    command = copy_of({TEAPOT: 1, CUP: 0}, "open", "the delivery address has no city")
+    wrong = replace(command, lines=(*command.lines, OrderLine("3", "", 1, Decimal(-1))))
+    story.tell(wrong)
+    held = next(event for event in story.log if isinstance(event, OrderHeld))
+    assert held.reasons == (
+        "no warehouse knows the SKU TEAPOT of line TEAPOT",
+        "line CUP asks for 0 units",
+        "line 3 has no SKU",
+        "line 3 has the price -1",
+        "the delivery address has no city",
+    )
+    assert story.problems() == ["invalid_order"]
+
+
+def test_an_order_without_lines_is_held_and_never_seems_packed() -> None:
+    story = Story()
+    story.tell(replace(copy_of({TEAPOT: 1}), lines=()))
+    assert story.order.stage == "held"
+    story.tell(ReleaseHold("validation", "jane"))
+    assert story.order.stage == "new"
+
+
+def test_a_sku_that_turns_up_lifts_the_hold_by_itself() -> None:
+    story = Story()
+    story.known = set()
+    story.import_()
+    assert story.tell(Wake()) == []
+    story.known = {TEAPOT}
+    assert story.tell(Wake()) == ["HoldReleased", "OrderRouted", "AnomalyResolved"]
+
+
+def test_a_sku_that_turns_up_does_not_mend_an_address() -> None:
+    story = Story()
+    story.known = set()
+    story.import_("open", "the delivery address has no city")
+    story.known = {TEAPOT}
+    assert story.tell(Wake()) == []
+
+
+def test_a_person_overrides_a_validation_hold_by_name() -> None:
+    story = Story()
+    story.import_("open", "the delivery address has no city")
+    assert story.tell(ReleaseHold("validation", "jane")) == ["HoldReleased", "OrderRouted", "AnomalyResolved"]
+
+
+def test_lines_that_the_shop_changed_are_put_before_a_person_once() -> None:
+    story = picking()
+    changed = copy_of({TEAPOT: 3})
+    assert story.tell(changed) == ["AnomalyRaised"]
+    assert story.tell(changed) == []
+    assert story.problems() == ["changed_in_shop"]
+
+
+def test_an_order_that_somebody_shipped_by_other_ways_is_seen() -> None:
+    story = picking()
+    assert story.import_("shipped") == ["AnomalyRaised"]
+    assert story.problems() == ["shipped_elsewhere"]
+
+
+def test_the_shops_own_shipped_after_ours_is_no_news() -> None:
+    assert shipped().import_("shipped") == []
+
+
+def test_an_order_that_the_shop_cancels_and_opens_again_is_not_lost_silently() -> None:
+    story = Story()
+    story.import_("unpaid")
+    story.import_("cancelled")
+    assert story.import_("open") == ["AnomalyRaised"]
+    assert story.problems() == ["reopened_in_shop"]
+
+
+def test_a_copy_of_before_our_own_cancel_does_not_look_like_a_reopening() -> None:
+    story = backordered()
+    story.tell(Cancel("jane"))
+    assert story.import_("open", TEAPOT=2) == []
+
+
+# --- allocation ---------------------------------------------------------------------------------------------
+
+
+def test_a_single_warehouse_may_pick_at_once() -> None:
+    story = Story()
+    story.import_()
+    step = next_steps(story.order, NINE)[0]
+    assert step.command == Reserve("main-1.1", "main-1", (Quantity(TEAPOT, 2),), None)
+    story.grant("main-1.1")
+    assert story.order.stage == "picking"
+    assert story.asked() == []
+
+
+def test_two_warehouses_are_both_reserved_before_either_may_pick() -> None:
+    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
+    story.import_(TEAPOT=1, CUP=1)
+    reserves = [step.command for step in next_steps(story.order, NINE)]
+    assert [type(command) for command in reserves] == [Reserve, Reserve]
+    assert all(
+        isinstance(each, Reserve) and each.expires_at == NINE + timedelta(minutes=10) for each in reserves
+    )
+    story.grant("main-1.1", waits=True)
+    assert story.asked() == [("reserve", "main-1.2")]
+    story.grant("main-1.2", waits=True)
+    assert [step.command for step in next_steps(story.order, NINE)] == [
+        Confirm("main-1.1"),
+        Confirm("main-1.2"),
+    ]
+
+
+def test_the_erp_hears_of_an_order_once_all_of_it_may_be_picked() -> None:
+    story = split()
+    story.tell(Answered("confirm", "main-1.1", Done()))
+    assert story.documents() == []
+    story.tell(Answered("confirm", "main-1.2", Done()))
+    booked, status = story.documents()
+    assert isinstance(booked, ErpOrder)
+    assert [(line.sku, line.warehouse) for line in booked.lines] == [(TEAPOT, "lyon"), (CUP, "nantes")]
+    assert status == ShopStatus("1", "preparing")
+
+
+def test_a_warehouse_that_has_less_than_the_picture_showed_is_not_asked_again() -> None:
+    story = Story(lyon={TEAPOT: 9}, nantes={TEAPOT: 9})
+    story.import_()
+    refused = NotEnough((Shortage(TEAPOT, 2, 1),))
+    assert story.tell(Answered("reserve", "main-1.1", refused)) == ["AllocationRefused", "OrderRouted"]
+    assert story.order.parts["main-1.2"].warehouse == "nantes"
+    events = story.tell(Answered("reserve", "main-1.2", refused))
+    assert story.order.parts["main-1.3"].warehouse in ("lyon", "nantes")
+    assert events == ["AllocationRefused", "OrderRouted"]
+    assert len(list(story.order.live())) == 2, "one each is what they said they have"
+
+
+def test_an_order_whose_plan_comes_to_nothing_gives_back_what_it_got() -> None:
+    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
+    story.import_(TEAPOT=1, CUP=1)
+    story.grant("main-1.1", waits=True)
+    story.tell(Answered("reserve", "main-1.2", NotEnough((Shortage(CUP, 1, 0),))))
+    assert [step.command for step in next_steps(story.order, NINE)] == [Release("main-1.1", "rerouted")]
+    story.tell(Answered("release", "main-1.1", Done()))
+    assert story.order.stage == "backordered"
+    assert story.asked() == []
+    assert story.order.wanted() == (Quantity(TEAPOT, 1), Quantity(CUP, 1))
+
+
+def test_a_part_that_was_packed_before_it_could_be_given_back_ships() -> None:
+    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
+    story.import_(TEAPOT=1, CUP=1)
+    story.tell(Answered("reserve", "main-1.2", NotEnough((Shortage(CUP, 1, 0),))))
+    story.tell(Answered("release", "main-1.1", Rejected("too late: packed")))
+    assert story.asked() == []
+    assert story.order.parts["main-1.1"].state == "confirmed"
+
+
+@pytest.mark.parametrize("late", [Expired("main-1.2"), Answered("confirm", "main-1.2", Rejected("gone"))])
+def test_a_reservation_that_expired_is_routed_again(late: OrderCommand) -> None:
+    story = split()
+    assert story.tell(late) == ["AllocationReleased", "OrderRouted"]
+    assert story.asked() == [("reserve", "main-1.3")]
+
+
+def test_what_may_be_picked_already_is_not_touched_when_the_other_half_expires() -> None:
+    story = split()
+    story.tell(Answered("confirm", "main-1.1", Done()))
+    story.stock = {"lyon": {}, "nantes": {}}
+    story.tell(Expired("main-1.2"))
+    assert story.order.stage == "backordered"
+    assert story.order.parts["main-1.1"].state == "confirmed"
+    assert story.asked() == []
+
+
+def test_a_floor_that_waits_is_told_to_pick_even_if_the_order_is_alone_by_now() -> None:
+    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
+    story.import_(TEAPOT=1, CUP=1)
+    story.pack("main-1.1")
+    story.grant("main-1.2", waits=True)
+    assert story.asked() == [("confirm", "main-1.2")]
+
+
+def test_a_late_answer_finds_the_order_further_on_and_changes_nothing() -> None:
+    story = packed()
+    for late in (
+        Answered("reserve", "main-1.1", Granted("main-1.1")),
+        Answered("reserve", "main-1.1", NotEnough(())),
+        Answered("confirm", "main-1.1", Rejected("gone")),
+        Answered("release", "main-1.9", Done()),
+        Expired("main-1.1"),
+        Expired("main-1.9"),
+        FellShort("main-1.9", TEAPOT, 1),
+        Packed("main-1.9", ()),
+    ):
+        assert story.tell(late) == []
+
+
+def test_an_order_that_nobody_can_fill_tells_the_shop_once_and_waits() -> None:
+    story = backordered()
+    assert story.documents() == [ShopStatus("1", "backordered")]
+    assert story.tell(Wake()) == []
+    story.stock = {"lyon": {TEAPOT: 2}}
+    assert story.tell(Wake()) == ["OrderRouted"]
+
+
+def test_a_part_at_a_warehouse_that_the_settings_no_longer_know_goes_elsewhere() -> None:
+    story = Story(lyon={TEAPOT: 9}, nantes={TEAPOT: 9})
+    story.import_()
+    story.stock = {"nantes": {TEAPOT: 9}}
+    assert story.tell(Stranded("main-1.1")) == ["AnomalyRaised", "AllocationReleased", "OrderRouted"]
+    assert story.order.parts["main-1.2"].warehouse == "nantes"
+    assert story.problems() == ["unknown_warehouse"]
+
+
+def test_what_such_a_warehouse_has_promised_waits_for_a_person() -> None:
+    story = packed()
+    assert story.tell(Stranded("main-1.1")) == ["AnomalyRaised"]
+    assert story.tell(Stranded("main-1.1")) == []
+    story.dispatch()
+    assert story.problems() == []
+
+
+# --- the floor ----------------------------------------------------------------------------------------------
+
+
+def test_what_the_floor_does_not_find_is_sought_elsewhere() -> None:
+    story = Story(lyon={TEAPOT: 9}, nantes={TEAPOT: 9})
+    story.import_(TEAPOT=2)
+    story.grant("main-1.1")
+    events = story.tell(FellShort("main-1.1", TEAPOT, 1))
+    assert events == ["FulfilmentFellShort", "AnomalyRaised", "OrderRouted"]
+    assert story.order.parts["main-1.1"].lines == (Quantity(TEAPOT, 1),)
+    assert story.order.parts["main-1.2"] == replace(
+        story.order.parts["main-1.2"], warehouse="nantes", lines=(Quantity(TEAPOT, 1),)
+    )
+    assert story.tell(FellShort("main-1.1", TEAPOT, 1)) == [], "all reports together, so this is the same one"
+
+
+def test_a_second_unit_that_is_missing_counts_for_itself() -> None:
+    story = Story(lyon={TEAPOT: 9}, nantes={TEAPOT: 9})
+    story.import_(TEAPOT=2)
+    story.grant("main-1.1")
+    story.tell(FellShort("main-1.1", TEAPOT, 1))
+    story.tell(FellShort("main-1.1", TEAPOT, 2))
+    assert story.order.parts["main-1.1"].state == "gone"
+    assert story.order.parts_planned == 3
+
+
+def test_an_order_of_which_nothing_was_found_waits_and_looks_again_where_units_come() -> None:
+    story = Story(lyon={TEAPOT: 9})
+    story.import_(TEAPOT=1)
+    story.grant("main-1.1")
+    story.tell(FellShort("main-1.1", TEAPOT, 1))
+    assert story.order.stage == "backordered"
+    assert story.tell(Wake()) == [], "the figures still say nine, and the floor said none"
+    assert story.tell(Wake(units_came=True)) == ["OrderRouted"]
+
+
+def test_units_missing_from_what_was_given_back_meanwhile_are_still_seen() -> None:
+    story = picking()
+    story.tell(Cancel("jane"))
+    story.tell(Answered("release", "main-1.1", Done()))
+    assert story.tell(FellShort("main-1.1", TEAPOT, 1)) == ["AnomalyRaised"]
+
+
+def test_a_pack_that_is_heard_before_the_grant_counts() -> None:
+    story = Story()
+    story.import_()
+    assert story.pack()[:2] == ["FulfilmentAllocated", "OrderConfirmed"]
+    assert story.order.stage == "packed"
+
+
+def test_each_parcel_gets_one_label_and_leaves_with_it() -> None:
+    story = picking()
+    story.pack()
+    assert story.pack() == []
+    assert story.asked() == []
+    story.settle_all()
+    assert [step.command for step in next_steps(story.order, NINE)] == [Dispatch("main-1.1")]
+
+
+def test_a_parcel_that_no_carrier_takes_waits_for_a_rule_and_then_goes_by_itself() -> None:
+    story = picking()
+    story.carriers = ()
+    story.pack()
+    assert story.problems() == ["no_carrier"]
+    story.carriers = (CarrierRule("gull", "relay"),)
+    assert story.tell(Wake()) == ["EffectRequested", "AnomalyResolved"]
+
+
+def test_what_has_left_is_told_to_the_erp_and_then_to_the_shop() -> None:
+    story = packed()
+    before = len(story.documents())
+    assert story.dispatch() == [
+        "FulfilmentShipped",
+        "EffectRequested",
+        "EffectRequested",
+        "OrderShipped",
+        "EffectRequested",
+    ]
+    note, tracking, status = story.documents()[before:]
+    assert isinstance(note, ErpDeliveryNote)
+    assert (note.reference, note.order_reference) == ("main-1.1", "main-1")
+    assert isinstance(tracking, ShopTracking)
+    assert [parcel.tracking for parcel in tracking.parcels] == ["T1"]
+    assert status == ShopStatus("1", "shipped")
+
+
+def test_a_delivery_note_never_goes_before_its_order() -> None:
+    story = split()
+    story.tell(Answered("confirm", "main-1.1", Done()))
+    story.stock = {"lyon": {}, "nantes": {}}
+    story.tell(Expired("main-1.2"))
+    story.pack("main-1.1")
+    story.settle_all()
+    story.dispatch("main-1.1")
+    told = [type(document).__name__ for document in story.documents()]
+    assert told.index("ErpOrder") < told.index("ErpDeliveryNote")
+    booked = next(document for document in story.documents() if isinstance(document, ErpOrder))
+    assert {line.sku: line.units for line in booked.lines} == {TEAPOT: 1, CUP: 1}, "as it was sold"
+
+
+def test_a_dispatch_that_the_warehouse_refuses_is_put_before_a_person() -> None:
+    story = packed()
+    assert story.tell(Answered("dispatch", "main-1.1", Rejected("not packed"))) == ["AnomalyRaised"]
+    assert story.problems() == ["dispatch_refused"]
+
+
+def test_an_order_has_shipped_when_its_last_part_has() -> None:
+    story = split()
+    for fulfilment in ("main-1.1", "main-1.2"):
+        story.tell(Answered("confirm", fulfilment, Done()))
+    for fulfilment in ("main-1.1", "main-1.2"):
+        story.pack(fulfilment)
+        story.settle_all()
+    assert "OrderShipped" not in story.dispatch("main-1.1")
+    assert "OrderShipped" in story.dispatch("main-1.2")
+    tracking = [document for document in story.documents() if isinstance(document, ShopTracking)]
+    assert [len(document.parcels) for document in tracking] == [1, 2]
+
+
+# --- holds --------------------------------------------------------------------------------------------------
+
+
+def test_a_held_order_does_not_leave_the_house() -> None:
+    story = packed()
+    story.tell(Hold("manual", "the customer called", None, "jane"))
+    assert story.order.stage == "held"
+    assert story.asked() == []
+    story.tell(ReleaseHold("manual", "jane"))
+    assert story.asked() == [("dispatch", "main-1.1")]
+
+
+def test_a_held_order_asks_for_no_units_and_takes_up_its_plan_when_released() -> None:
+    story = Story()
+    story.import_()
+    story.tell(Hold("manual", "x", None, "jane"))
+    assert story.asked() == []
+    assert story.tell(ReleaseHold("manual", "jane")) == ["HoldReleased"]
+    assert story.asked() == [("reserve", "main-1.1")]
+
+
+def test_a_hold_ends_by_itself_at_its_hour() -> None:
+    story = Story()
+    story.tell(copy_of({TEAPOT: 1}, "unpaid"))
+    story.tell(Hold("manual", "x", NINE + timedelta(hours=1), "jane"))
+    story.tell(ReleaseHold("payment", "jane"))
+    assert due_at(story.order) == NINE + timedelta(hours=1)
+    story.now = NINE + timedelta(hours=1)
+    assert story.tell(Wake()) == ["HoldReleased", "OrderRouted"]
+
+
+def test_a_second_hold_of_the_same_kind_changes_nothing() -> None:
+    story = picking()
+    story.tell(Hold("manual", "x", None, "jane"))
+    assert story.tell(Hold("manual", "y", None, "paul")) == []
+    assert story.tell(ReleaseHold("payment", "paul")) == []
+
+
+def test_what_has_ended_is_not_held() -> None:
+    assert shipped().tell(Hold("manual", "x", None, "jane")) == []
+
+
+# --- cancel -------------------------------------------------------------------------------------------------
+
+
+def test_an_order_without_stock_is_cancelled_at_once() -> None:
+    story = backordered()
+    assert story.tell(Cancel("jane")) == ["CancelAsked", "OrderCancelled", "EffectRequested"]
+    assert story.documents()[-1] == ShopStatus("1", "cancelled")
+
+
+def test_a_cancel_by_the_shop_is_not_told_back_to_it() -> None:
+    story = backordered()
+    assert story.import_("cancelled", TEAPOT=2) == ["CancelAsked", "OrderCancelled"]
+
+
+def test_a_cancel_gives_back_all_parts_and_only_then_ends_the_order() -> None:
+    story = split()
+    story.tell(Cancel("jane"))
+    assert story.asked() == [("release", "main-1.1"), ("release", "main-1.2")]
+    assert story.tell(Answered("release", "main-1.1", Done())) == ["AllocationReleased"]
+    assert "OrderCancelled" in story.tell(Answered("release", "main-1.2", Done()))
+
+
+def test_what_the_erp_had_booked_is_cancelled_there() -> None:
+    story = picking()
+    story.tell(Cancel("shop"))
+    story.tell(Answered("release", "main-1.1", Done()))
+    assert "erp-cancel:main-1" in story.order.effects
+
+
+@pytest.mark.parametrize("begin", [packed, shipped])
+def test_a_cancel_that_comes_too_late_says_where_to_intercept(begin: Callable[[], Story]) -> None:
+    story = begin()
+    assert story.tell(Cancel("jane")) == ["CancelAsked", "CancelRefused", "AnomalyRaised"]
+    refused = next(event for event in story.log if isinstance(event, CancelRefused))
+    assert "main-1.1 at lyon" in refused.where
+    assert story.tell(Cancel("jane")) == []
+
+
+def test_a_floor_that_was_faster_than_the_cancel_refuses_it_and_the_order_goes_on() -> None:
+    story = split()
+    for fulfilment in ("main-1.1", "main-1.2"):
+        story.tell(Answered("confirm", fulfilment, Done()))
+    story.tell(Cancel("jane"))
+    story.tell(Answered("release", "main-1.1", Done()))
+    events = story.tell(Answered("release", "main-1.2", Rejected("too late: packed")))
+    assert events == ["CancelRefused", "AnomalyRaised", "OrderRouted"]
+    assert story.order.wanted() == ()
+
+
+def test_a_cancel_ends_although_the_last_part_was_not_found() -> None:
+    story = picking()
+    story.tell(Cancel("jane"))
+    assert "OrderCancelled" in story.tell(FellShort("main-1.1", TEAPOT, 2))
+
+
+def test_a_held_order_can_be_cancelled() -> None:
+    story = picking()
+    story.tell(Hold("manual", "x", None, "jane"))
+    story.tell(Cancel("jane"))
+    assert story.asked() == [("release", "main-1.1")]
+
+
+def test_a_cancelled_order_does_nothing_more() -> None:
+    story = backordered()
+    story.tell(Cancel("jane"))
+    story.stock = {"lyon": {TEAPOT: 9}}
+    for command in (Wake(units_came=True), Cancel("paul"), Hold("manual", "x", None, "jane")):
+        assert story.tell(command) == []
+    assert due_at(story.order) is None
+
+
+# --- partners -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_partner_refuses_is_seen_once_and_not_asked_again() -> None:
+    story = picking()
+    assert story.tell(Refused("erp-order:main-1", "unknown customer")) == ["EffectRefused", "AnomalyRaised"]
+    assert story.tell(Refused("erp-order:main-1", "unknown customer")) == []
+    assert story.tell(Settled("erp-order:main-1", "N1", "", Decimal(0), "", None)) == []
+
+
+def test_an_order_is_delivered_when_every_parcel_is() -> None:
+    story = shipped()
+    assert story.tell(Tracked("main-1.1.1", "in_transit", "swift:1", NINE)) == ["ParcelTracked"]
+    assert story.tell(Tracked("main-1.1.1", "in_transit", "swift:1", NINE)) == []
+    assert story.tell(Tracked("main-1.1.1", "delivered", "swift:2", NINE)) == [
+        "ParcelTracked",
+        "OrderDelivered",
+    ]
+    assert story.tell(Tracked("main-1.1.1", "in_transit", "swift:3", NINE)) == []
+    assert due_at(story.order) is None
+
+
+def test_a_parcel_that_arrives_before_its_dispatch_is_heard_of_ends_the_order_all_the_same() -> None:
+    story = packed()
+    story.tell(Tracked("main-1.1.1", "delivered", "swift:1", NINE))
+    assert story.dispatch()[-1] == "OrderDelivered"
+
+
+def test_news_of_a_parcel_that_is_none_of_ours_is_left_alone() -> None:
+    assert shipped().tell(Tracked("main-1.1.7", "delivered", "swift:1", NINE)) == []
+
+
+# --- clocks -------------------------------------------------------------------------------------------------
+
+
+def test_an_order_with_a_step_of_its_own_is_woken_within_seconds() -> None:
+    story = Story()
+    story.import_()
+    assert due_at(story.order) == NINE + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("begin", [picking, backordered, shipped])
+def test_an_order_that_is_silent_beyond_its_clock_is_put_before_a_person_once(
+    begin: Callable[[], Story],
+) -> None:
+    story = begin()
+    due = NINE + CLOCKS[story.order.stage]
+    assert due_at(story.order) == due
+    story.now = due
+    assert story.tell(Wake()) == ["AnomalyRaised"]
+    assert story.problems() == ["silent"]
+    assert story.tell(Wake()) == []
+    assert due_at(story.order) is None
+
+
+def test_an_order_that_moves_on_is_no_longer_silent() -> None:
+    story = picking()
+    story.now = NINE + timedelta(days=2)
+    story.tell(Wake())
+    assert story.pack()[-1] == "AnomalyResolved"
+    assert due_at(story.order) is not None
+
+
+def test_what_is_recorded_of_a_plan_says_who_was_looked_at_and_by_which_rules() -> None:
+    story = Story(lyon={TEAPOT: 1}, nantes={TEAPOT: 9})
+    story.import_(TEAPOT=2)
+    routed = next(event for event in story.log if isinstance(event, OrderRouted))
+    assert [(each.warehouses, each.rejected) for each in routed.candidates] == [
+        (("lyon",), "has too few of TEAPOT: 1 of 2"),
+        (("nantes",), ""),
+    ]
+    assert routed.rules == "unversioned"
+    assert isinstance(story.log[0], OrderImported)
