@@ -170,7 +170,7 @@ class PartitionAudit:
                 self._wrong(0, f"the balance of {key[1]} at {key[0]} is not what its events sum up to")
 
     async def _compare_closed(self) -> None:
-        # As of now, or never: closed promises are not kept. A closed fulfilment's row does not change any more.
+        # Now or never, as closed promises are not kept. A closed fulfilment's row does not change any more.
         closed, self._closed[:] = list(self._closed), []
         for begin in range(0, len(closed), PAGE):
             await self._compare(closed[begin : begin + PAGE], closed=True)

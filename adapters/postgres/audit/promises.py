@@ -7,7 +7,8 @@ from adapters.postgres.connect import Connection
 
 _ONCE: Final = """
     SELECT partition, position, name FROM (
-        SELECT partition, position, name, row_number() OVER (PARTITION BY name ORDER BY partition, position) AS nth
+        SELECT partition, position, name,
+               row_number() OVER (PARTITION BY name ORDER BY partition, position) AS nth
           FROM (SELECT partition, position,
                        CASE WHEN kind IN ('stock.reserved', 'stock.reservation_refused')
                                  THEN 'the fulfilment ' || (data ->> 'fulfilment')
@@ -16,7 +17,8 @@ _ONCE: Final = """
                             WHEN kind IN ('order.effect_requested', 'stock.effect_requested')
                                  THEN 'the effect ' || (data ->> 'effect')
                             WHEN kind = 'order.imported'
-                                 THEN 'the order ' || (data ->> 'shop_order') || ' of ' || (data ->> 'channel')
+                                 THEN 'the order ' || (data ->> 'shop_order') || ' of '
+                                      || (data ->> 'channel')
                        END AS name
                   FROM event) AS named
          WHERE name IS NOT NULL) AS numbered
@@ -25,7 +27,8 @@ _ONCE: Final = """
 _NEVER_RESERVED: Final = """
     SELECT e.partition, e.position, e.data ->> 'fulfilment' AS name FROM event AS e
      WHERE e.kind = 'order.allocated' AND NOT EXISTS (
-           SELECT FROM event AS r WHERE r.kind = 'stock.reserved' AND r.data ->> 'fulfilment' = e.data ->> 'fulfilment')
+           SELECT FROM event AS r
+            WHERE r.kind = 'stock.reserved' AND r.data ->> 'fulfilment' = e.data ->> 'fulfilment')
      ORDER BY e.partition, e.position LIMIT $1
 """
 _BESIDE: Final = """
@@ -44,7 +47,7 @@ _TOLD_MAX: Final = 1_000
 
 
 async def audit_promises(connection: Connection, findings: Findings) -> None:
-    """Look for what was done twice, for promises that no warehouse made, and for altered rows beside the log."""
+    """Look for what was done twice, for promises nobody made, and for altered rows beside the log."""
     for row in await connection.fetch(_ONCE, _TOLD_MAX):
         findings.add(row["partition"], row["position"], f"{row['name']} stands in the log a second time")
     for row in await connection.fetch(_NEVER_RESERVED, _TOLD_MAX):

@@ -9,7 +9,7 @@ FINDINGS_MAX: Final = 100
 
 
 class Finding(Struct, frozen=True, order=True):
-    """A contradiction, and the event it was found at. `position` 0 stands for a partition's tables as such."""
+    """A contradiction, and the event it was found at; position 0 stands for a partition's tables as such."""
 
     partition: int
     position: int

@@ -1,4 +1,4 @@
-"""Reads each stream in the order of its versions: that it has no hole, what effects are open, how orders stand.
+"""Reads each stream in the order of its versions: has it a hole, what effects are open, how orders stand.
 
 Of an order it knows only what its events say outright: that it ended and how, is held, or is open.
 Memory is bounded by what one stream has open.
