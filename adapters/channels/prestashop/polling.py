@@ -29,6 +29,9 @@ ID_FEED_EVERY = 6
 SLIP_TURN = ID_FEED_EVERY // 2
 """Refunds do not move an order's date; they are asked for between two polls by id."""
 
+SLIPS_A_LOOK = 250
+"""Refunds are rare; what is more waits for the next look."""
+
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
 
@@ -135,11 +138,8 @@ class OrderFeed:
         if cursor.last_slip is None:
             query = {"sort": "[id_DESC]", "limit": "1"}
         elif not cursor.importing and cursor.turn % ID_FEED_EVERY == SLIP_TURN:
-            query = {
-                "filter[id]": f">[{cursor.last_slip}]",
-                "sort": "[id_ASC]",
-                "limit": str(self._page_size),
-            }
+            above = f">[{cursor.last_slip}]"
+            query = {"filter[id]": above, "sort": "[id_ASC]", "limit": str(SLIPS_A_LOOK)}
         else:
             return set(), cursor
         slips = await self._webservice.rows("order_slip", "[id,id_order]", **query)
