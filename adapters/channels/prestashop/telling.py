@@ -82,26 +82,31 @@ class Telling:
         current = reference_to(order, "current_state")
         wanted = self._settings.state_of[document.status]
         query = {"filter[id_order]": f"[{reference_to(order, 'id')}]", "sort": "[id_ASC]"}
-        history = await self._webservice.rows("order_histories", "[id,id_order_state]", **query)
+        history = await self._webservice.rows("order_histories", "[id,id_order_state,id_employee]", **query)
         shown = next((row for row in history if reference_to(row, "id_order_state") == wanted), None)
         if shown is None:
             return self._superseded(document.status, current)
-        if self._fell_on_a_cancel([reference_to(row, "id_order_state") for row in history]):
+        if self._fell_on_a_cancel(history):
             cancelled = self._settings.state_of["cancelled"]
             body = new_history(reference_to(order, "id"), cancelled)
             await self._webservice.write("POST", "/api/order_histories", body)
             return Outcome(reference=f"superseded by state {cancelled}")
         return Outcome(reference=str(reference_to(shown, "id")))
 
-    def _fell_on_a_cancel(self, states: Sequence[int]) -> bool:
+    def _fell_on_a_cancel(self, history: Sequence[Row]) -> bool:
         """Tell whether a status of ours hides a cancellation that came between our look and our write.
 
         The shop has no conditional write. A cancellation that was overwritten would never be polled, so it is
-        given back: the shop shows it again, and the next poll brings it.
+        given back: the shop shows it again, and the next poll brings it. What an employee set stands.
         """
         ours = {self._settings.state_of["preparing"], self._settings.state_of["backordered"]}
-        before = [state for state in states if state not in ours]
-        return bool(states and before) and states[-1] in ours and before[-1] in self._settings.cancelled
+        last_of_others = 0
+        hidden = False
+        for row in history:
+            state = reference_to(row, "id_order_state")
+            hidden = state in ours and reference_to(row, "id_employee") == 0
+            last_of_others = last_of_others if hidden else state
+        return hidden and last_of_others in self._settings.cancelled
 
     def _superseded(self, status: ShopState, current: int) -> Outcome | None:
         """Return an outcome where the shop is beyond the status already, so that it is not thrown back."""

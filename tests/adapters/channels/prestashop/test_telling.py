@@ -112,6 +112,29 @@ async def test_an_order_cancelled_too_late_is_shown_as_shipped_and_its_units_are
     assert world.shop.stock("teapot") == 8
 
 
+async def test_a_cancellation_that_our_status_fell_on_is_given_back_to_the_shop(world: World) -> None:
+    order = placed(world)
+
+    def cancel_just_after_the_look(answer: Response) -> Response:
+        world.shop.cancel_order(order)
+        return answer
+
+    world.faults.change_next(cancel_just_after_the_look, lambda request: "order_states" in request.target)
+    told = await world.adapter.carry_out(status(order, "preparing"))
+    assert told.reference == f"superseded by state {CANCELLED}"
+    assert world.shop.order(order).states == (PAID, CANCELLED, PREPARING, CANCELLED)
+    assert await world.adapter.find(status(order, "preparing")) is not None
+    assert world.shop.order(order).states == (PAID, CANCELLED, PREPARING, CANCELLED)
+
+
+async def test_a_cancellation_that_an_employee_took_back_stays_taken_back(world: World) -> None:
+    order = placed(world)
+    world.shop.cancel_order(order)
+    world.shop.set_state(order, PREPARING)
+    await world.adapter.carry_out(status(order, "preparing"))
+    assert world.shop.order(order).states == (PAID, CANCELLED, PREPARING)
+
+
 async def test_what_the_shop_shows_as_shipped_is_not_cancelled(world: World) -> None:
     order = placed(world)
     world.shop.set_state(order, SHIPPED)
