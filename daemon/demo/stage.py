@@ -86,7 +86,7 @@ def _shop(scenario: Scenario, seed: int) -> Shop:
 
 def _erp(scenario: Scenario, seed: int) -> Divalto:
     erp = Divalto("1", seed, depots=tuple(DEPOTS.values()))
-    erp.add_article("PORT", des="Shipping")
+    erp.add_article("PORT", des="Shipping", stocked=False)
     for article in scenario.articles:
         erp.add_article(article.sku, des=article.name)
         for site, depot in DEPOTS.items():
