@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from daemon.settings import Settings
+    from daemon.upkeep import Progress
 
 NOT_WELL = 1
 UNREACHABLE = 69
@@ -95,6 +96,68 @@ def migrate(*, config: Path) -> None:
 
 
 @main.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def audit(*, config: Path, as_json: bool) -> None:
+    """Prove from the events alone that the log is whole and nothing was promised twice; exit 1 if not."""
+    settings = _settings(config)
+    with _endings():
+        from daemon import upkeep
+
+        with upkeep.attached(settings.database) as dsn:
+            report = upkeep.audited(dsn, settings.database.wait_seconds, _progress())
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(report))
+    else:
+        chain = "the chain is whole" if report.chain else "THE CHAIN IS BROKEN"
+        click.echo(f"{report.events} events, {report.movements} movements: {chain},")
+        click.echo(
+            f"{report.oversold_units} units promised that were not there, {report.findings_total} findings"
+        )
+        # The first wrong event comes first; tables that contradict the log only follow from such.
+        for found in sorted(report.findings, key=lambda finding: finding.position == 0):
+            click.echo(f"partition {found.partition} position {found.position}: {found.what}")
+    sys.exit(0 if report.ok else NOT_WELL)
+
+
+@main.command()
+@config_option
+def rebuild(*, config: Path) -> None:
+    """Drop what follows from the events and make it again, to the same content; no daemon may be at work."""
+    settings = _settings(config)
+    with _endings():
+        from daemon import upkeep
+
+        with upkeep.attached(settings.database) as dsn:
+            events = upkeep.rebuilt(dsn, settings.database.wait_seconds, _progress())
+    click.echo(f"rebuilt from {events} events")
+
+
+@main.command()
+@config_option
+@click.option(
+    "--customer", required=True, metavar="CHANNEL:ID", help="The channel and the shop's customer id."
+)
+def forget(*, config: Path, customer: str) -> None:
+    """Erase a customer's data for good; orders and stock stay proved, without the person."""
+    settings = _settings(config)
+    channel, _, number = customer.partition(":")
+    if channel not in settings.channels or not number:
+        known = ", ".join(settings.channels)
+        raise click.BadParameter(
+            f"expected CHANNEL:ID with one of the channels {known}", param_hint="--customer"
+        )
+    with _endings():
+        from daemon import upkeep
+
+        with upkeep.attached(settings.database) as dsn:
+            rows = upkeep.forgotten(dsn, settings.database.wait_seconds, customer)
+    click.echo(f"{rows} row{'' if rows == 1 else 's'} erased")
+
+
+@main.command()
 @click.option("--orders", default=60, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--seed", default=1, show_default=True, help="The same seed, the same goods and orders.")
 @click.option("--exit", "leave", is_flag=True, help="End when every order has; else the stage stays up.")
@@ -117,6 +180,13 @@ def _settings(config: Path) -> "Settings":
         return load(config, PLUGINS, os.environ)
     except SettingsError as error:
         _end(WRONG_SETTINGS, str(error))
+
+
+def _progress() -> "Progress | None":
+    """Return what shows a person at a terminal how far it is."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda events: click.echo(f"\r{events} events", nl=False, err=True)
 
 
 @contextmanager
@@ -142,7 +212,7 @@ def _endings(log_level: str = "warning") -> Generator[None]:
 
 
 def _code_of(leaves: Sequence[BaseException]) -> int:
-    from actors.ports import FencedError
+    from actors.ports import CorruptionError, FencedError
     from daemon import upkeep
     from daemon.control.serving import SocketTakenError
     from daemon.web import AddressTakenError
@@ -150,6 +220,8 @@ def _code_of(leaves: Sequence[BaseException]) -> int:
     unreachable = (*upkeep.UNUSABLE, SocketTakenError, AddressTakenError)
     if all(isinstance(leaf, unreachable) for leaf in leaves):
         return UNREACHABLE
+    if all(isinstance(leaf, CorruptionError) for leaf in leaves):
+        return NOT_WELL
     if all(isinstance(leaf, (FencedError, *unreachable)) for leaf in leaves):
         return START_AGAIN
     return FAULT

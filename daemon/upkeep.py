@@ -1,26 +1,33 @@
-"""What an operator does to the journal from outside the daemon.
+"""What an operator does to the journal from outside the daemon: migrate, audit, rebuild, forget.
 
 It owns where the database is and whether a Postgres of our own has to be started for it; the work itself
 stands in `adapters.postgres`.
 """
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import trio
 
+from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.connect import DatabaseUnavailableError
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from adapters.postgres.forget import forget
 from adapters.postgres.migrate import MigrationError, migrate
+from adapters.postgres.rebuild import RebuildError, rebuild
 from daemon.settings import Database
 
-__all__ = ["UNUSABLE", "attached", "migrated", "owned"]
+__all__ = ["UNUSABLE", "AuditReport", "attached", "audited", "forgotten", "migrated", "owned", "rebuilt"]
 
-UNUSABLE = (DatabaseUnavailableError, EmbeddedPostgresError, MigrationError)
+UNUSABLE = (DatabaseUnavailableError, EmbeddedPostgresError, MigrationError, RebuildError)
 """Why a database cannot be worked with; their texts are for operators and hold no secret."""
+
+
+Progress = Callable[[int], None]
+"""Told from time to time how many events were read so far, on another thread."""
 
 
 @contextmanager
@@ -67,3 +74,30 @@ def migrated(dsn: str, seconds_max: float) -> int:
         MigrationError, DatabaseUnavailableError: see `adapters.postgres.migrate`.
     """
     return trio.run(lambda: migrate(dsn, seconds_max=seconds_max))
+
+
+def audited(dsn: str, seconds_max: float, progress: Progress | None) -> AuditReport:
+    """Audit the database as of now; a daemon may go on working.
+
+    Raises:
+        DatabaseUnavailableError: see `adapters.postgres.audit`.
+    """
+    return trio.run(lambda: audit(dsn, database_seconds_max=seconds_max, progress=progress))
+
+
+def rebuilt(dsn: str, seconds_max: float, progress: Progress | None) -> int:
+    """Drop the projections and make them again; return how many events they follow from.
+
+    Raises:
+        RebuildError, DatabaseUnavailableError, CorruptionError: see `adapters.postgres.rebuild`.
+    """
+    return trio.run(lambda: rebuild(dsn, database_seconds_max=seconds_max, progress=progress))
+
+
+def forgotten(dsn: str, seconds_max: float, customer: str) -> int:
+    """Erase a customer's data; return how many rows that were.
+
+    Raises:
+        DatabaseUnavailableError: see `adapters.postgres.forget`.
+    """
+    return trio.run(lambda: forget(dsn, customer, database_seconds_max=seconds_max))

@@ -29,6 +29,7 @@ from adapters.postgres.bridge import Bridge, open_bridge
 from adapters.postgres.connect import ROLE, WRITER_SESSION, Connection, Pool, connect, open_pool
 from adapters.postgres.encoding import Tip
 from adapters.postgres.failures import GONE
+from adapters.postgres.forget import erase
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give_back, renew_forever
 from adapters.postgres.migrate import carried_migrations, migrate_here
 from adapters.postgres.writer import Claim, Committed, Writer
@@ -130,7 +131,7 @@ class PostgresJournal:
 
         The log still verifies: its events hold only salted hashes, and the salt goes too.
         """
-        return await self._ask(_forget, customer)
+        return await self._ask(erase, customer)
 
     async def _ask(self, question: Callable[[Pool, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         try:
@@ -242,15 +243,6 @@ async def _save_cursor(pool: Pool, name: str, value: str) -> None:
         name,
         value,
     )
-
-
-async def _forget(pool: Pool, customer: str) -> int:
-    rows = await pool.fetch(
-        "UPDATE beside SET salt = NULL, body = NULL, erased_at = clock_timestamp()"
-        " WHERE customer = $1 AND erased_at IS NULL RETURNING id",
-        customer,
-    )
-    return len(rows)
 
 
 def _ignore(_: Committed) -> None:
