@@ -1,7 +1,7 @@
 """How often Python's cyclic collector looks for garbage. Nearly all of ours goes by reference counts alone.
 
-By default it begins every 700 objects, and walks everything that lives about as often as that grew by a quarter:
-a fifth of the daemon's time when a thousand orders are awake. It owns nothing else of memory.
+By default it begins every 700 objects, and walks everything that lives about as often as that grew by a
+quarter: a fifth of the daemon's time when a thousand orders are awake. It owns nothing else of memory.
 """
 
 import gc
@@ -12,11 +12,11 @@ YOUNG_MAX: Final = 20_000
 
 YOUNG_ROUNDS: Final = 20
 OLD_ROUNDS: Final = 50
-"""Rounds over the young before those that survived are walked too: cycles (crashed tasks) are few and can wait."""
+"""Rounds over the young before those that survived are walked too: cycles (crashed tasks) are few."""
 
 
 def collect_seldom() -> None:
-    """Take what lives now as everlasting, and look for garbage in the rest less often; once started, call once."""
+    """Take what lives now as everlasting, and look for garbage in the rest less often; to be called once."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, YOUNG_ROUNDS, OLD_ROUNDS)
