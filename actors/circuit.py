@@ -4,7 +4,7 @@ After several failures in a row nobody calls it for a while, then one call at a 
 """
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import trio
@@ -35,15 +35,15 @@ class Circuit:
         return self._failures >= FAILURES_MAX
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
+    async def admitted(self) -> AsyncGenerator[None]:
         """Wait for leave to call; while the circuit is open one caller at a time gets it, after the pause."""
-        if not self.is_open:
-            yield
-            return
-        async with self._probe:
-            if self.is_open:
-                await trio.sleep_until(self._open_until)
-            yield
+        if self.is_open:
+            async with self._probe:
+                if self.is_open:
+                    await trio.sleep_until(self._open_until)
+                    yield
+                    return
+        yield
 
     def succeeded(self) -> None:
         """Close the circuit: the partner answered."""
@@ -51,7 +51,10 @@ class Circuit:
 
     def failed(self) -> None:
         """Count a failure; the fifth in a row, and each after it, opens the circuit for longer."""
+        now = trio.current_time()
+        if self.is_open and now < self._open_until:
+            return  # of a call that was under way when the circuit opened: the same outage, not a longer one
         self._failures += 1
         if self.is_open:
             pause = min(OPEN_S_FIRST * 2.0 ** (self._failures - FAILURES_MAX), OPEN_S_MAX)
-            self._open_until = trio.current_time() + pause * self._rng.uniform(0.5, 1.0)
+            self._open_until = now + pause * self._rng.uniform(0.5, 1.0)

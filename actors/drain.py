@@ -7,9 +7,8 @@ means.
 """
 
 import random
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -18,20 +17,22 @@ import trio
 from actors.circuit import Circuit
 from actors.domain.documents import Document
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
-from actors.mailbox import SetAsideError
+from actors.lanes import Lane, Lanes
+from actors.mailbox import CRASHES_MAX, SetAsideError
 from actors.ports import Contact, Journal, Outcome, PendingEffect
+from actors.supervisor import FATAL
 
 log = structlog.get_logger(__name__)
-
-QUEUE_MAX = 20_000
-"""Effects held in memory (some 20 MB): an hour's outage at five a second.
-
-What is beyond waits in the outbox.
-"""
 
 RETRY_S_FIRST = 0.5
 RETRY_S_MAX = 60.0
 """A partner that answers again after an outage should not have to wait longer than a minute to be asked."""
+
+LOOK_EVERY_S = 60.0
+"""How often the outbox is looked at for what nobody said.
+
+An actor that fell between a commit and its word of it.
+"""
 
 IN_HAND_MAX = 64
 """Orders whose effects are in hand.
@@ -51,41 +52,43 @@ class PartnerDoor(Protocol):
 
     async def find(self, document: Document) -> Outcome | None:
         """Look for what an earlier attempt did."""
+        ...
 
     async def carry_out(self, document: Document, contact: Contact | None) -> Outcome:
         """Do it."""
+        ...
 
 
-Settle = Callable[[PendingEffect, Outcome, Contact | None], Awaitable[None]]
-Refuse = Callable[[PendingEffect, str], Awaitable[None]]
-Report = Callable[[PendingEffect, str], Awaitable[None]]
+class EffectOwners(Protocol):
+    """Whom the outcome of an effect concerns. Each returns once it is durable."""
+
+    async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
+        """Record that the partner has taken the document."""
+        ...
+
+    async def refuse(self, effect: PendingEffect, why: str) -> None:
+        """Record that the partner will not take it."""
+        ...
+
+    async def report(self, effect: PendingEffect, why: str) -> None:
+        """Put before a person that nobody understands the partner's answers; the same matter once."""
+        ...
+
+
 Observe = Callable[[str, str, float], None]
 """Called with the partner, the outcome's name and the seconds that a call took."""
 
 
-@dataclass(slots=True)
-class _Lane:
-    """The effects of one stream, in order. `unsure` says that the first may have been carried out already."""
-
-    effects: deque[PendingEffect] = field(default_factory=deque)
-    unsure: bool = False
-    attempts: int = 0
-    nonsense: int = 0
-    began: float = 0.0
-
-
 class Drain:
-    """One partner's outbox at work."""
+    """One partner's outbox at work. `workers` calls of the partner run side by side."""
 
     def __init__(
         self,
         partner: str,
         journal: Journal,
         door: PartnerDoor,
+        owners: EffectOwners,
         *,
-        settle: Settle,
-        refuse: Refuse,
-        report: Report,
         workers: int,
         rng: random.Random,
         observe: Observe,
@@ -94,17 +97,12 @@ class Drain:
         self.circuit = Circuit(rng)
         self._journal = journal
         self._door = door
-        self._settle = settle
-        self._refuse = refuse
-        self._report = report
+        self._owners = owners
         self._calls = trio.CapacityLimiter(workers)
         self._rng = rng
         self._observe = observe
-        self._lanes: dict[str, _Lane] = {}
-        self._held: set[str] = set()
-        self._ready: deque[str] = deque()
-        self._work = trio.Event()
-        self._left_in_outbox = False
+        self._lanes = Lanes()
+        self._crashes: Counter[str] = Counter()
         self._finishing = trio.Event()
         self._under_way: set[str] = set()
         self._quiet = trio.Event()
@@ -112,27 +110,19 @@ class Drain:
     @property
     def depth(self) -> int:
         """How many effects are held in memory."""
-        return len(self._held)
+        return len(self._lanes)
 
-    def add(self, effect: PendingEffect, *, unsure: bool = False) -> None:
-        """Take on an effect whose row is durable. Beyond `QUEUE_MAX` it is read from the outbox later."""
-        if effect.effect in self._held:
-            return
-        if len(self._held) >= QUEUE_MAX:
-            self._left_in_outbox = True
-            return
-        self._held.add(effect.effect)
-        lane = self._lanes.get(effect.stream)
-        if lane is None:
-            lane = self._lanes[effect.stream] = _Lane(unsure=unsure)
-            self._make_ready(effect.stream)
-        lane.effects.append(effect)
+    def add(self, effect: PendingEffect) -> None:
+        """Take on an effect whose row is durable."""
+        self._lanes.add(effect)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Drain until cancelled; what an earlier daemon left is looked up before it is sent."""
-        await self._load()
+        """Drain until cancelled; what an earlier daemon, or run, left is looked up before it is sent."""
+        self._lanes = Lanes()
+        await self._read_outbox()
         task_status.started()
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look_for_the_overlooked)
             for number in range(IN_HAND_MAX):
                 nursery.start_soon(self._serve, nursery, name=f"drain {self.partner} {number}")
 
@@ -142,96 +132,103 @@ class Drain:
         if self._under_way:
             await self._quiet.wait()
 
-    async def _load(self) -> None:
-        self._left_in_outbox = False
-        for effect in await self._journal.pending(self.partner, QUEUE_MAX):
-            self.add(effect, unsure=True)
+    async def _read_outbox(self) -> None:
+        limit = self._lanes.begin_reading()
+        rows = None
+        try:
+            rows = await self._journal.pending(self.partner, limit)
+        finally:
+            self._lanes.end_reading(rows)
 
-    def _make_ready(self, stream: str) -> None:
-        self._ready.append(stream)
-        self._work.set()
+    async def _look_for_the_overlooked(self) -> None:
+        while True:
+            await trio.sleep(LOOK_EVERY_S)
+            if self._lanes.has_room:
+                await self._read_outbox()
 
     async def _serve(self, nursery: trio.Nursery) -> None:
         while not self._finishing.is_set():
-            if self._left_in_outbox and len(self._held) < QUEUE_MAX // 2:
-                await self._load()
-            while not self._ready:
-                if self._work.is_set():
-                    self._work = trio.Event()
-                await self._work.wait()
-            stream = self._ready.popleft()
+            if self._lanes.wants_more:
+                await self._read_outbox()
+            lane = await self._lanes.ready()
             try:
-                wait_s = await self._attempt(self._lanes[stream])
+                wait_s = await self._attempt(lane)
             finally:
-                self._under_way.discard(stream)
+                self._under_way.discard(lane.stream)
                 if self._finishing.is_set() and not self._under_way:
                     self._quiet.set()
             if wait_s is None:
                 return
             if wait_s > 0:
-                nursery.start_soon(self._ready_after, stream, wait_s)
-            elif self._lanes[stream].effects:
-                self._make_ready(stream)
+                nursery.start_soon(self._ready_after, lane, wait_s)
             else:
-                del self._lanes[stream]
+                self._lanes.settle_first(lane)
 
-    async def _ready_after(self, stream: str, seconds: float) -> None:
+    async def _ready_after(self, lane: Lane, seconds: float) -> None:
         await trio.sleep(seconds)
-        self._make_ready(stream)
+        self._lanes.make_ready(lane)
 
-    async def _attempt(self, lane: _Lane) -> float | None:
+    async def _attempt(self, lane: Lane) -> float | None:
         """Try the lane's first effect once.
 
         Return how many seconds to leave the lane alone, 0 when it is settled; None when the daemon drains and
         it was not begun any more.
         """
-        effect = lane.effects[0]
         lane.began = trio.current_time()
-        outcome = "ok"
+        outcome = "cancelled"
         try:
-            outcome = await self._try(lane)
-            if outcome == "put_off":
-                return None
-        except SetAsideError:
-            # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must not
-            # overtake it: the answer is found again when its owner is mended.
-            outcome = "set_aside"
-            return NONSENSE_RETRY_S
-        except (UnreachableError, OutcomeUnknownError) as error:
-            outcome = "unreachable" if isinstance(error, UnreachableError) else "unknown"
-            self.circuit.failed()
-            return self._retry_later(effect, lane, error)
-        except MalformedError as error:
-            outcome = "malformed"
-            lane.nonsense += 1
-            if lane.nonsense == NONSENSE_MAX:
-                await self._report(effect, str(error))
-            wait_s = self._retry_later(effect, lane, error)
-            return NONSENSE_RETRY_S if lane.nonsense >= NONSENSE_MAX else wait_s
+            outcome, wait_s = await self._try(lane)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug: it is raised again, or put before a person
+            outcome = "crashed"
+            wait_s = await self._after_crash(lane.effects[0], error)
         finally:
             self._observe(self.partner, outcome, trio.current_time() - lane.began)
-        lane.effects.popleft()
-        self._held.discard(effect.effect)
-        lane.attempts = lane.nonsense = 0
-        lane.unsure = False
-        return 0.0
+        return wait_s
 
-    async def _try(self, lane: _Lane) -> str:
-        """Have the lane's first effect carried out and its outcome recorded; return the outcome's name."""
+    async def _try(self, lane: Lane) -> tuple[str, float | None]:
+        """Return the outcome's name, and how many seconds to leave the lane alone."""
         effect = lane.effects[0]
         try:
-            contact = await self._contact(effect.document)
+            return await self._carry_out(lane)
+        except SetAsideError:
+            # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must
+            # not
+            # overtake it: the answer is found again when its owner is mended.
+            return "set_aside", NONSENSE_RETRY_S
+        except (UnreachableError, OutcomeUnknownError) as error:
+            self.circuit.failed()
+            name = "unreachable" if isinstance(error, UnreachableError) else "unknown"
+            return name, self._retry_later(effect, lane, error)
+        except MalformedError as error:
+            lane.nonsense += 1
+            wait_s = self._retry_later(effect, lane, error)
+            if lane.nonsense < NONSENSE_MAX:
+                return "malformed", wait_s
+            await self._owners.report(effect, str(error))
+            return "malformed", NONSENSE_RETRY_S
+
+    async def _carry_out(self, lane: Lane) -> tuple[str, float | None]:
+        """Have the lane's first effect carried out, and its outcome recorded."""
+        effect = lane.effects[0]
+        id_ = getattr(effect.document, "contact", "")
+        contact = await self._journal.contact(id_) if id_ else None
+        if id_ and contact is None:
+            await self._owners.refuse(effect, "the person's data was erased")
+            return "refused", 0.0
+        try:
             done = await self._call(lane, contact)
         except RefusedError as error:
             self.circuit.succeeded()
-            await self._refuse(effect, error.why or str(error))
-            return "refused"
+            await self._owners.refuse(effect, error.why or str(error))
+            return "refused", 0.0
         if done is None:
-            return "put_off"
-        await self._settle(effect, done, contact)
-        return "ok"
+            return "put_off", None
+        await self._owners.settle(effect, done, contact)
+        return "ok", 0.0
 
-    async def _call(self, lane: _Lane, contact: Contact | None) -> Outcome | None:
+    async def _call(self, lane: Lane, contact: Contact | None) -> Outcome | None:
         """Look for what the lane's first effect did already, else carry it out, as one of the few callers.
 
         Return None when the daemon drains by now.
@@ -240,16 +237,16 @@ class Drain:
         async with self._calls, self.circuit.admitted():
             if self._finishing.is_set():
                 return None
-            self._under_way.add(effect.stream)
+            self._under_way.add(lane.stream)
             lane.began = trio.current_time()
-            done = await self._door.find(effect.document) if lane.unsure else None
+            done = await self._door.find(effect.document) if self._lanes.may_be_done(effect) else None
             if done is None:
-                lane.unsure = True
+                self._lanes.doubt(effect)
                 done = await self._door.carry_out(effect.document, contact)
             self.circuit.succeeded()
             return done
 
-    def _retry_later(self, effect: PendingEffect, lane: _Lane, error: PartnerError) -> float:
+    def _retry_later(self, effect: PendingEffect, lane: Lane, error: PartnerError) -> float:
         lane.attempts += 1
         longest = min(RETRY_S_FIRST * 2.0 ** (lane.attempts - 1), RETRY_S_MAX)
         wait_s = longest * self._rng.uniform(0.5, 1.0)
@@ -264,16 +261,11 @@ class Drain:
         )
         return wait_s
 
-    async def _contact(self, document: Document) -> Contact | None:
-        """Return the person a document names.
-
-        Raises:
-            RefusedError: the person was erased meanwhile.
-        """
-        id_ = getattr(document, "contact", "")
-        if not id_:
-            return None
-        contact = await self._journal.contact(id_)
-        if contact is None:
-            raise RefusedError(self.partner, "look up the contact", "the person's data was erased")
-        return contact
+    async def _after_crash(self, effect: PendingEffect, error: Exception) -> float:
+        """Let the drain fall and start anew, as any actor; the second time, the effect is to blame."""
+        self._crashes[effect.effect] += 1
+        if self._crashes[effect.effect] < CRASHES_MAX:
+            raise error
+        log.error("effect_set_aside", partner=self.partner, effect=effect.effect, error=type(error).__name__)
+        await self._owners.report(effect, f"it crashed the drain with {type(error).__name__}")
+        return NONSENSE_RETRY_S

@@ -203,54 +203,71 @@ class Journal(Protocol):
             ConflictError: the stream is at another version.
             FencedError: the partition is no longer ours, or the database is gone.
         """
+        ...
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
         """Return the stream's events with versions above `after`, oldest first."""
+        ...
 
     async def stock_picture(self, warehouse: str) -> StockPicture:
         """Return what the warehouse's actor starts from; everything empty for a warehouse never seen."""
+        ...
 
     async def order_row(self, order: str) -> OrderRow | None:
         """Return an order's row of the index, None for an order never seen."""
+        ...
 
     async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
-        """Return up to `limit` ids of orders of our partitions whose `due_at` has come, the longest due first."""
+        """Return up to `limit` ids of our orders whose `due_at` has come, the longest due first."""
+        ...
 
     async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
         """Return ids of orders that wait for the SKU, the first placed first."""
+        ...
 
     async def wanted(self) -> Mapping[str, int]:
         """Return how many units of each SKU open orders want that no warehouse has promised yet."""
+        ...
 
     async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
         """Return rows of orders in these states (all states when empty), the first placed first."""
+        ...
 
     async def order_counts(self) -> Mapping[str, int]:
         """Return how many orders stand in each state."""
+        ...
 
     async def pending(self, partner: str, limit: int) -> Sequence[PendingEffect]:
         """Return the partner's outbox, oldest first."""
+        ...
 
     async def effect(self, effect: str, stream: str) -> PendingEffect | None:
         """Return one outbox row, None when it is settled."""
+        ...
 
     async def anomalies(self, limit: int) -> Sequence[OpenAnomaly]:
         """Return the open anomalies, oldest first."""
+        ...
 
-    async def contact(self, id: str) -> Contact | None:
+    async def contact(self, id: str) -> Contact | None:  # noqa: A002 - it reads best by that name
         """Return a contact, None when it was erased."""
+        ...
 
-    async def beside(self, id: str) -> bytes | None:
+    async def beside(self, id: str) -> bytes | None:  # noqa: A002 - the same
         """Return the body of a row beside the log, None when it was erased or never was."""
+        ...
 
     async def keyed_answer(self, stream: str, key: str) -> bytes | None:
         """Return the answer given under an idempotency key to a command for `stream`."""
+        ...
 
     async def cursor(self, name: str) -> str | None:
         """Return a poller's durable cursor."""
+        ...
 
     async def save_cursor(self, name: str, value: str) -> None:
         """Replace a poller's durable cursor."""
+        ...
 
 
 # --- partners -----------------------------------------------------------------------------------------------
@@ -319,21 +336,27 @@ class ShopPort(Protocol):
 
     async def poll(self, cursor: str | None) -> Poll:
         """Return the orders that changed since the cursor (None: since the beginning), a page at most."""
+        ...
 
     async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
         """Read one order again, None when the shop has deleted it."""
+        ...
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look whether the shop already shows what the document asks for."""
+        ...
 
     async def carry_out(self, document: ShopDocument) -> Outcome:
         """Bring the shop to show it. Only called when `find` answered None or nothing was ever sent."""
+        ...
 
     async def stock(self) -> Mapping[str, int]:
         """Return the shop's sellable quantity of every SKU it knows."""
+        ...
 
     async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
         """Set the sellable quantity of these SKUs; return those that the shop does not know."""
+        ...
 
 
 class ErpPort(Protocol):
@@ -341,12 +364,15 @@ class ErpPort(Protocol):
 
     async def find(self, document: ErpDocument) -> Outcome | None:
         """Look the document up by its reference, whatever has become of it meanwhile."""
+        ...
 
     async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
         """Write the document, asking for the partner's own duplicate check where there is one."""
+        ...
 
     async def stock(self) -> Mapping[str, Mapping[str, int]]:
         """Return the physical stock by warehouse (ours, not the depot's code) and SKU."""
+        ...
 
 
 class TrackingEvent(Struct, frozen=True):
@@ -367,9 +393,12 @@ class CarrierPort(Protocol):
 
     async def find(self, document: CarrierDocument) -> Outcome | None:
         """Look for a label already bought for the parcel."""
+        ...
 
     async def carry_out(self, document: CarrierDocument, contact: Contact | None) -> Outcome:
         """Buy the label, with the parcel's id as the idempotency key."""
+        ...
 
     async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
         """Return the parcels' news since the cursor, a page at most, and the new cursor."""
+        ...

@@ -223,9 +223,7 @@ class Warehouse:
         """
         for event in events:
             match event:
-                case (
-                    FulfilmentPacked(fulfilment) | PickFellShort(fulfilment) | ReservationReleased(fulfilment)
-                ):
+                case FulfilmentPacked() | PickFellShort() | ReservationReleased():
                     told = _news_of(self._handle.stock, event)
                     if told is not None:
                         await news.send(told)
