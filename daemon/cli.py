@@ -165,9 +165,9 @@ def forget(*, config: Path, customer: str) -> None:
 def demo(*, orders: int, seed: int, leave: bool, report: Path | None) -> None:
     """Play a whole merchant on this machine: shop, ERP, carrier, two warehouses, and the daemon."""
     with _endings():
-        from daemon.demo.play import run_demo
+        from daemon.demo.play import Wish, run_demo
 
-        sound = run_demo(orders=orders, seed=seed, stay=not leave, report_file=report)
+        sound = run_demo(Wish(orders, seed, stay=not leave, report=report))
     sys.exit(0 if sound else NOT_WELL)
 
 

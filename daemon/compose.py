@@ -24,7 +24,7 @@ from daemon.settings import Carrier, Channel, Erp, Settings, routing_rules
 
 
 def owner_name() -> str:
-    """Return a name for this process that no other ever has: the host and pid for people, the rest for certainty."""
+    """Return a name that no other process ever has: host and pid for people, the rest for certainty."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
 
 
@@ -68,7 +68,7 @@ async def _open_carrier(stack: AsyncExitStack, carrier: Carrier) -> CarrierPort:
 
 
 def rules_of(settings: Settings, rules: settings_of.Rules) -> Rules:
-    """Return what the actors decide by: `rules`, which SIGHUP may change, applied to what the settings name."""
+    """Return what the actors decide by: `rules`, which SIGHUP may change, over what the settings name."""
     return Rules(routing_rules(settings.warehouses, rules), settings.carrier_rules)
 
 

@@ -32,7 +32,7 @@ from daemon.control.wire import (
 UNAVAILABLE = 503
 
 CANCEL_SECONDS_MAX = 10.0
-"""Warehouses answer within milliseconds; a person waits no longer than this to hear whether it was in time."""
+"""Warehouses answer within milliseconds; a person waits no longer to hear whether it was in time."""
 
 ANOMALIES_COUNTED_MAX = 1_000
 """More open anomalies than this are a flood: the figure then says "at least"."""
@@ -104,7 +104,7 @@ class OrderDesk:
         """Stop the order for good, if that still can be; say where to intercept it if not."""
         await self._row(order)
         await self._ask(order, Cancel(by), key)
-        # The order hears one thing after another: its answer to this comes when the warehouses have answered it.
+        # The order hears one thing after another: it answers this when the warehouses have answered it.
         state = await self._ask(order, Wake())
         if state.ended == "cancelled":
             return Done()

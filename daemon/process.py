@@ -1,4 +1,4 @@
-"""The daemon's life: what opens before what, what a signal does, and how it ends. What works in it, it does not know."""
+"""The daemon's life: what opens before what, what a signal does, how it ends. The work it does not know."""
 
 import signal
 from datetime import datetime
@@ -95,7 +95,7 @@ class Daemon:
                     self._stop(signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
-        """Drain within the bound; what is not at a recorded point by then is taken up again at the next start."""
+        """Drain within the bound; what is not at a recorded point by then is taken up at the next start."""
         seconds = self._settings.daemon.drain_seconds
         notify("STOPPING=1", "STATUS=draining")
         log.info("daemon_stopping", signal=name, drain_seconds_max=seconds)
@@ -110,7 +110,7 @@ class Daemon:
         try:
             rules = load_rules(self._settings)
         except SettingsError as error:
-            log.error("rules_not_reloaded", why=str(error))
+            log.warning("rules_not_reloaded", why=str(error))
             return
         if self._system is not None:
             self._system.reload(rules_of(self._settings, rules))

@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is (sd_notify(3)); without systemd it tells nobody. Nothing here blocks or fails."""
+"""Tells systemd how the daemon is (sd_notify(3)); without systemd it tells nobody. It never blocks."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def notify(*lines: str) -> None:
-    """Send state lines, such as "READY=1" or "STATUS=42 orders in hand", to the service manager, if there is one."""
+    """Send state lines, such as "READY=1" or "STATUS=42 orders in hand", to the service manager, if any."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

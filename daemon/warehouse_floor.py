@@ -1,4 +1,4 @@
-"""What the control socket's floor does, over the warehouse actors: pick lists, scans, packing, receiving, adjusting."""
+"""What the control socket's floor does, over the warehouse actors: pick lists, scans, packing, receiving."""
 
 import hashlib
 from collections.abc import Sequence

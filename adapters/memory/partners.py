@@ -1,7 +1,7 @@
 """Partners in process: working fakes of a shop, an ERP and a carrier, for benchmarks, simulations and tests.
 
-They keep exact books of everything they were told, including what they were told twice, and each can lose an answer
-after having acted. They speak no protocol; the partners' simulators do that.
+They keep exact books of everything they were told, including what they were told twice, and each can lose an
+answer after having acted. They speak no protocol; the partners' simulators do that.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""A whole merchant on one machine: shop, ERP, carrier, two warehouses with their floor crews, and the daemon."""
+"""A whole merchant on one machine: shop, ERP, carrier, two warehouses with their crews, and the daemon."""

@@ -1,4 +1,4 @@
-"""Plays the demo: places the orders, lets the crews work, receives what was awaited, and waits until all books agree."""
+"""Plays the demo: places the orders, lets the crews work, receives what was awaited, waits for all books to agree."""
 
 import json
 import subprocess
@@ -160,29 +160,28 @@ def audit(config: Path) -> Mapping[str, Any]:
     return answer
 
 
-def run_demo(*, orders: int, seed: int, stay: bool, report_file: Path | None) -> bool:
-    """Play a demo on this machine; return whether everything came out right.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What demo somebody wants; with `stay` everything stays up afterwards, to be looked at, until Ctrl-C."""
 
-    With `stay` the stage stays up afterwards, to be looked at with wharfctl, until Ctrl-C.
-    """
+    orders: int
+    seed: int
+    stay: bool
+    report: Path | None
+
+
+def run_demo(wish: Wish) -> bool:
+    """Play a demo on this machine; return whether everything came out right."""
     with tempfile.TemporaryDirectory(prefix="wharfinger-") as name:
         folder = Path(name)
         with EmbeddedPostgres(folder / "pg") as server:
-            return trio.run(_play, orders, seed, stay, report_file, folder, server.dsn)
+            return trio.run(_play, wish, folder, server.dsn)
 
 
-async def _play(
-    orders: int,
-    seed: int,
-    stay: bool,
-    report_file: Path | None,
-    folder: Path,
-    dsn: str,  # noqa: FBT001 - by trio.run
-) -> bool:
-    scenario = plan(orders, seed)
+async def _play(wish: Wish, folder: Path, dsn: str) -> bool:
     began = trio.current_time()
-    with Screen(orders) as screen:
-        async with open_stage(scenario, seed, folder, dsn) as stage:
+    with Screen(wish.orders) as screen:
+        async with open_stage(plan(wish.orders, wish.seed), wish.seed, folder, dsn) as stage:
             process = DaemonProcess(stage.config, stage.log_file)
             process.start()
             try:
@@ -192,10 +191,10 @@ async def _play(
                 proof = await trio.to_thread.run_sync(audit, stage.config)
                 report = await figures(stage, proof, seconds)
                 sound = is_sound(report)
-                if report_file is not None:
-                    report_file.write_text(json.dumps(report, indent=2) + "\n")
+                if wish.report is not None:
+                    await trio.Path(wish.report).write_text(json.dumps(report, indent=2) + "\n")
                 screen.end(report, sound=sound)
-                if stay:
+                if wish.stay:
                     screen.invite(stage.folder / "control.sock", stage.config, stage.web_port)
                     await trio.sleep_forever()
             finally:

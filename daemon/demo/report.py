@@ -17,8 +17,8 @@ DONE = ("shipped", "delivered", "cancelled")
 async def figures(stage: Stage, audit: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return the report.
 
-    An order that was backordered and then shipped counts under `backordered`, not under `shipped`; what is neither
-    shipped nor cancelled in the end is `open`. So placed = shipped + backordered + cancelled + open.
+    An order that was backordered and then shipped counts under `backordered`, not under `shipped`; what is
+    neither shipped nor cancelled in the end is `open`. So placed = shipped + backordered + cancelled + open.
     """
     counts = (await stage.client.get("/v1/status"))["orders"]
     ended = counts.get("shipped", 0) + counts.get("delivered", 0)

@@ -1,7 +1,7 @@
 """What is sold in the demo and what is ordered: a pure function of the number of orders and the seed.
 
-Besides ordinary orders there are those that go wrong in every shop: one that only two warehouses together can fill, one
-that nobody can fill until goods arrive, one cancelled before the pick, one cancelled too late.
+Besides ordinary orders there are those that go wrong in every shop: one that only two warehouses together can
+fill, one that nobody can fill until goods arrive, one cancelled before the pick, one cancelled too late.
 """
 
 import random

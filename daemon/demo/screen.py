@@ -1,10 +1,10 @@
-"""What a person sees of the demo: live progress on a terminal, a line now and then elsewhere, a table at the end."""
+"""What a person sees of the demo: live progress on a terminal, a line now and then elsewhere, a table."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -29,7 +29,7 @@ class Screen:
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._looks = 0
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
         else:

@@ -1,4 +1,4 @@
-"""Sets the demo's stage: the partners' simulators on loopback, the settings file, and the daemon as its own process."""
+"""Sets the demo's stage: the partners' simulators on loopback, the settings, the daemon as a process."""
 
 import random
 import socket

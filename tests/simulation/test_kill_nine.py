@@ -1,6 +1,6 @@
 """kill -9 of the daemon and of Postgres at random moments under load; afterwards every book has to agree.
 
-`WHARFINGER_KILLS` asks for more kills than the twenty of an ordinary run, `WHARFINGER_SEED` for other moments.
+`WHARFINGER_KILLS` asks for more kills than the twenty of an ordinary run, `WHARFINGER_SEED` for others.
 """
 
 import json
