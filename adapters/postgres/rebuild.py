@@ -1,6 +1,6 @@
 """Drop and rebuild everything that is projected from the events, to the same content.
 
-Run by the owner of the schema while no daemon works, in one transaction: all of it is new, or nothing happened.
+Run by the schema's owner while no daemon works, in one transaction: all of it is new, or nothing changed.
 Events, rows beside the log, answers and cursors are not touched: they follow from nothing.
 """
 

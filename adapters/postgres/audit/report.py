@@ -8,7 +8,7 @@ FINDINGS_MAX: Final = 100
 """Whoever has found a hundred contradictions looks into the first; the others are only counted."""
 
 
-class Finding(Struct, frozen=True, order=True):
+class Finding(Struct, frozen=True):
     """A contradiction, and the event it was found at; position 0 stands for a partition's tables as such."""
 
     partition: int
@@ -38,11 +38,16 @@ class AuditReport(Struct, frozen=True):
 
 
 class Findings:
-    """Collects contradictions; keeps the first in the order of the log."""
+    """Collects contradictions and keeps the first.
+
+    First come breaks of the chain, as much else follows from them; then the others in the order of the log;
+    then what is wrong with a partition's tables as such.
+    """
 
     def __init__(self) -> None:
         self.total = 0
         self.chain = True
+        self._broken: set[tuple[int, int]] = set()
         self._kept: list[Finding] = []
 
     def add(self, partition: int, position: int, what: str) -> None:
@@ -55,8 +60,13 @@ class Findings:
     def break_chain(self, partition: int, position: int, what: str) -> None:
         """Note that the log itself was tampered with."""
         self.chain = False
+        self._broken.add((partition, position))
         self.add(partition, position, what)
 
     def first(self) -> list[Finding]:
         """Return the first ones."""
-        return sorted(self._kept)[:FINDINGS_MAX]
+        return sorted(self._kept, key=self._rank)[:FINDINGS_MAX]
+
+    def _rank(self, finding: Finding) -> tuple[bool, bool, int, int]:
+        place = (finding.partition, finding.position)
+        return place not in self._broken, finding.position == 0, *place

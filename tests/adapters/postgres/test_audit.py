@@ -1,0 +1,258 @@
+"""The audit against a log that is right, and against every way we could think of to make it wrong."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import trio
+
+from actors.domain.order_events import EffectDone, FulfilmentAllocated
+from actors.domain.partitions import partition_of
+from actors.domain.stock_events import Quantity, UnitsPicked, UnitsReserved
+from actors.ports import Event
+from adapters.postgres.audit import AuditReport, audit
+from adapters.postgres.journal import open_journal
+
+PARIS = partition_of("stock-paris")
+ORDER = partition_of("order-main-1")
+
+UNLOCK = "ALTER TABLE event DISABLE TRIGGER event_append_only"
+UNLOCK_MOVES = "ALTER TABLE stock_movement DISABLE TRIGGER stock_movement_append_only"
+SWAP = f"""
+    UPDATE event AS e SET data = o.data FROM event AS o
+     WHERE e.partition = {PARIS} AND o.partition = {PARIS} AND (e.position, o.position) IN ((5, 8), (8, 5))
+"""
+MOVE_AT = (
+    f"INSERT INTO stock_movement VALUES ({PARIS}, {{}}, 0, 'paris', 'CUP', '', 'available', 'reserved', 1)"
+)
+PARIS_AT = f"partition = {PARIS} AND position ="
+
+
+def audited(dsn: str) -> AuditReport:
+    async def run() -> AuditReport:
+        with trio.fail_after(30):
+            return await audit(dsn)
+
+    return trio.run(run)
+
+
+def test_a_log_that_nobody_touched_is_proven_right(log_dsn: str) -> None:
+    report = audited(log_dsn)
+    assert report == AuditReport(
+        ok=True, chain=True, events=23, movements=15, oversold_units=0, findings=(), findings_total=0
+    )
+
+
+def test_an_empty_database_is_right(dsn: str) -> None:
+    assert audited(dsn).ok
+
+
+def test_the_audit_tells_how_far_it_is(log_dsn: str) -> None:
+    told: list[int] = []
+
+    async def run() -> None:
+        await audit(log_dsn, progress=told.append)
+
+    trio.run(run)
+    assert told[-1] == 23
+    assert all(before < after for before, after in pairwise(told))
+
+
+@pytest.mark.parametrize(
+    ("statements", "position", "what"),
+    [
+        pytest.param(
+            [f"UPDATE event SET data = replace(data::text, '10', '11')::json WHERE {PARIS_AT} 1"],
+            1,
+            "hash",
+            id="changed data",
+        ),
+        pytest.param(
+            [f"UPDATE event SET at = at + interval '1 us' WHERE {PARIS_AT} 4"], 4, "hash", id="changed time"
+        ),
+        pytest.param(
+            [f"UPDATE event SET kind = 'stock.received' WHERE {PARIS_AT} 1"], 1, "hash", id="changed kind"
+        ),
+        pytest.param(
+            [f"UPDATE event SET hash = sha256(hash) WHERE {PARIS_AT} 5"], 5, "hash", id="changed hash"
+        ),
+        pytest.param([f"DELETE FROM event WHERE {PARIS_AT} 3"], 3, "event 3 is missing", id="deleted event"),
+        pytest.param(
+            [f"DELETE FROM event WHERE {PARIS_AT} 1"], 1, "event 1 is missing", id="deleted first event"
+        ),
+        pytest.param([f"DELETE FROM event WHERE {PARIS_AT} 16"], 16, "head", id="deleted last event"),
+        pytest.param(
+            [SWAP],
+            5,
+            "hash",
+            id="swapped events",
+        ),
+    ],
+)
+def test_a_log_that_was_tampered_with_is_found_at_the_first_wrong_event(
+    log_dsn: str, sql: Callable[..., object], statements: list[str], position: int, what: str
+) -> None:
+    sql(UNLOCK, *statements, "SELECT 1")
+    report = audited(log_dsn)
+    assert not report.ok
+    assert not report.chain
+    assert report.first is not None
+    assert (report.first.partition, report.first.position) == (PARIS, position)
+    assert any(what in finding.what for finding in report.findings if finding.position == position)
+
+
+@pytest.mark.parametrize(
+    ("statement", "place", "what"),
+    [
+        pytest.param(
+            "UPDATE stock_balance SET available = available + 1, count_ = count_ - 1 WHERE sku = 'CUP'",
+            (PARIS, 0),
+            "balance of CUP",
+            id="altered balance",
+        ),
+        pytest.param(
+            "DELETE FROM stock_balance WHERE sku = 'POT'", (PARIS, 0), "balance of POT", id="lost balance"
+        ),
+        pytest.param(
+            f"INSERT INTO stock_balance VALUES ({PARIS}, 'paris', 'HAT', '', 1, 0, 0, 0, -1, 0, 0, 0, 0)",
+            (PARIS, 0),
+            "balance of HAT",
+            id="invented balance",
+        ),
+        pytest.param(
+            f"UPDATE stock_movement SET units = 9 WHERE {PARIS_AT} 4 AND line = 1",
+            (PARIS, 4),
+            "movements",
+            id="altered movement",
+        ),
+        pytest.param(
+            f"DELETE FROM stock_movement WHERE {PARIS_AT} 4 AND line = 0", (PARIS, 4), "movements", id="lost"
+        ),
+        pytest.param(
+            MOVE_AT.format(7),
+            (PARIS, 7),
+            "movements",
+            id="invented movement",
+        ),
+        pytest.param(
+            MOVE_AT.format(99),
+            (PARIS, 99),
+            "does not exist",
+            id="movement of no event",
+        ),
+        pytest.param(
+            "UPDATE fulfilment SET state = 'released' WHERE fulfilment = 'F-shipped'",
+            (PARIS, 13),
+            "F-shipped",
+            id="altered closed fulfilment",
+        ),
+        pytest.param(
+            "UPDATE fulfilment SET body = replace(body::text, '\"picked\":1', '\"picked\":0')::json"
+            " WHERE fulfilment = 'F-floor'",
+            (PARIS, 16),
+            "F-floor",
+            id="altered open fulfilment",
+        ),
+        pytest.param(
+            "DELETE FROM fulfilment WHERE fulfilment = 'F-floor'", (PARIS, 16), "F-floor", id="lost one"
+        ),
+        pytest.param(
+            f"INSERT INTO fulfilment VALUES ({PARIS}, 'F-new', 'O9', 'paris', 'floor', NULL, '{{}}', 3)",
+            (PARIS, 0),
+            "no event made",
+            id="invented fulfilment",
+        ),
+        pytest.param(
+            "UPDATE order_index SET state = 'shipped'", (ORDER, 7), "order main-1", id="altered order"
+        ),
+        pytest.param("UPDATE order_index SET version = 6", (ORDER, 7), "order main-1", id="late order"),
+        pytest.param("DELETE FROM order_index", (ORDER, 7), "order main-1", id="lost order"),
+        pytest.param("DELETE FROM outbox", (ORDER, 7), "effect E2", id="lost effect"),
+        pytest.param("UPDATE outbox SET effect = 'E1'", (ORDER, 7), "effect E1", id="effect asked for again"),
+        pytest.param(
+            "UPDATE beside SET body = 'other' WHERE kind = 'payload'",
+            (ORDER, 1),
+            "O1:payload",
+            id="altered payload",
+        ),
+        pytest.param(
+            "DELETE FROM beside WHERE kind = 'contact'", (ORDER, 1), "O1:contact", id="lost contact"
+        ),
+    ],
+)
+def test_a_table_that_does_not_follow_from_the_events_is_found(
+    log_dsn: str, sql: Callable[..., object], statement: str, place: tuple[int, int], what: str
+) -> None:
+    sql(UNLOCK_MOVES, statement, "SELECT 1")
+    report = audited(log_dsn)
+    assert report.chain
+    assert report.first is not None
+    assert any(
+        (finding.partition, finding.position) == place and what in finding.what for finding in report.findings
+    )
+    assert (report.first.partition, report.first.position) == place
+
+
+@pytest.mark.parametrize(
+    ("stream", "event", "what"),
+    [
+        pytest.param(
+            "stock-paris",
+            UnitsReserved("F-floor", "O2", (Quantity("CUP", 1),), None),
+            "promised a second time",
+            id="an open promise made again",
+        ),
+        pytest.param(
+            "stock-paris",
+            UnitsReserved("F-shipped", "O1", (Quantity("CUP", 1),), None),
+            "F-shipped stands in the log a second time",
+            id="a closed promise made again",
+        ),
+        pytest.param(
+            "stock-paris", UnitsPicked("F-floor", "CUP", 1, "A1"), "leave 0 of F-floor", id="picked twice"
+        ),
+        pytest.param(
+            "stock-paris", UnitsPicked("F-never", "CUP", 1, "A1"), "holds no promise", id="no promise"
+        ),
+        pytest.param("order-main-1", EffectDone("E1", "4712"), "settled before", id="an effect done twice"),
+        pytest.param(
+            "order-main-1", FulfilmentAllocated("F-never"), "no warehouse promised", id="nobody promised"
+        ),
+    ],
+)
+def test_what_was_done_twice_is_found_although_the_chain_is_whole(
+    log_dsn: str, forge: Callable[[str, Event], None], stream: str, event: Event, what: str
+) -> None:
+    forge(stream, event)
+    report = audited(log_dsn)
+    assert report.chain
+    place = (PARIS, 17) if stream == "stock-paris" else (ORDER, 8)
+    assert any(
+        (finding.partition, finding.position) == place and what in finding.what for finding in report.findings
+    )
+    assert report.oversold_units == 0
+
+
+def test_units_that_were_promised_without_being_there_are_counted(
+    log_dsn: str, forge: Callable[[str, Event], None]
+) -> None:
+    forge("stock-paris", UnitsReserved("F-over", "O9", (Quantity("CUP", 8),), None))
+    forge("stock-paris", UnitsReserved("F-more", "O9", (Quantity("CUP", 1),), None))
+    report = audited(log_dsn)
+    assert report.oversold_units == 4  # five cups were available
+    assert any(
+        finding.position == 17 and "-3 of CUP are available at paris" in finding.what
+        for finding in report.findings
+    )
+
+
+def test_a_person_who_was_forgotten_leaves_the_log_whole(
+    log_dsn: str, sql: Callable[..., list[object]]
+) -> None:
+    async def forget() -> int:
+        async with open_journal(log_dsn, owner="the test again") as journal:
+            return await journal.forget("main:7")
+
+    assert trio.run(forget) == 2
+    assert sql("SELECT 1 FROM beside WHERE salt IS NOT NULL OR body IS NOT NULL OR erased_at IS NULL") == []
+    assert audited(log_dsn).ok

@@ -1,0 +1,69 @@
+"""The rebuild: the projections from the events, to the same content as the journal wrote them."""
+
+from collections.abc import Callable
+
+import asyncpg
+import pytest
+import trio
+
+from adapters.postgres.audit import audit
+from adapters.postgres.journal import open_journal
+from adapters.postgres.rebuild import RebuildError, rebuild
+
+PROJECTED = (
+    "stock_movement",
+    "stock_balance",
+    "fulfilment",
+    "slot",
+    "delivery",
+    "order_index",
+    "backorder",
+    "outbox",
+    "anomaly",
+)
+SQL = Callable[..., list[asyncpg.Record]]
+
+
+def content(sql: SQL) -> dict[str, list[str]]:
+    return {
+        table: [row[0] for row in sql(f"SELECT t::text FROM {table} AS t ORDER BY 1")] for table in PROJECTED
+    }
+
+
+def test_what_was_rebuilt_is_what_the_journal_wrote(log_dsn: str, sql: SQL) -> None:
+    before = content(sql)
+    assert {table for table, rows in before.items() if not rows} == {"backorder", "anomaly"}
+    sql(
+        "ALTER TABLE stock_movement DISABLE TRIGGER stock_movement_append_only",
+        "DELETE FROM stock_movement WHERE line = 0",
+        "ALTER TABLE stock_movement ENABLE TRIGGER stock_movement_append_only",
+        "UPDATE stock_balance SET available = available + 1, count_ = count_ - 1",
+        "DELETE FROM fulfilment WHERE closed_position IS NULL",
+        "UPDATE order_index SET state = 'lost'",
+        "DELETE FROM outbox",
+        "DELETE FROM slot",
+        "SELECT 1",
+    )
+    assert content(sql) != before
+
+    assert trio.run(rebuild, log_dsn) == 23
+
+    assert content(sql) == before
+    assert trio.run(audit, log_dsn).ok
+
+
+def test_nothing_is_rebuilt_under_a_daemon_at_work(log_dsn: str) -> None:
+    async def attempt() -> None:
+        with trio.fail_after(30):
+            async with open_journal(log_dsn, owner="a daemon"):
+                with pytest.raises(RebuildError, match="daemon"):
+                    await rebuild(log_dsn)
+            await rebuild(log_dsn)
+
+    trio.run(attempt)
+
+
+def test_movements_stay_append_only_after_a_rebuild(log_dsn: str, sql: SQL) -> None:
+    trio.run(rebuild, log_dsn)
+    with pytest.raises(asyncpg.PostgresError, match="append-only"):
+        sql("DELETE FROM stock_movement")
