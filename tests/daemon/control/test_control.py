@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import stat
+import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -341,6 +342,26 @@ async def test_nobody_but_the_owner_is_answered(desk: DeskThatRemembers, floor: 
     assert (await router.answer(asked("GET", "/v1/status", uid=1001))).status == 403
     over_tcp = Request("GET", "/v1/status", [], b"", None)
     assert (await router.answer(over_tcp)).status == 403
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_somebody_else_is_refused_even_where_the_file_lets_them_in(
+    desk: DeskThatRemembers, floor: FloorThatRemembers
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        async with served(desk, floor, folder / "control.sock") as control:
+            control.path.chmod(0o666)
+            sock = socket.socket(socket.AF_UNIX)
+            os.seteuid(65_534)
+            try:
+                sock.connect(str(control.path))
+            finally:
+                os.seteuid(0)
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(sock)) as stream:
+                await stream.send_all(b"GET /v1/status HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 403 Forbidden")
 
 
 async def test_a_daemon_that_cannot_answer_says_so_in_time(
