@@ -31,8 +31,13 @@ One indexed read, and a second is soon enough for any clock.
 DUE_MAX = 500
 """Orders woken at a time, so that a restart with 100,000 open orders does not wake them all at once."""
 
-WAKE_AGAIN_S = 10.0
-"""A woken order that is still due is not asked again at once, so that it cannot keep others asleep."""
+WAKE_AGAIN_S_FIRST = 30.0
+WAKE_AGAIN_S_MAX = 600.0
+"""A woken order that is still due is stuck: it is asked again ever more rarely.
+
+So it keeps nobody else from being woken, and a step that crashes its warehouse does not fell it with the
+daemon.
+"""
 
 OUTBOX_LATE = timedelta(minutes=15)
 """A partner is told within seconds, or minutes after an outage; beyond this a person should know."""
@@ -66,6 +71,14 @@ class Resolve:
 
     anomaly: str
     by: str
+
+
+@dataclass(slots=True)
+class _Woken:
+    """When a due order is woken again, should it still be due by then."""
+
+    again_at: float = 0.0
+    pause_s: float = WAKE_AGAIN_S_FIRST
 
 
 class Desk:
@@ -118,6 +131,16 @@ class Desk:
                 letters[0].reply.send(None)
             self._mailbox.settle()
 
+    async def crashed(self, error: Exception) -> None:
+        """Take back what was in hand.
+
+        What crashes the desk itself cannot be put before a person but in the log.
+        """
+        for letter in self._mailbox.after_crash():
+            log.error("anomaly_set_aside", anomaly=letter.message.anomaly, error=type(error).__name__)
+            if letter.reply is not None:
+                letter.reply.fail(SetAsideError(f"{letter.message.anomaly} was set aside"))
+
     async def _record(self, message: Raise | Resolve) -> None:
         event: AnomalyEvent
         if isinstance(message, Raise):
@@ -138,15 +161,16 @@ class Desk:
     async def watch_clocks(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wake orders whose clock is due, as often as it takes until they have acted."""
         task_status.started()
-        woken: dict[str, float] = {}
+        woken: dict[str, _Woken] = {}
         while True:
             now = trio.current_time()
-            woken = {order: at for order, at in woken.items() if at > now - WAKE_AGAIN_S}
             due = await self._journal.orders_due(self._clock(), DUE_MAX + len(woken))
-            for order in due:
-                if order not in woken:
-                    woken[order] = now
-                    await self._wake(order)
+            woken = {order: woken.get(order, _Woken()) for order in due}
+            for order, last in woken.items():
+                if now >= last.again_at:
+                    last.again_at = now + last.pause_s
+                    last.pause_s = min(2 * last.pause_s, WAKE_AGAIN_S_MAX)
+                    await self._wake(order, Wake())
             await trio.sleep(CLOCK_CHECK_S)
 
     async def watch_arrivals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -158,7 +182,7 @@ class Desk:
             while self._arrived:
                 sku = self._arrived.pop()
                 for order in await self._journal.orders_waiting_for(sku, WAITING_MAX):
-                    await self._wake(order)
+                    await self._wake(order, Wake(units_came=True))
 
     async def watch_outboxes(
         self, partners: Sequence[str], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -177,9 +201,9 @@ class Desk:
                     await self.resolve(f"late:{partner}", "system")
             await trio.sleep(OUTBOX_CHECK_S)
 
-    async def _wake(self, order: str) -> None:
+    async def _wake(self, order: str, wake: Wake) -> None:
         try:
-            await self._hall.ask(order, Wake())
+            await self._hall.ask(order, wake)
         except SetAsideError:
             log.warning("order_not_woken", order=order)
 

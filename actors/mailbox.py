@@ -19,6 +19,10 @@ A second crash on the same message, handed out alone, is not.
 """
 
 
+class AbandonedError(Exception):
+    """The mailbox was given up with its actor; a new actor has another."""
+
+
 class SetAsideError(Exception):
     """The message was taken out of the mailbox because it kept crashing its actor; an anomaly names it."""
 
@@ -73,39 +77,54 @@ class Mailbox(Generic[M]):
         self._room = trio.Event()
         self._room.set()
         self._empty = trio.Event()
+        self._settled = trio.Event()
         self._one_by_one = 0
+        self._at_the_door = 0
         self._closed = False
+        self._abandoned = False
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_hand)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is in hand."""
-        return not self._waiting and not self._in_hand
+        """Whether nothing waits, nothing is in hand, and nobody waits for room."""
+        return not self._waiting and not self._in_hand and not self._at_the_door
 
     async def put(self, letter: Letter[M]) -> None:
-        """Add a letter.
+        """Add a letter; wait while the mailbox is full, which slows the sender down to the actor's pace.
 
-        Wait while the mailbox is full, which slows the sender down to what the actor can do.
+        Raises:
+            AbandonedError: the actor was given up.
         """
-        while len(self._waiting) >= self._size_max:
+        while len(self._waiting) >= self._size_max and not self._abandoned:
             if self._room.is_set():
                 self._room = trio.Event()
-            await self._room.wait()
+            self._at_the_door += 1
+            try:
+                await self._room.wait()
+            finally:
+                self._at_the_door -= 1
+                self._say_if_empty()
+        if self._abandoned:
+            raise AbandonedError
         self._waiting.append(letter)
         self._arrived.set()
 
     async def take(self, most: int) -> list[Letter[M]]:
-        """Return up to `most` letters, oldest first, and hold them in hand.
+        """Return up to `most` letters, oldest first, and hold them in hand; none only once it is closed.
 
-        None only once the mailbox is closed.
+        After a crash letters come one by one, each when the one before is settled, so that it is alone in
+        hand.
         """
         while not self._waiting:
             if self._closed:
                 return []
             self._arrived = trio.Event()
             await self._arrived.wait()
+        while self._one_by_one and self._in_hand:
+            self._settled = trio.Event()
+            await self._settled.wait()
         if self._one_by_one:
             most = 1
             self._one_by_one -= 1
@@ -118,6 +137,10 @@ class Mailbox(Generic[M]):
         """Forget the `count` letters that have been longest in hand: what they ask for is done."""
         for _ in range(count):
             self._in_hand.popleft()
+        self._settled.set()
+        self._say_if_empty()
+
+    def _say_if_empty(self) -> None:
         if self.idle:
             self._empty.set()
 
@@ -133,6 +156,8 @@ class Mailbox(Generic[M]):
         left = [*self._in_hand, *self._waiting]
         self._in_hand.clear()
         self._waiting.clear()
+        self._abandoned = True
+        self._room.set()
         self._empty.set()
         return left
 
@@ -157,6 +182,8 @@ class Mailbox(Generic[M]):
             self._waiting.appendleft(letter)
             self._one_by_one += 1
         self._arrived.set()
+        self._room.set()
+        self._say_if_empty()
         return aside
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from actors.channel import SALT_BYTES, digest
 from actors.desk import Desk, Raise
-from actors.directory import Directory
+from actors.directory import Directory, Keyed
+from actors.domain.documents import LabelPurchase
 from actors.domain.order_commands import Refused, Settled
 from actors.domain.stock_commands import SettleStockEffect
 from actors.order import OrderHall
@@ -29,7 +30,8 @@ class Owners:
         """Record that the partner has taken the document; return once it is durable."""
         kind, _, name = effect.stream.partition("-")
         if kind == "stock":
-            await self._directory.ask_warehouse(name, SettleStockEffect(effect.effect, outcome.reference, ""))
+            taken = SettleStockEffect(effect.effect, outcome.reference, "")
+            await self._directory.ask_warehouse(name, _once(effect, taken))
         else:
             beside = self._label(name, effect, outcome, contact)
             settled = Settled(
@@ -50,7 +52,7 @@ class Owners:
 
         They bear the person's address, so they can be erased.
         """
-        if not outcome.tracking:
+        if not isinstance(effect.document, LabelPurchase):
             return ()
         customer = contact.customer if contact is not None else ""
         id_ = f"{order}:{effect.effect}"
@@ -60,7 +62,9 @@ class Owners:
         """Record that the partner will not take the document; return once it is durable."""
         kind, _, name = effect.stream.partition("-")
         if kind == "stock":
-            await self._directory.ask_warehouse(name, SettleStockEffect(effect.effect, "", why))
+            await self._directory.ask_warehouse(
+                name, _once(effect, SettleStockEffect(effect.effect, "", why))
+            )
             mend = f"book it by hand, or correct {name}"
             await self._desk.raise_anomaly(Raise(f"refused:{effect.effect}", "refused_by_partner", why, mend))
         else:
@@ -71,6 +75,11 @@ class Owners:
         mend = f"look at {effect.partner}; the document is tried again every ten minutes"
         detail = f"{effect.effect}: {why}"
         await self._desk.raise_anomaly(Raise(_nonsense(effect), "partner_nonsense", detail, mend))
+
+
+def _once(effect: PendingEffect, command: SettleStockEffect) -> Keyed:
+    """Return the command under a key of its effect: an outcome that is found twice is recorded once."""
+    return Keyed(f"settled:{effect.effect}", command)
 
 
 def _nonsense(effect: PendingEffect) -> str:

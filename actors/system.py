@@ -168,10 +168,11 @@ class System:
         """Start everybody in the order in which they lean on each other; `started` once orders can flow."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.hall.run)
-            await nursery.start(supervise, "desk", self.desk.run)
+            await nursery.start(partial(supervise, "desk", self.desk.run, on_crash=self.desk.crashed))
             for handle in self.directory.warehouses.values():
                 await self._start_warehouse(nursery, handle)
             await self._take_over_stock()
+            await self._look_for_arrivals()
             for name, drain in self.drains.items():
                 await nursery.start(supervise, f"drain {name}", drain.run)
             nursery.start_soon(self._take_in)
@@ -226,14 +227,22 @@ class System:
         self.directory.on_effect(name, drain.add)
 
     async def _take_over_stock(self) -> None:
-        while True:
+        while not self._stop.is_set():
             try:
                 await take_over_stock(self.partners.erp, self.journal, self.directory)
             except PartnerError as error:
                 log.warning("stock_not_taken_over", error=type(error).__name__, detail=str(error))
-                await trio.sleep(TAKE_OVER_RETRY_S)
+                with trio.move_on_after(TAKE_OVER_RETRY_S):
+                    await self._stop.wait()
             else:
                 return
+
+    async def _look_for_arrivals(self) -> None:
+        """Wake the orders whose units came without their hearing of it: the last daemon died in between."""
+        available = self.directory.available()
+        for sku in await self.journal.wanted():
+            if available.get(sku):
+                self.desk.stock_arrived(sku)
 
     async def _take_in(self) -> None:
         """Everything that brings new work; all of it ends when the daemon drains."""

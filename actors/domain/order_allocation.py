@@ -197,11 +197,22 @@ def fell_short(draft: Draft, command: FellShort) -> None:
 
 
 def stranded(draft: Draft, command: Stranded) -> None:
-    """Take it that a part's warehouse is not in the settings: what it never promised goes elsewhere."""
+    """Take it that a part's warehouse cannot be asked.
+
+    What a warehouse that is gone never promised goes elsewhere; all else waits for a person.
+    """
     part = draft.order.parts.get(command.fulfilment)
     if part is None or part.state == "gone":
         return
-    detail = f"{part.fulfilment} is {part.state} at {part.warehouse}, which is not in the settings"
+    detail = f"{part.fulfilment} is {part.state} at {part.warehouse}"
+    if not command.gone:
+        detail, mend = (
+            f"{detail}, which crashes on its next step",
+            f"report the log, then {show(draft.order)}",
+        )
+        draft.raise_anomaly(f"stranded:{part.fulfilment}", "poison_step", detail, mend)
+        return
+    detail = f"{detail}, which is not in the settings"
     mend = f"put the warehouse {part.warehouse} back into the settings, then {show(draft.order)}"
     draft.raise_anomaly(f"stranded:{part.fulfilment}", "unknown_warehouse", detail, mend)
     if part.state == "planned":

@@ -70,9 +70,10 @@ class Answered(Struct, frozen=True, tag=True):
 
 
 class Stranded(Struct, frozen=True, tag=True):
-    """A step could not be asked: the settings know no warehouse of that name (any more)."""
+    """A step could not be asked: its warehouse is `gone` from the settings, or keeps crashing on it."""
 
     fulfilment: str
+    gone: bool
 
 
 class Packed(Struct, frozen=True, tag=True):

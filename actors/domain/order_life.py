@@ -182,7 +182,7 @@ def _resolve_what_moved_on(draft: Draft) -> None:
             case "no_carrier":
                 parts = [part for part in order.live() if part.state == "packed"]
                 settled_by_itself = all(has_labels_asked(order, part) for part in parts)
-            case "shipped_elsewhere" | "unknown_warehouse" | "dispatch_refused":
+            case "shipped_elsewhere" | "unknown_warehouse" | "poison_step" | "dispatch_refused":
                 settled_by_itself = bool(order.ended)
             case _:
                 settled_by_itself = False

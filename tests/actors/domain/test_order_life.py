@@ -417,17 +417,28 @@ def test_a_part_at_a_warehouse_that_the_settings_no_longer_know_goes_elsewhere()
     story = Story(lyon={TEAPOT: 9}, nantes={TEAPOT: 9})
     story.import_()
     story.stock = {"nantes": {TEAPOT: 9}}
-    assert story.tell(Stranded("main-1.1")) == ["AnomalyRaised", "AllocationReleased", "OrderRouted"]
+    assert story.tell(Stranded("main-1.1", gone=True)) == [
+        "AnomalyRaised",
+        "AllocationReleased",
+        "OrderRouted",
+    ]
     assert story.order.parts["main-1.2"].warehouse == "nantes"
     assert story.problems() == ["unknown_warehouse"]
 
 
 def test_what_such_a_warehouse_has_promised_waits_for_a_person() -> None:
     story = packed()
-    assert story.tell(Stranded("main-1.1")) == ["AnomalyRaised"]
-    assert story.tell(Stranded("main-1.1")) == []
+    assert story.tell(Stranded("main-1.1", gone=True)) == ["AnomalyRaised"]
+    assert story.tell(Stranded("main-1.1", gone=True)) == []
     story.dispatch()
     assert story.problems() == []
+
+
+def test_a_step_that_crashes_its_warehouse_waits_for_a_person_where_it_is() -> None:
+    story = Story(lyon={TEAPOT: 9}, nantes={TEAPOT: 9})
+    story.import_()
+    assert story.tell(Stranded("main-1.1", gone=False)) == ["AnomalyRaised"]
+    assert story.asked() == [("reserve", "main-1.1")], "it may have been granted: it goes nowhere else"
 
 
 # --- the floor ----------------------------------------------------------------------------------------------

@@ -1,0 +1,181 @@
+"""One order as an actor: hydrated from its stream, it decides, records, and asks warehouses.
+
+The domain decides.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from actors.directory import Directory, UnknownWarehouseError
+from actors.domain.order_commands import Answered, OrderCommand, Stranded, Wake
+from actors.domain.order_events import EffectRequested, OrderBackordered, OrderImported, ParcelLabelled
+from actors.domain.order_fold import evolve
+from actors.domain.order_life import Facts, Step, consider, next_steps
+from actors.domain.order_state import Order
+from actors.domain.partitions import order_stream
+from actors.mailbox import Letter, Mailbox, SetAsideError
+from actors.ports import Append, BesideRow, Event, Journal, KeyedAnswer, PendingEffect
+from actors.rows import order_row
+
+TAKE_MAX = 16
+"""Messages decided together: what arrives during one commit, rarely more than three."""
+
+STEP_ROUNDS_MAX = 100
+"""An order takes at most a few dozen steps before it waits for somebody.
+
+More is a decision that goes in circles.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMessage:
+    """A command, rows to be stored beside the log with its events, and its sender's key, if any."""
+
+    command: OrderCommand
+    beside: tuple[BesideRow, ...] = ()
+    key: str = ""
+
+
+DONE = b"done"
+"""What is kept under an idempotency key: an order's answer is the order as it stands."""
+
+
+Reserved = Callable[[float], None]
+"""Called with the seconds from an order's notice to the promise of its last unit."""
+
+
+@dataclass(slots=True)
+class OrderActor:
+    """One order while it is awake."""
+
+    order: str
+    mailbox: Mailbox[OrderMessage]
+    journal: Journal
+    directory: Directory
+    facts: Callable[[], Facts]
+    rest: Callable[[str], bool]
+    idle_s: Callable[[], float]
+    reserved: Reserved
+    state: Order = field(default_factory=Order)
+    _looks_again: bool = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Hydrate, take up what was under way, then serve the mailbox until the order may rest."""
+        self.state = Order()
+        for recorded in await self.journal.read(order_stream(self.order)):
+            self.state = evolve(self.state, recorded.event, recorded.at)  # type: ignore[arg-type] # an order's stream
+        self._looks_again = self.state.backordered is not None
+        task_status.started()
+        await self._take_steps()
+        while True:
+            letters: list[Letter[OrderMessage]] = []
+            with trio.move_on_after(self.idle_s()):
+                letters = await self.mailbox.take(TAKE_MAX)
+            if letters:
+                await self._handle(letters)
+            elif self.rest(self.order):
+                return
+
+    async def _handle(self, letters: Sequence[Letter[OrderMessage]]) -> None:
+        turn = _Turn(self.state, self.facts())
+        for letter in letters:
+            message = letter.message
+            if message.key and await self._was_done(message.key, turn):
+                continue
+            turn.take(message)
+        await self._record(turn)
+        for letter in letters:
+            if letter.reply is not None:
+                letter.reply.send(self.state)
+        await self._take_steps()
+        self.mailbox.settle(len(letters))
+
+    async def _was_done(self, key: str, turn: "_Turn") -> bool:
+        if any(answer.key == key for answer in turn.answers):
+            return True
+        return await self.journal.keyed_answer(order_stream(self.order), key) is not None
+
+    async def _take_steps(self) -> None:
+        """Ask warehouses what the state asks for, until the order waits for somebody else.
+
+        A step that changes nothing (its warehouse is away) does not keep the others from being taken.
+        """
+        for _ in range(STEP_ROUNDS_MAX):
+            before = self.state.version
+            for step in next_steps(self.state, self.facts().now):
+                await self._take(step)
+                if self.state.version != before:
+                    break
+            else:
+                if not self._looks_again:
+                    return
+                # Units may have come between its look at the shelves and the moment at which the index said
+                # that it
+                # waits for them: whoever told of them did not find it there.
+                self._looks_again = False
+                await self._decide(Wake())
+        raise RuntimeError(f"{self.order} took {STEP_ROUNDS_MAX} steps and is not done")
+
+    async def _take(self, step: Step) -> None:
+        command: OrderCommand
+        try:
+            answer = await self.directory.ask_warehouse(step.warehouse, step.command)
+        except UnknownWarehouseError:
+            command = Stranded(step.fulfilment, gone=True)
+        except SetAsideError:
+            command = Stranded(step.fulfilment, gone=False)
+        else:
+            command = Answered(step.kind, step.fulfilment, answer)
+        await self._decide(command)
+
+    async def _decide(self, command: OrderCommand) -> None:
+        turn = _Turn(self.state, self.facts())
+        turn.take(OrderMessage(command))
+        await self._record(turn)
+
+    async def _record(self, turn: "_Turn") -> None:
+        if not turn.events and not turn.answers:
+            return
+        stream = order_stream(self.order)
+        append = Append(
+            stream=stream,
+            expected=self.state.version,
+            events=tuple(turn.events),
+            at=turn.facts.now,
+            orders=(order_row(turn.state),) if turn.events else (),
+            beside=tuple(turn.beside),
+            answers=tuple(turn.answers),
+        )
+        await self.journal.append(append)
+        if turn.state.stage == "picking" and self.state.stage != "picking" and turn.state.noticed is not None:
+            self.reserved((turn.facts.now - turn.state.noticed).total_seconds())
+        self.state = turn.state
+        for event in turn.events:
+            if isinstance(event, OrderBackordered):
+                self._looks_again = True
+            if isinstance(event, EffectRequested):
+                pending = PendingEffect(event.effect, stream, event.partner, event.document, turn.facts.now)
+                self.directory.effect_pending(pending)
+
+
+class _Turn:
+    """What is decided together: events, the state after them, and what is stored with them."""
+
+    def __init__(self, state: Order, facts: Facts) -> None:
+        self.state = state
+        self.facts = facts
+        self.events: list[Event] = []
+        self.beside: list[BesideRow] = []
+        self.answers: list[KeyedAnswer] = []
+
+    def take(self, message: OrderMessage) -> None:
+        """Decide on one more message. Rows beside the log are stored with the event that names them."""
+        draft = consider(self.state, message.command, self.facts)
+        self.state = draft.order
+        self.events.extend(draft.events)
+        if any(isinstance(event, OrderImported | ParcelLabelled) for event in draft.events):
+            self.beside.extend(message.beside)
+        if message.key:
+            self.answers.append(KeyedAnswer(message.key, DONE))
