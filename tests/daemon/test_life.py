@@ -116,7 +116,7 @@ def running(folder: Path) -> Generator[Running]:
 
 
 async def ended(process: "subprocess.Popen[bytes]") -> int:
-    while (code := process.poll()) is None:  # noqa: ASYNC110 - a Popen offers nothing to wait for
+    while (code := process.poll()) is None:
         await trio.sleep(0.05)
     return code
 

@@ -83,7 +83,7 @@ async def _happen(dsn: str) -> None:
 async def _keep_beside(dsn: str, row: BesideRow) -> str:
     """Put a row beside the log, as an import's append would."""
     values = f"(0, '{row.id}', '{row.kind}', '{row.customer}', '\\x00', '\\x00')"
-    sql = f"INSERT INTO beside (partition, id, kind, customer, salt, body) VALUES {values}"  # noqa: S608 - ours
+    sql = f"INSERT INTO beside (partition, id, kind, customer, salt, body) VALUES {values}"
     return (await trio.to_thread.run_sync(asyncio.run, _run(dsn, sql)))[-1]
 
 

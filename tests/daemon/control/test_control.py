@@ -344,13 +344,17 @@ async def test_nobody_but_the_owner_is_answered(desk: DeskThatRemembers, floor: 
     assert (await router.answer(over_tcp)).status == 403
 
 
+def opened_to_all(folder: Path) -> Path:
+    folder.chmod(0o755)
+    return folder
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 async def test_somebody_else_is_refused_even_where_the_file_lets_them_in(
     desk: DeskThatRemembers, floor: FloorThatRemembers
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+        folder = opened_to_all(Path(name))
         async with served(desk, floor, folder / "control.sock") as control:
             control.path.chmod(0o666)
             sock = socket.socket(socket.AF_UNIX)
