@@ -1,7 +1,7 @@
 """Whole orders through all actors, with partners and a journal in memory."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -85,7 +85,7 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(stock: dict[str, dict[str, int]]) -> AsyncIterator[House]:
+async def open_house(stock: dict[str, dict[str, int]]) -> AsyncGenerator[House]:
     house = House(stock)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
