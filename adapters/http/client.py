@@ -10,6 +10,7 @@ import httpx
 import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, UnreachableError
+from adapters.http.sending import Whole
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A page of 500 orders in full is about 3 MiB; more than this is not an answer."""
@@ -86,6 +87,7 @@ class Client:
         senseless = OutcomeUnknownError if may_change else MalformedError
         try:
             request = self._http.build_request(method, path, params=params, headers=headers, content=content)
+            request.stream = Whole(content or b"")
             response, raw = await self._read(request)
             body = _decoded(raw, response.headers.get("content-encoding", ""))
             return Answer(response.status_code, response.headers, body)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 import msgspec
 
+from adapters.http.sending import Whole
 from daemon.control.router import ANSWER_SECONDS_MAX
 from daemon.control.wire import ProblemDetails
 
@@ -73,9 +74,11 @@ class ControlClient:
             DaemonAwayError: an OSError; it is away, or its answer was lost: ask again with the same key.
         """
         headers = {"Idempotency-Key": key} if key else {}
-        content = msgspec.json.encode(body) if body is not None else None
+        content = msgspec.json.encode(body) if body is not None else b""
+        request = self._http.build_request(method, path, content=content, headers=headers, params=query)
+        request.stream = Whole(content)
         try:
-            response = await self._http.request(method, path, content=content, headers=headers, params=query)
+            response = await self._http.send(request)
         except httpx.TransportError as error:
             raise DaemonAwayError(f"{self._path}: {str(error) or type(error).__name__}") from error
         if response.status_code != 200:  # noqa: PLR2004 - the only status of an answer
