@@ -10,7 +10,13 @@ import trio
 
 from actors.directory import Directory, UnknownWarehouseError
 from actors.domain.order_commands import Answered, OrderCommand, Stranded, Wake
-from actors.domain.order_events import EffectRequested, OrderBackordered, OrderImported, ParcelLabelled
+from actors.domain.order_events import (
+    ContactCorrected,
+    EffectRequested,
+    OrderBackordered,
+    OrderImported,
+    ParcelLabelled,
+)
 from actors.domain.order_fold import evolve
 from actors.domain.order_life import Facts, Step, consider, next_steps
 from actors.domain.order_state import Order
@@ -27,6 +33,9 @@ STEP_ROUNDS_MAX = 100
 
 More is a decision that goes in circles.
 """
+
+NAMES_BESIDE = (OrderImported, ContactCorrected, ParcelLabelled)
+"""Events that name rows beside the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +184,7 @@ class _Turn:
         draft = consider(self.state, message.command, self.facts)
         self.state = draft.order
         self.events.extend(draft.events)
-        if any(isinstance(event, OrderImported | ParcelLabelled) for event in draft.events):
+        if any(isinstance(event, NAMES_BESIDE) for event in draft.events):
             self.beside.extend(message.beside)
         if message.key:
             self.answers.append(KeyedAnswer(message.key, DONE))

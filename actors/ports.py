@@ -316,11 +316,15 @@ class ShopOrder(Struct, frozen=True):
 
 
 class UnreadableOrder(Struct, frozen=True):
-    """An order of the shop that cannot be understood; `why` names the field, without a person's data."""
+    """An order of the shop that cannot be understood; `why` names the field, without a person's data.
+
+    `customer` is the shop's id of the customer, by which `raw` is erased; "" when that cannot be read either.
+    """
 
     shop_order: str
     why: str
     raw: bytes
+    customer: str = ""
 
 
 class Poll(Struct, frozen=True):

@@ -112,6 +112,15 @@ def cancel(ask: Asking, *, order_id: str, key: str | None) -> None:
     ask.change(path_to("orders", order_id, "cancel"), {}, key)
 
 
+@order.command()
+@click.argument("order_id", metavar="ORDER")
+@key_option
+@asking
+def retry(ask: Asking, *, order_id: str, key: str | None) -> None:
+    """Ask partners once more for what they refused, once that is mended."""
+    ask.change(path_to("orders", order_id, "retry"), {}, key)
+
+
 @main.command()
 @limit_option
 @asking

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 import trio
 
-from actors.domain.order_commands import Cancel, Hold, OrderCommand, ReleaseHold, Wake
+from actors.domain.order_commands import AskAgain, Cancel, Hold, OrderCommand, ReleaseHold, Wake
 from actors.domain.order_events import CancelRefused, OrderBackordered, OrderRouted
 from actors.domain.order_state import Order
 from actors.drain import Drain
@@ -98,6 +98,12 @@ class OrderDesk:
         """Let the order go on."""
         await self._row(order)
         await self._ask(order, ReleaseHold(asked.hold, by), key)
+        return Done()
+
+    async def retry(self, order: str, *, by: str, key: str) -> Done:
+        """Ask partners once more for what they refused, if there is anything."""
+        await self._row(order)
+        await self._ask(order, AskAgain(by), key)
         return Done()
 
     async def cancel(self, order: str, *, by: str, key: str) -> Done:

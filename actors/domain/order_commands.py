@@ -15,7 +15,10 @@ Standing = Literal["open", "unpaid", "cancelled", "shipped"]
 
 
 class Import(Struct, frozen=True, tag=True):
-    """The shop's order as it stands now; the first makes the order, later ones say what changed."""
+    """The shop's order as it stands now; the first makes the order, later ones say what changed.
+
+    `is_readdressed` says of a later one that its contact is not the one that the order has.
+    """
 
     channel: str
     shop_order: str
@@ -31,6 +34,7 @@ class Import(Struct, frozen=True, tag=True):
     address_problems: tuple[str, ...]
     contact: Beside
     payload: Beside
+    is_readdressed: bool = False
 
 
 class Hold(Struct, frozen=True, tag=True):
@@ -115,6 +119,12 @@ class Refused(Struct, frozen=True, tag=True):
     why: str
 
 
+class AskAgain(Struct, frozen=True, tag=True):
+    """What made partners refuse documents was mended: ask them for all of these once more."""
+
+    by: str
+
+
 class Tracked(Struct, frozen=True, tag=True):
     """A carrier has news of a parcel."""
 
@@ -137,5 +147,6 @@ OrderCommand = (
     | Expired
     | Settled
     | Refused
+    | AskAgain
     | Tracked
 )

@@ -50,6 +50,13 @@ class OrderImported(Struct, frozen=True, tag="order.imported"):
     payload: Beside
 
 
+class ContactCorrected(Struct, frozen=True, tag="order.contact_corrected"):
+    """The shop has another address by now for an order that could not be shipped to the one before."""
+
+    contact: Beside
+    country: str
+
+
 class OrderHeld(Struct, frozen=True, tag="order.held"):
     """The order stops until the hold is released or expires; all `reasons` at once."""
 
@@ -219,6 +226,7 @@ class ParcelLabelled(Struct, frozen=True, tag="order.labelled"):
 
 OrderEvent = (
     OrderImported
+    | ContactCorrected
     | OrderHeld
     | HoldReleased
     | OrderRouted

@@ -12,6 +12,7 @@ from actors.domain.order_events import (
     AllocationReleased,
     CancelAsked,
     CancelRefused,
+    ContactCorrected,
     EffectDone,
     EffectRefused,
     EffectRequested,
@@ -32,13 +33,14 @@ from actors.domain.order_events import (
     ParcelLabelled,
     ParcelTracked,
 )
-from actors.domain.order_state import Order, Parcel, Part, PartState, stage_of
+from actors.domain.order_state import Order, Parcel, Part, PartState, first_asked, stage_of
 from actors.domain.stock_events import Quantity
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 STAGE_KEPT = (
+    ContactCorrected,
     EffectRequested,
     EffectDone,
     EffectRefused,
@@ -65,6 +67,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
     match event:
         case OrderImported():
             return replace(order, imported=event)
+        case ContactCorrected(contact, country):
+            return replace(order, imported=replace(order.facts, contact=contact, country=country))
         case OrderHeld(hold):
             return replace(order, holds={**order.holds, hold: event})
         case HoldReleased(hold):
@@ -111,9 +115,14 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, ended="cancelled", cancel_asked="", cancelled_by=by, backordered=None)
         case EffectRequested(effect, _, document):
             asked = order.effects_asked | {effect}
-            return replace(order, effects={**order.effects, effect: document}, effects_asked=asked)
-        case EffectDone(effect) | EffectRefused(effect):
+            refusals = _without(order.refusals, first_asked(effect))
+            effects = {**order.effects, effect: document}
+            return replace(order, effects=effects, effects_asked=asked, refusals=refusals)
+        case EffectDone(effect):
             return replace(order, effects=_without(order.effects, effect))
+        case EffectRefused(effect):
+            refusals = {**order.refusals, first_asked(effect): order.effects[effect]}
+            return replace(order, effects=_without(order.effects, effect), refusals=refusals)
         case ParcelLabelled():
             return _label(order, event)
         case AnomalyRaised(anomaly, problem):

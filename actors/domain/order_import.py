@@ -1,10 +1,12 @@
 """How a shop's order becomes ours, and what a later copy of it says."""
 
+from actors.domain.documents import LabelPurchase
 from actors.domain.order_allocation import go_on
 from actors.domain.order_cancel import cancel
 from actors.domain.order_commands import Import
 from actors.domain.order_draft import Draft, Facts, show
-from actors.domain.order_events import HoldReleased, OrderHeld, OrderImported, OrderLine
+from actors.domain.order_events import ContactCorrected, HoldReleased, OrderHeld, OrderImported, OrderLine
+from actors.domain.order_shipping import ask_again
 from actors.domain.order_state import Order
 
 
@@ -34,7 +36,10 @@ def import_order(draft: Draft, command: Import) -> None:
     problems = (*_line_problems(draft.order, draft.facts), *command.address_problems)
     if problems:
         draft.add(OrderHeld("validation", problems, None, "validation"))
-        mend = f"wharfctl order release {draft.order.id} --hold validation"
+        mend = (
+            f"mend the address in the shop or receive the SKU, and it goes on by itself;"
+            f" else wharfctl order release {draft.order.id} --hold validation"
+        )
         draft.raise_anomaly("invalid", "invalid_order", "; ".join(problems), mend)
     if command.standing == "unpaid":
         draft.add(OrderHeld("payment", ("the shop says that it is not paid yet",), None, "shop"))
@@ -71,7 +76,30 @@ def release_once_skus_are_known(draft: Draft) -> None:
         draft.add(HoldReleased("validation", "mapping"))
 
 
+def needs_address(order: Order) -> bool:
+    """Tell whether another address in the shop would help the order."""
+    refused = any(isinstance(document, LabelPurchase) for document in order.refusals.values())
+    return not order.ended and (refused or "validation" in order.holds)
+
+
+def _take_address(draft: Draft, command: Import) -> None:
+    """Take the address that somebody has mended in the shop, and go on with it."""
+    draft.add(ContactCorrected(command.contact, command.country))
+    held = draft.order.holds.get("validation")
+    if held is not None:
+        problems = (*_line_problems(draft.order, draft.facts), *command.address_problems)
+        if not problems:
+            draft.add(HoldReleased("validation", "shop"))
+            go_on(draft)
+        elif problems != held.reasons:
+            draft.add(OrderHeld("validation", problems, None, "validation"))
+    if not command.address_problems:
+        ask_again(draft, "shop", labels_only=True)
+
+
 def _import_again(draft: Draft, command: Import) -> None:
+    if command.is_readdressed and needs_address(draft.order):
+        _take_address(draft, command)
     order = draft.order
     match command.standing:
         case "cancelled":

@@ -26,6 +26,7 @@ from actors.domain.order_allocation import (
 from actors.domain.order_cancel import cancel, end_if_cancelled, release_answered
 from actors.domain.order_commands import (
     Answered,
+    AskAgain,
     Cancel,
     Expired,
     FellShort,
@@ -44,6 +45,7 @@ from actors.domain.order_draft import ERP, Draft, Facts, show
 from actors.domain.order_events import HoldReleased, OrderEvent, OrderHeld
 from actors.domain.order_import import import_order, release_once_skus_are_known
 from actors.domain.order_shipping import (
+    ask_again,
     ask_labels,
     dispatch_answered,
     has_labels_asked,
@@ -58,6 +60,7 @@ __all__ = ["ERP", "Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
 FromFloor = Answered | Packed | FellShort | Expired | Stranded
 FromPartner = Settled | Refused | Tracked
+FromPeople = Hold | ReleaseHold | AskAgain | Cancel
 
 
 def decide(order: Order, command: OrderCommand, facts: Facts) -> tuple[OrderEvent | AnomalyEvent, ...]:
@@ -86,6 +89,16 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             _hear_partner(draft, command)
         case Wake(units_came):
             _wake(draft, units_came=units_came)
+        case Hold() | ReleaseHold() | AskAgain() | Cancel():
+            _hear_people(draft, command)
+        case Import():
+            import_order(draft, command)
+        case _:
+            assert_never(command)
+
+
+def _hear_people(draft: Draft, command: FromPeople) -> None:
+    match command:
         case Hold(kind, reason, expires_at, by):
             if kind not in draft.order.holds and not draft.order.ended:
                 draft.add(OrderHeld(kind, (reason,), expires_at, by))
@@ -93,10 +106,10 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             if kind in draft.order.holds:
                 draft.add(HoldReleased(kind, by))
                 go_on(draft)
+        case AskAgain(by):
+            ask_again(draft, by)
         case Cancel(by):
             cancel(draft, by)
-        case Import():
-            import_order(draft, command)
         case _:
             assert_never(command)
 

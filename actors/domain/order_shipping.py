@@ -3,14 +3,26 @@
 Packed, labelled, dispatched, told to ERP and shop, and followed to the customer.
 """
 
+from msgspec.structs import replace
+
+from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.carrier_choice import NoCarrier, choose_carrier
-from actors.domain.documents import ErpDeliveryNote, LabelPurchase, ShopParcel, ShopTracking
+from actors.domain.documents import (
+    Document,
+    ErpDeliveryNote,
+    ErpOrder,
+    LabelPurchase,
+    ShopParcel,
+    ShopStatus,
+    ShopTracking,
+)
 from actors.domain.order_allocation import confirm
 from actors.domain.order_commands import Answered, Packed, Refused, Settled, Tracked
 from actors.domain.order_draft import ERP, Draft, erp_lines, shop, show
 from actors.domain.order_events import (
     EffectDone,
     EffectRefused,
+    EffectRequested,
     FulfilmentAllocated,
     FulfilmentReady,
     FulfilmentShipped,
@@ -19,7 +31,7 @@ from actors.domain.order_events import (
     ParcelLabelled,
     ParcelTracked,
 )
-from actors.domain.order_state import Order, Part, effect_id
+from actors.domain.order_state import Order, Part, asked_again, effect_id, first_asked
 from actors.domain.stock_commands import Rejected
 
 
@@ -123,8 +135,54 @@ def refused(draft: Draft, command: Refused) -> None:
     """Take it that a partner will not take a document."""
     if command.effect in draft.order.effects:
         draft.add(EffectRefused(command.effect, command.why))
-        detail = f"{command.effect}: {command.why}"
-        draft.raise_anomaly(f"refused:{command.effect}", "refused_by_partner", detail, show(draft.order))
+        effect = first_asked(command.effect)
+        mend = f"mend what is said there, then wharfctl order retry {draft.order.id}"
+        if isinstance(draft.order.refusals[effect], LabelPurchase):
+            mend += "; an address that is mended in the shop is read again by itself"
+        draft.raise_anomaly(f"refused:{effect}", "refused_by_partner", f"{effect}: {command.why}", mend)
+
+
+def ask_again(draft: Draft, by: str, *, labels_only: bool = False) -> None:
+    """Ask partners once more for what they refused, as it would be asked for today."""
+    for effect, document in tuple(draft.order.refusals.items()):
+        if labels_only and not isinstance(document, LabelPurchase):
+            continue
+        asked = _as_of_today(draft, document)
+        if asked is None:
+            continue
+        partner, again = asked
+        draft.add(EffectRequested(asked_again(draft.order, effect), partner, again))
+        anomaly = f"{draft.order.id}:refused:{effect}"
+        if anomaly in draft.order.anomalies:
+            draft.add(AnomalyResolved(anomaly, by))
+
+
+def _as_of_today(draft: Draft, document: Document) -> tuple[str, Document] | None:
+    """Return the partner and the document that would be asked for now, None when there is no need of one."""
+    order, facts = draft.order, draft.order.facts
+    match document:
+        case LabelPurchase(weight_g=weight_g):
+            chosen = choose_carrier(
+                draft.facts.carriers, service=facts.service, country=facts.country, weight_g=weight_g
+            )
+            if isinstance(chosen, NoCarrier):
+                return None
+            label = replace(
+                document,
+                carrier=chosen.carrier,
+                service=chosen.carrier_service,
+                country=facts.country,
+                contact=facts.contact.id,
+            )
+            return f"carrier-{chosen.carrier}", label
+        case ErpOrder():
+            if order.ended == "cancelled":
+                return None
+            return ERP, replace(document, contact=facts.contact.id)
+        case ShopStatus() | ShopTracking():
+            return shop(order), document
+        case _:
+            return ERP, document
 
 
 def tracked(draft: Draft, command: Tracked) -> None:

@@ -71,6 +71,10 @@ and cancelled orders rest.
 """
 
 
+AGAIN = "~"
+"""Stands in the id of an effect before the number of the attempt, from the second on."""
+
+
 class Part(Struct, frozen=True):
     """What one warehouse ships of the order.
 
@@ -99,7 +103,7 @@ class Order(Struct, frozen=True):
 
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
-    picture may be older.
+    picture may be older. `refusals` are what partners would not take, by the effect that first asked.
     """
 
     imported: OrderImported | None = None
@@ -116,6 +120,7 @@ class Order(Struct, frozen=True):
     backordered: OrderBackordered | None = None
     effects: Mapping[str, Document] = {}
     effects_asked: frozenset[str] = frozenset()
+    refusals: Mapping[str, Document] = {}
     parcels: Mapping[str, Parcel] = {}
     tracked: frozenset[str] = frozenset()
     anomalies: Mapping[str, str] = {}
@@ -237,6 +242,17 @@ def silence_id(order: Order) -> str:
     """Return the id of the anomaly that says that the order is silent in its present stage."""
     since = order.since.isoformat(timespec="seconds") if order.since is not None else ""
     return f"{order.id}:silent:{order.stage}:{since}"
+
+
+def first_asked(effect: str) -> str:
+    """Return the effect that first asked for what this one asks for, perhaps again."""
+    return effect.partition(AGAIN)[0]
+
+
+def asked_again(order: Order, effect: str) -> str:
+    """Return the id under which what was refused is asked for once more; each is unique in all time."""
+    first = first_asked(effect)
+    return f"{first}{AGAIN}{sum(first_asked(asked) == first for asked in order.effects_asked) + 1}"
 
 
 def erp_has_order(order: Order) -> bool:

@@ -17,6 +17,7 @@ from daemon.control.wire import (
     PickLists,
     Reception,
     ReleaseOrder,
+    RetryOrder,
     Scan,
     Short,
     SlotAssignment,
@@ -52,6 +53,9 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
     async def cancel(call: Call, _asked: CancelOrder) -> Struct:
         return await desk.cancel(call.names["order"], by=call.by, key=call.key)
 
+    async def retry(call: Call, _asked: RetryOrder) -> Struct:
+        return await desk.retry(call.names["order"], by=call.by, key=call.key)
+
     async def anomalies(call: Call) -> Struct:
         return Anomalies(tuple(await desk.anomalies(call.limit)))
 
@@ -65,6 +69,7 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
         Change(f"{_ORDER}/hold", HoldOrder, hold),
         Change(f"{_ORDER}/release", ReleaseOrder, release),
         Change(f"{_ORDER}/cancel", CancelOrder, cancel),
+        Change(f"{_ORDER}/retry", RetryOrder, retry),
         Reading("/v1/anomalies", anomalies, query=("limit",)),
         Reading("/v1/outbox", outbox, query=("limit",)),
     )

@@ -57,6 +57,10 @@ class Desk(Protocol):
         """Stop the order."""
         ...
 
+    async def retry(self, order: str, *, by: str, key: str) -> Done:
+        """Ask partners once more for what they refused."""
+        ...
+
     async def release(self, order: str, asked: ReleaseOrder, *, by: str, key: str) -> Done:
         """Let the order go on."""
         ...

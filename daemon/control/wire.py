@@ -46,6 +46,10 @@ class CancelOrder(_Asked, frozen=True):
     """Stop an order for good, if that still can be."""
 
 
+class RetryOrder(_Asked, frozen=True):
+    """What made partners refuse documents was mended: ask them once more."""
+
+
 class Scan(_Asked, frozen=True):
     """So many units of this SKU were taken from this slot."""
 

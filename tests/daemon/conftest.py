@@ -75,6 +75,9 @@ class FakeDesk:
         assert key
         raise Refused("too late: packed in lyon, intercept it there")
 
+    async def retry(self, order: str, *, by: str, key: str) -> Done:
+        return await self._do("retry", order, None, by, key)
+
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         await trio.lowlevel.checkpoint()
         told = AnomalyTold("a1", "order-main-7", "no_carrier", "does not go to NZ", "add a rule", AT)

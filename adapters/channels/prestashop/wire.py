@@ -145,7 +145,10 @@ def read_order(row: Row, around: Surroundings) -> ShopOrder | UnreadableOrder:
     try:
         return _understood(row, around, customer, address, raw)
     except FieldError as error:
-        return UnreadableOrder(shop_order=shop_order, why=str(error), raw=raw)
+        customer_id = reference_to(row, "id_customer")
+        return UnreadableOrder(
+            shop_order=shop_order, why=str(error), raw=raw, customer=str(customer_id) if customer_id else ""
+        )
 
 
 def _understood(row: Row, around: Surroundings, customer: Row, address: Row | None, raw: bytes) -> ShopOrder:

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from actors.domain.anomaly_events import AnomalyEvent
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.documents import ErpDeliveryNote, ErpOrder, ShopStatus, ShopTracking
+from actors.domain.documents import ErpDeliveryNote, ErpOrder, LabelPurchase, ShopStatus, ShopTracking
 from actors.domain.order_commands import (
     Answered,
+    AskAgain,
     Cancel,
     Expired,
     FellShort,
@@ -681,6 +682,78 @@ def test_what_a_partner_refuses_is_seen_once_and_not_asked_again() -> None:
     assert story.tell(Refused("erp-order:main-1", "unknown customer")) == ["EffectRefused", "AnomalyRaised"]
     assert story.tell(Refused("erp-order:main-1", "unknown customer")) == []
     assert story.tell(Settled("erp-order:main-1", "N1", "", Decimal(0), "", None)) == []
+
+
+def test_what_was_refused_is_asked_again_once_it_is_mended_under_a_name_of_its_own() -> None:
+    story = picking()
+    story.tell(Refused("erp-order:main-1", "Référence inexistante"))
+    assert story.tell(AskAgain("anna")) == ["EffectRequested", "AnomalyResolved"]
+    assert list(story.order.effects)[-1] == "erp-order:main-1~2"
+    assert story.tell(AskAgain("anna")) == []
+    story.tell(Refused("erp-order:main-1~2", "Référence inexistante"))
+    assert story.problems() == ["refused_by_partner"]
+    story.tell(AskAgain("anna"))
+    assert list(story.order.effects)[-1] == "erp-order:main-1~3"
+    first, *others = (each for each in story.documents() if isinstance(each, ErpOrder))
+    assert others == [first, first]
+
+
+def test_a_refused_label_is_asked_of_whom_the_rules_name_by_now_and_the_order_leaves() -> None:
+    story = picking()
+    story.pack()
+    story.tell(Refused("label:main-1.1.1", "ship_to.postcode: required"))
+    story.carriers = (CarrierRule("snail", "door"),)
+    story.tell(AskAgain("anna"))
+    assert isinstance(label := story.documents()[-1], LabelPurchase)
+    assert (label.parcel, label.carrier, label.service) == ("main-1.1.1", "snail", "door")
+    story.settle_all()
+    assert story.asked() == [("dispatch", "main-1.1")]
+    assert story.problems() == []
+
+
+def test_what_a_cancelled_order_was_refused_is_not_booked_any_more() -> None:
+    story = picking()
+    story.tell(Refused("erp-order:main-1", "Référence inexistante"))
+    story.tell(Cancel("anna"))
+    story.tell(Answered("release", "main-1.1", Done()))
+    story.tell(AskAgain("anna"))
+    assert sum(isinstance(each, ErpOrder) for each in story.documents()) == 1
+
+
+READDRESSED = replace(copy_of({TEAPOT: 2}), contact=Beside("main-1:contact:2", "e"), is_readdressed=True)
+
+
+def test_an_order_goes_on_by_itself_when_its_address_is_mended_in_the_shop() -> None:
+    story = Story()
+    story.import_("open", "the delivery address has no postcode")
+    assert story.tell(READDRESSED) == ["ContactCorrected", "HoldReleased", "OrderRouted", "AnomalyResolved"]
+    story.grant("main-1.1")
+    assert {each.contact for each in story.documents() if isinstance(each, ErpOrder)} == {"main-1:contact:2"}
+
+
+def test_an_address_that_is_mended_by_halves_keeps_the_order_for_what_is_left() -> None:
+    story = Story()
+    story.known = set()
+    story.import_("open", "the delivery address has no postcode", TEAPOT=2)
+    story.tell(READDRESSED)
+    assert story.order.holds["validation"].reasons == ("no warehouse knows the SKU TEAPOT of line TEAPOT",)
+    story.known = {TEAPOT}
+    story.tell(Wake(units_came=True))
+    assert (story.order.stage, story.problems()) == ("allocating", [])
+
+
+def test_a_refused_label_is_asked_for_the_address_that_was_mended_in_the_shop() -> None:
+    story = picking()
+    story.pack()
+    story.tell(Refused("label:main-1.1.1", "ship_to.postcode: unknown"))
+    assert story.tell(READDRESSED) == ["ContactCorrected", "EffectRequested", "AnomalyResolved"]
+    assert isinstance(label := story.documents()[-1], LabelPurchase)
+    assert label.contact == "main-1:contact:2"
+
+
+@pytest.mark.parametrize("begin", [picking, packed, shipped])
+def test_another_address_changes_nothing_for_an_order_that_needs_none(begin: Callable[[], Story]) -> None:
+    assert begin().tell(READDRESSED) == []
 
 
 def test_an_order_is_delivered_when_every_parcel_is() -> None:

@@ -28,6 +28,7 @@ EVENTS = {
     "order.cancel_refused": ("where",),
     "order.cancelled": ("by",),
     "order.confirmed": ("fulfilments",),
+    "order.contact_corrected": ("contact", "country"),
     "order.delivered": (),
     "order.effect_done": ("effect", "reference"),
     "order.effect_refused": ("effect", "why"),

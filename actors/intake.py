@@ -1,0 +1,204 @@
+"""How a shop's orders come to their actors, and what is read again since a person was to mend it there.
+
+Importing twice changes nothing. What changes without the shop moving the order's date (an address, a country)
+is not polled; so whatever stands before a person is looked at again now and then. It keeps no cursor.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+import trio
+
+from actors.desk import Desk, Raise
+from actors.domain.order_commands import Import, Standing, Wake
+from actors.domain.order_events import Beside, OrderLine
+from actors.domain.order_import import needs_address
+from actors.domain.order_state import order_id
+from actors.mailbox import SetAsideError
+from actors.order import OrderHall
+from actors.ports import BesideRow, Contact, Journal, ShopOrder, ShopPort, UnreadableOrder
+
+log = structlog.get_logger(__name__)
+
+IMPORTS_MAX = 64
+"""Orders imported side by side, so that they share commits; a page holds a few hundred."""
+
+SALT_BYTES = 16
+"""Enough that nobody can guess an erased address from its digest."""
+
+LOOK_AGAIN_MAX = 50
+"""Orders read again at a time, one request each: a shop answers some twenty a second."""
+
+ANOMALIES_MAX = 1_000
+"""Open anomalies looked through, the oldest first; with more of them people have another trouble."""
+
+MENDED_IN_SHOP = frozenset({"unreadable_order", "unfinished_order", "invalid_order", "refused_by_partner"})
+"""Problems that may end by what somebody does in the shop's back office."""
+
+STANDINGS: dict[str, Standing] = {
+    "open": "open",
+    "unpaid": "unpaid",
+    "cancelled": "cancelled",
+    "shipped": "shipped",
+}
+
+
+class Intake:
+    """One channel's way in."""
+
+    def __init__(
+        self,
+        channel: str,
+        shop: ShopPort,
+        journal: Journal,
+        hall: OrderHall,
+        desk: Desk,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._channel = channel
+        self._shop = shop
+        self._journal = journal
+        self._hall = hall
+        self._desk = desk
+        self._entropy = entropy
+
+    async def take(self, orders: Sequence[ShopOrder | UnreadableOrder]) -> None:
+        """Import a page side by side; where it holds an order twice, the later copy counts."""
+        newest = {order.shop_order: order for order in orders}
+        limit = trio.CapacityLimiter(IMPORTS_MAX)
+
+        async def import_one(order: ShopOrder | UnreadableOrder) -> None:
+            async with limit:
+                await self._import(order)
+
+        async with trio.open_nursery() as nursery:
+            for order in newest.values():
+                nursery.start_soon(import_one, order)
+
+    async def look_again(self) -> None:
+        """Read the orders again that a person was asked to mend in the shop.
+
+        Raises:
+            PartnerError: as the shop's port.
+        """
+        for shop_order in await self._to_be_mended():
+            order = await self._shop.order(shop_order)
+            id_ = order_id(self._channel, shop_order)
+            if order is None:  # deleted in the shop: what never came here is nobody's matter any more
+                await self._desk.resolve(_unreadable(id_), "system")
+                await self._desk.resolve(_unfinished(id_), "system")
+                continue
+            await self._import(order)
+            if isinstance(order, ShopOrder):
+                await self._readdress(id_, order)
+
+    async def _to_be_mended(self) -> Sequence[str]:
+        prefix = f"{self._channel}-"
+        found = [
+            each.anomaly.partition(":")[0].removeprefix(prefix)
+            for each in await self._journal.anomalies(ANOMALIES_MAX)
+            if each.problem in MENDED_IN_SHOP and each.anomaly.startswith(prefix)
+        ]
+        return list(dict.fromkeys(found))[:LOOK_AGAIN_MAX]
+
+    async def _import(self, order: ShopOrder | UnreadableOrder) -> None:
+        id_ = order_id(self._channel, order.shop_order)
+        if isinstance(order, UnreadableOrder):
+            await self._put_before_a_person(id_, order)
+            return
+        standing = STANDINGS.get(order.standing)
+        if standing is None:
+            detail = f"the shop is still building order {order.shop_order}, long after it was placed"
+            mend = f"finish or delete order {order.shop_order} in the shop; it is read again by itself"
+            await self._desk.raise_anomaly(Raise(_unfinished(id_), "unfinished_order", detail, mend))
+            return
+        command, beside = self._command(id_, order, standing)
+        try:
+            await self._hall.ask(id_, command, beside)
+        except SetAsideError:
+            log.warning("import_set_aside", order=id_)
+        await self._desk.resolve(_unreadable(id_), "system")
+        await self._desk.resolve(_unfinished(id_), "system")
+
+    async def _put_before_a_person(self, id_: str, order: UnreadableOrder) -> None:
+        customer = f"{self._channel}:{order.customer or '?'}"
+        payload = BesideRow(_unreadable(id_), "payload", customer, self._entropy(SALT_BYTES), order.raw)
+        mend = f"mend order {order.shop_order} in the shop; it is read again by itself"
+        await self._desk.raise_anomaly(
+            Raise(_unreadable(id_), "unreadable_order", order.why, mend, (payload,))
+        )
+
+    async def _readdress(self, id_: str, order: ShopOrder) -> None:
+        """Hand on another address than the order has, if that is what keeps it."""
+        standing = STANDINGS.get(order.standing)
+        try:
+            known = await self._hall.ask(id_, Wake())
+            if standing is None or known.imported is None or not needs_address(known):
+                return
+            person = self._person(order)
+            if person == await self._journal.contact(known.facts.contact.id):
+                return
+            command, (contact, _) = self._command(id_, order, standing, self._entropy(4).hex())
+            await self._hall.ask(id_, msgspec.structs.replace(command, is_readdressed=True), (contact,))
+        except SetAsideError:
+            log.warning("address_set_aside", order=id_)
+
+    def _person(self, order: ShopOrder) -> Contact:
+        return msgspec.structs.replace(order.contact, customer=f"{self._channel}:{order.customer}")
+
+    def _command(
+        self, id_: str, order: ShopOrder, standing: Standing, readdressed: str = ""
+    ) -> tuple[Import, tuple[BesideRow, BesideRow]]:
+        """Return the command and the rows beside it; `readdressed` names a later contact's row."""
+        person = self._person(order)
+        contact_id = f"{id_}:contact:{readdressed}" if readdressed else f"{id_}:contact"
+        contact = BesideRow(
+            contact_id, "contact", person.customer, self._entropy(SALT_BYTES), msgspec.json.encode(person)
+        )
+        payload = BesideRow(
+            f"{id_}:payload", "payload", person.customer, self._entropy(SALT_BYTES), order.raw
+        )
+        command = Import(
+            channel=self._channel,
+            shop_order=order.shop_order,
+            reference=order.reference,
+            standing=standing,
+            placed_at=order.placed_at,
+            currency=order.currency,
+            total=order.total,
+            shipping=order.shipping,
+            service=order.service,
+            country=order.country,
+            lines=tuple(OrderLine(line.line, line.sku, line.units, line.unit_price) for line in order.lines),
+            address_problems=address_problems(order.contact),
+            contact=digest(contact),
+            payload=digest(payload),
+        )
+        return command, (contact, payload)
+
+
+def _unreadable(id_: str) -> str:
+    return f"{id_}:unreadable"
+
+
+def _unfinished(id_: str) -> str:
+    return f"{id_}:unfinished"
+
+
+def digest(row: BesideRow) -> Beside:
+    """Return how an event names a row beside the log."""
+    return Beside(row.id, hashlib.sha256(row.salt + row.body).hexdigest())
+
+
+def address_problems(contact: Contact) -> tuple[str, ...]:
+    """Return what an address lacks to be shipped to; no part of the address itself."""
+    parts = {
+        "name": contact.name or contact.company,
+        "street": contact.street,
+        "postcode": contact.postcode,
+        "city": contact.city,
+        "country": contact.country,
+    }
+    return tuple(f"the delivery address has no {part}" for part, value in parts.items() if not value.strip())
