@@ -31,6 +31,7 @@ from adapters.postgres.encoding import Tip
 from adapters.postgres.failures import GONE
 from adapters.postgres.forget import erase
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give_back, renew_forever
+from adapters.postgres.lookups import Lookups
 from adapters.postgres.migrate import carried_migrations, migrate_here
 from adapters.postgres.writer import Claim, Committed, Writer
 
@@ -51,7 +52,15 @@ class PostgresJournal:
         self._pool = pool
         self._writer = writer
         self._owned = sorted(claim.fences)
+        self._streams = Lookups(self._read_streams)
+        self._beside = Lookups(self._read_beside)
         self.owned: frozenset[int] = frozenset(claim.fences)
+
+    async def run(self) -> None:
+        """Answer look-ups, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._streams.run)
+            nursery.start_soon(self._beside.run)
 
     async def append(self, append: Append) -> None:
         """Return when `append` is durable; see `Writer.append` for the errors."""
@@ -59,7 +68,12 @@ class PostgresJournal:
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
         """Return the stream's events with versions above `after`, oldest first."""
-        return await self._ask(reads.read_stream, stream, after)
+        if after:
+            return await self._ask(reads.read_stream, stream, after)
+        first = await self._streams.find(stream) or ()
+        if len(first) < reads.READ_EVENTS_EACH:
+            return first
+        return (*first, *await self._ask(reads.read_stream, stream, first[-1].version))
 
     async def stock_picture(self, warehouse: str) -> StockPicture:
         """Return what the warehouse's actor starts from; everything empty for a warehouse never seen."""
@@ -108,7 +122,7 @@ class PostgresJournal:
 
     async def beside(self, id: str) -> bytes | None:  # noqa: A002 - the port's own name
         """Return the body of a row beside the log, None when it was erased or never was."""
-        return await self._ask(reads.beside, id)
+        return await self._beside.find(id)
 
     async def keyed_answer(self, stream: str, key: str) -> bytes | None:
         """Return the answer given under an idempotency key to a command for `stream`."""
@@ -132,6 +146,12 @@ class PostgresJournal:
         The log still verifies: its events hold only salted hashes, and the salt goes too.
         """
         return await self._ask(erase, customer)
+
+    async def _read_streams(self, streams: Sequence[str]) -> Mapping[str, Sequence[Recorded]]:
+        return await self._ask(reads.read_streams, streams)
+
+    async def _read_beside(self, ids: Sequence[str]) -> Mapping[str, bytes]:
+        return await self._ask(reads.beside, ids)
 
     async def _ask(self, question: Callable[[Pool, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         try:
@@ -183,7 +203,9 @@ async def open_journal(
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(writer.run)
                     nursery.start_soon(_renew, bridge, pool, claim, lease_seconds, renew_seconds)
-                    yield PostgresJournal(bridge, pool, writer, claim)
+                    journal = PostgresJournal(bridge, pool, writer, claim)
+                    nursery.start_soon(journal.run)
+                    yield journal
                     nursery.cancel_scope.cancel()
             finally:
                 with trio.move_on_after(GIVE_BACK_SECONDS_MAX, shield=True):

@@ -35,6 +35,9 @@ ANSWERS_HOURS: Final = 24
 READ_EVENTS_AT_ONCE: Final = 5_000
 """A long stream is read in pieces, so that no single answer of the database grows without bound."""
 
+READ_EVENTS_EACH: Final = 200
+"""Read of a stream together with others: an order has some thirty events. A longer one is read on."""
+
 _document = Decoder(Document).decode
 _quantities = Decoder(tuple[Quantity, ...]).decode
 
@@ -52,20 +55,26 @@ async def read_stream(pool: Pool, stream: str, after: int) -> Sequence[Recorded]
             found[-1].version if found else after,
             READ_EVENTS_AT_ONCE,
         )
-        found += [
-            Recorded(
-                partition=partition,
-                position=row["position"],
-                stream=stream,
-                version=row["version"],
-                event=decode_event(row["kind"], row["data"].encode()),
-                at=row["at"],
-                hash=row["hash"],
-            )
-            for row in rows
-        ]
+        found += [_recorded(partition, stream, row) for row in rows]
         if len(rows) < READ_EVENTS_AT_ONCE:
             return found
+
+
+async def read_streams(pool: Pool, streams: Sequence[str]) -> Mapping[str, Sequence[Recorded]]:
+    """Return the first events of each stream, at most `READ_EVENTS_EACH`; empty streams are left out."""
+    rows = await pool.fetch(
+        "SELECT q.stream, q.partition, e.position, e.version, e.kind, e.data, e.at, e.hash"
+        " FROM unnest($1::smallint[], $2::text[]) AS q (partition, stream) CROSS JOIN LATERAL ("
+        " SELECT * FROM event WHERE partition = q.partition AND stream = q.stream"
+        " ORDER BY version LIMIT $3) AS e ORDER BY q.stream, e.version",
+        [partition_of(stream) for stream in streams],
+        streams,
+        READ_EVENTS_EACH,
+    )
+    found: dict[str, list[Recorded]] = {}
+    for row in rows:
+        found.setdefault(row["stream"], []).append(_recorded(row["partition"], row["stream"], row))
+    return found
 
 
 async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
@@ -223,10 +232,14 @@ async def anomalies(pool: Pool, limit: int) -> Sequence[OpenAnomaly]:
     return [OpenAnomaly(*row) for row in rows]
 
 
-async def beside(pool: Pool, row_id: str) -> bytes | None:
-    """Return the body of a row beside the log."""
-    body: bytes | None = await pool.fetchval("SELECT body FROM beside WHERE id = $1", row_id)
-    return body
+async def beside(pool: Pool, ids: Sequence[str]) -> Mapping[str, bytes]:
+    """Return the bodies of rows beside the log, but those that were erased or never were."""
+    rows = await pool.fetch(
+        "SELECT q.id, (SELECT body FROM beside AS b WHERE b.id = q.id LIMIT 1) AS body"
+        " FROM unnest($1::text[]) AS q (id)",
+        ids,
+    )
+    return {row["id"]: row["body"] for row in rows if row["body"] is not None}
 
 
 async def keyed_answer(pool: Pool, stream: str, key: str) -> bytes | None:
@@ -248,6 +261,18 @@ async def cursor(pool: Pool, name: str) -> str | None:
         "SELECT value FROM cursor WHERE partition = $1 AND name = $2", partition_of_key(name), name
     )
     return value
+
+
+def _recorded(partition: int, stream: str, row: asyncpg.Record) -> Recorded:
+    return Recorded(
+        partition=partition,
+        position=row["position"],
+        stream=stream,
+        version=row["version"],
+        event=decode_event(row["kind"], row["data"].encode()),
+        at=row["at"],
+        hash=row["hash"],
+    )
 
 
 def _balance(row: asyncpg.Record) -> Balance:

@@ -59,12 +59,38 @@ class Claim(Struct, frozen=True):
 class _Ticket:
     """An append that waits for its commit."""
 
-    __slots__ = ("append", "done", "error")
+    __slots__ = ("_waiter", "append", "done", "error")
 
     def __init__(self, append: Append) -> None:
         self.append = append
-        self.done = trio.Event()
+        self.done = False
         self.error: Exception | None = None
+        self._waiter: trio.lowlevel.Task | None = None
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Tell its outcome; the first counts."""
+        if not self.done:
+            self.done = True
+            self.error = error
+            if self._waiter is not None:
+                trio.lowlevel.reschedule(self._waiter)
+
+    async def settled(self) -> None:
+        """Return once it is recorded, or raise why not.
+
+        Nobody is cancelled meanwhile: it takes as long as a commit, which the command's timeout bounds.
+        """
+        if self.done:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            self._waiter = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(_not_now)
+        if self.error is not None:
+            raise self.error
+
+
+def _not_now(_: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
 
 
 class Writer:
@@ -113,10 +139,7 @@ class Writer:
                 self._take(ticket)
         else:
             self._take(ticket)
-        with trio.CancelScope(shield=True):  # as long as a commit takes, which the command's timeout bounds
-            await ticket.done.wait()
-        if ticket.error is not None:
-            raise ticket.error
+        await ticket.settled()
 
     def _take(self, ticket: _Ticket) -> None:
         if self._stopped is not None:
@@ -217,8 +240,7 @@ class Writer:
         try:
             self._encode(ticket)
         except (ConflictError, UnwritableError) as error:
-            ticket.error = error
-            ticket.done.set()
+            ticket.settle(error)
             return
         batch, tickets = self._seal()
         try:
@@ -226,11 +248,9 @@ class Writer:
         except (ConflictError, UnwritableError) as error:
             self._tips.update(batch.before)
             self._versions.clear()
-            ticket.error = error
-            ticket.done.set()
+            ticket.settle(error)
         except CorruptionError as error:
-            ticket.error = error
-            ticket.done.set()
+            ticket.settle(error)
             raise
 
     async def _commit(self, batch: Batch, tickets: list[_Ticket]) -> None:
@@ -252,7 +272,7 @@ class Writer:
             Committed(len(tickets), batch.events, batch.movements, batch.bytes, trio.current_time() - began)
         )
         for ticket in tickets:
-            ticket.done.set()
+            ticket.settle()
 
     def _stop(self, why: str) -> None:
         self._stopped = why
@@ -269,9 +289,7 @@ async def _call(connection: Connection, arguments: tuple[Argument, ...]) -> None
 
 def _fail(tickets: list[_Ticket], why: str) -> None:
     for ticket in tickets:
-        if not ticket.done.is_set():
-            ticket.error = FencedError(why)
-            ticket.done.set()
+        ticket.settle(FencedError(why))
 
 
 def _translated(error: Exception) -> Exception:
