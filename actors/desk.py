@@ -95,6 +95,12 @@ class Desk:
         self._open: set[str] = set()
         self._arrived: set[str] = set()
         self._arrival = trio.Event()
+        self._rules_changed = True  # nobody knows by which rules an earlier daemon decided
+
+    def rules_changed(self) -> None:
+        """Note that orders are routed and parcels assigned by other rules from now on."""
+        self._rules_changed = True
+        self._arrival.set()
 
     def stock_arrived(self, sku: str) -> None:
         """Note that units of the SKU can be promised."""
@@ -174,15 +180,28 @@ class Desk:
             await trio.sleep(CLOCK_CHECK_S)
 
     async def watch_arrivals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Wake orders that wait for stock that came, one after another: the first placed is served first."""
+        """Wake orders that wait for stock that came, one after another: the first placed is served first.
+
+        Other rules may help orders as stock does.
+        """
         task_status.started()
         while True:
+            if self._rules_changed:
+                self._rules_changed = False
+                await self._wake_for_rules()
             await self._arrival.wait()
             self._arrival = trio.Event()
             while self._arrived:
                 sku = self._arrived.pop()
                 for order in await self._journal.orders_waiting_for(sku, WAITING_MAX):
                     await self._wake(order, Wake(units_came=True))
+
+    async def _wake_for_rules(self) -> None:
+        for row in await self._journal.orders_in(("backordered",), WAITING_MAX):
+            await self._wake(row.order, Wake())
+        for anomaly in await self._journal.anomalies(WAITING_MAX):
+            if anomaly.problem == "no_carrier":
+                await self._wake(anomaly.stream.removeprefix("order-"), Wake())
 
     async def watch_outboxes(
         self, partners: Sequence[str], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -191,7 +191,8 @@ class System:
     def reload(self, rules: Rules) -> None:
         """Decide by other rules from now on; the warehouses stay those of the start."""
         self.rules = rules
-        log.info("rules_reloaded", version=rules.routing.version)
+        self.desk.rules_changed()
+        log.info("rules_reloaded", version=rules.routing.version, carrier_rules=len(rules.carriers))
 
     async def _start_warehouse(self, nursery: trio.Nursery, handle: WarehouseHandle) -> None:
         actor = Warehouse(handle, self.journal, self.directory, self.hall.tell, self.surroundings.clock)

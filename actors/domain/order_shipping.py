@@ -62,7 +62,7 @@ def ask_labels(draft: Draft, part: Part) -> None:
         )
         if isinstance(chosen, NoCarrier):
             why = "; ".join(chosen.reasons) or "there are no carrier rules"
-            mend = f"add a carrier rule, then {show(draft.order)}"
+            mend = "add a service to a carrier in the settings, then reload the daemon (SIGHUP)"
             draft.raise_anomaly(f"carrier:{parcel.parcel}", "no_carrier", why, mend)
             continue
         purchase = LabelPurchase(
