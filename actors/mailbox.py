@@ -82,6 +82,7 @@ class Mailbox(Generic[M]):
         self._at_the_door = 0
         self._closed = False
         self._abandoned = False
+        self.heard = 0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_hand)
@@ -109,6 +110,7 @@ class Mailbox(Generic[M]):
         if self._abandoned:
             raise AbandonedError
         self._waiting.append(letter)
+        self.heard += 1
         self._arrived.set()
 
     async def take(self, most: int) -> list[Letter[M]]:

@@ -33,6 +33,9 @@ LIVE_CROWDED = 5_000
 
 IDLE_CROWDED_S = 1.0
 
+REST_CHECK_S = 1.0
+"""How often the hall looks who may rest: a second more or less of some 10 KB each."""
+
 POLICY = RestartPolicy(crashes_max=3, window_s=60.0, delay_s_first=0.1, delay_s_max=2.0)
 """An order restarts at once the first time; the third crash within a minute sets it aside."""
 
@@ -70,7 +73,7 @@ class OrderHall:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            await trio.sleep_forever()
+            await self._put_to_rest()
 
     async def drain(self) -> None:
         """Return once every live order has recorded what it was told. The caller bounds the time."""
@@ -124,8 +127,6 @@ class OrderHall:
             directory=self._directory,
             facts=self._facts,
             reserved=self._reserved,
-            rest=self._rest,
-            idle_s=self.idle_s,
         )
         try:
             await supervise(f"order {order}", actor.run, POLICY, on_crash=crashed)
@@ -134,16 +135,28 @@ class OrderHall:
             for letter in mailbox.abandon():
                 await self._aside(order, letter, error)
 
-    def _rest(self, order: str) -> bool:
-        """Take a resting order out of the hall.
+    async def _put_to_rest(self) -> None:
+        """Close the mailboxes of orders that nobody has spoken to for a while, which ends their actors.
 
-        No await between the look and the leave, so nothing is lost.
+        One look at all of them now and then: a timer for each message of each order costs more than it saves.
         """
-        mailbox = self._live[order]
-        if not mailbox.idle:
-            return False
-        del self._live[order]
-        return True
+        quiet_since: dict[str, tuple[int, float]] = {}
+        while True:
+            await trio.sleep(REST_CHECK_S)
+            now = trio.current_time()
+            still_quiet: dict[str, tuple[int, float]] = {}
+            for order, mailbox in tuple(self._live.items()):
+                if not mailbox.idle:
+                    continue
+                heard, since = quiet_since.get(order, (mailbox.heard, now))
+                if heard != mailbox.heard:
+                    since = now
+                if now - since < self.idle_s():
+                    still_quiet[order] = (mailbox.heard, since)
+                else:  # nothing is awaited between the look and the leave, so no message is lost
+                    del self._live[order]
+                    mailbox.close()
+            quiet_since = still_quiet
 
     async def _aside(self, order: str, letter: Letter[OrderMessage], error: Exception) -> None:
         cause = error.__cause__ or error

@@ -64,28 +64,20 @@ class OrderActor:
     journal: Journal
     directory: Directory
     facts: Callable[[], Facts]
-    rest: Callable[[str], bool]
-    idle_s: Callable[[], float]
     reserved: Reserved
     state: Order = field(default_factory=Order)
     _looks_again: bool = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Hydrate, take up what was under way, then serve the mailbox until the order may rest."""
+        """Hydrate, take up what was under way, then serve the mailbox until it is closed for a rest."""
         self.state = Order()
         for recorded in await self.journal.read(order_stream(self.order)):
             self.state = evolve(self.state, recorded.event, recorded.at)  # type: ignore[arg-type] # an order's stream
         self._looks_again = self.state.backordered is not None
         task_status.started()
         await self._take_steps()
-        while True:
-            letters: list[Letter[OrderMessage]] = []
-            with trio.move_on_after(self.idle_s()):
-                letters = await self.mailbox.take(TAKE_MAX)
-            if letters:
-                await self._handle(letters)
-            elif self.rest(self.order):
-                return
+        while letters := await self.mailbox.take(TAKE_MAX):
+            await self._handle(letters)
 
     async def _handle(self, letters: Sequence[Letter[OrderMessage]]) -> None:
         turn = _Turn(self.state, self.facts())

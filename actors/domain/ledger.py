@@ -102,7 +102,10 @@ class Fulfilment(Struct, gc=False):
 
     def line(self, sku: str) -> FulfilmentLine | None:
         """Return the line of that SKU."""
-        return next((line for line in self.lines if line.sku == sku), None)
+        for line in self.lines:
+            if line.sku == sku:
+                return line
+        return None
 
 
 @dataclass(slots=True)

@@ -229,7 +229,7 @@ def due_at(order: Order) -> datetime | None:
     if order.since is None or order.touched is None:
         return None
     expiries = [held.expires_at for held in order.holds.values() if held.expires_at is not None]
-    if silence_id(order) in order.anomalies:
+    if order.anomalies and silence_id(order) in order.anomalies:
         return min(expiries, default=None)
     if has_own_step(order):
         expiries.append(order.touched + RESUME_AFTER)

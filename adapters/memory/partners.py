@@ -167,6 +167,7 @@ class MemoryCarrier:
     away: bool = False
     labels: dict[str, list[str]] = field(default_factory=dict)
     news: list[TrackingEvent] = field(default_factory=list)
+    sold: int = 0
 
     async def find(self, document: LabelPurchase) -> Outcome | None:
         """Look for a label of the parcel."""
@@ -180,7 +181,8 @@ class MemoryCarrier:
         if self.away:
             raise UnreachableError("memory carrier", "buy", "it is switched off")
         bought = self.labels.setdefault(document.parcel, [])
-        bought.append(f"M{sum(map(len, self.labels.values())):010d}")
+        self.sold += 1
+        bought.append(f"M{self.sold:010d}")
         await self._answer(unknown=True)
         return _label(bought[-1])
 
