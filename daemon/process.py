@@ -6,11 +6,13 @@ from datetime import datetime
 import structlog
 import trio
 
+from actors.domain.partitions import PARTITIONS
 from actors.system import System
 from adapters.postgres.journal import open_journal
 from daemon.collector import collect_seldom
 from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
 from daemon.control.serving import serve_control
+from daemon.logs import observe
 from daemon.metrics import Metrics
 from daemon.order_desk import OrderDesk
 from daemon.sd_notify import notify
@@ -45,6 +47,7 @@ class Daemon:
         Raises:
             ExceptionGroup: of what no part of it survives, such as `FencedError` or a taken port.
         """
+        observe(self._metrics.logged)
         with self._whole:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._obey_signals)
@@ -59,6 +62,7 @@ class Daemon:
             open_journal(
                 self._dsn,
                 owner=owner_name(),
+                partitions_min=PARTITIONS,
                 database_seconds_max=settings.database.wait_seconds,
                 observe=self._metrics.committed,
             ) as journal,

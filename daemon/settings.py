@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.partitions import PARTITIONS
 from actors.domain.routing import RoutingRules, WarehouseRule
 from adapters.settings import Problem, Secret
 
@@ -53,7 +52,6 @@ class Daemon(Struct, frozen=True, kw_only=True):
         web_host, web_port: metrics and health. They tell figures, so loopback, unless `web_anywhere`.
         web_anywhere: allow another address than loopback.
         drain_seconds: how long SIGTERM waits for the work in hand.
-        partitions_max: how many partitions this daemon takes at most, for several that share a database.
     """
 
     socket: str = "/run/wharfinger/control.sock"
@@ -61,7 +59,6 @@ class Daemon(Struct, frozen=True, kw_only=True):
     web_port: Port = 9464
     web_anywhere: bool = False
     drain_seconds: Seconds = 30.0
-    partitions_max: Annotated[int, Meta(ge=1, le=PARTITIONS)] = PARTITIONS
 
     @property
     def socket_path(self) -> Path:

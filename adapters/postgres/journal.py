@@ -167,6 +167,7 @@ async def open_journal(
     dsn: str,
     *,
     owner: str,
+    partitions_min: int = 1,
     partitions_max: int = PARTITIONS,
     database_seconds_max: float = 60.0,
     lease_seconds: float = LEASE_SECONDS,
@@ -178,6 +179,7 @@ async def open_journal(
     Args:
         dsn: the database; a direct connection, since advisory locks of a session tell who is alive.
         owner: who we are, unique to this process for all time.
+        partitions_min: how many partitions to wait for.
         partitions_max: how many partitions to own at most.
         database_seconds_max: how long to wait for a database that is away at the start.
         lease_seconds: after how long of silence another may take over.
@@ -195,7 +197,12 @@ async def open_journal(
         await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
         async with _sessions(bridge, dsn, database_seconds_max) as (connection, pool):
             claim = await acquire(
-                bridge, connection, owner, partitions_max=partitions_max, lease_seconds=lease_seconds
+                bridge,
+                connection,
+                owner,
+                partitions_min=partitions_min,
+                partitions_max=partitions_max,
+                lease_seconds=lease_seconds,
             )
             try:
                 tips = await bridge.run(_load_tips, connection, sorted(claim.fences))

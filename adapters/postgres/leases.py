@@ -28,9 +28,10 @@ STANDBY_SECONDS: Final = 1.0
 """How often a standby looks. A dead owner's partitions are free at once, so this is what a restart waits at
 most."""
 
-# Two classes of advisory locks. 1464353106 is shared by appends until they commit, and exclusive for a
-# takeover (see `journal_fence`). 1464353107 is shared by an owner's writer for as long as its connection
-# lives.
+# Advisory locks. 1464353108 lets one take partitions at a time. Of the two classes, 1464353106 is shared by
+# appends until they commit and exclusive for a takeover (see `journal_fence`); 1464353107 is shared by an
+# owner's writer for as long as its connection lives.
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(1464353108)"
 _LOCK = "SELECT pg_advisory_xact_lock(1464353106, $1)"
 _FREE = """
     SELECT partition FROM partition_lease
@@ -76,17 +77,22 @@ async def acquire(
     connection: Connection,
     owner: str,
     *,
+    partitions_min: int = 1,
     partitions_max: int = PARTITIONS,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Claim:
-    """Return the partitions that were free, at most so many; wait as a standby until there is one.
+    """Return the partitions that were free, at most so many; wait as a standby until there are enough.
+
+    A daemon that works on whole warehouses and channels wants all of them or none: `partitions_min` says so.
 
     Free is what was given back, what ran out, and what belonged to a writer whose connection is gone.
     `connection` is the writer's: it tells the others by its locks that we are alive.
     """
     waited = False
     while True:
-        fences = await bridge.run(_acquire_free, connection, owner, partitions_max, lease_seconds)
+        fences = await bridge.run(
+            _acquire_free, connection, owner, partitions_min, partitions_max, lease_seconds
+        )
         if fences:
             log.info("lease.taken", owner=owner, partitions=len(fences))
             return Claim(owner, fences)
@@ -137,21 +143,20 @@ async def give_back(bridge: Bridge, connection: Connection, claim: Claim) -> Non
 
 
 async def _acquire_free(
-    connection: Connection, owner: str, partitions_max: int, lease_seconds: float
+    connection: Connection, owner: str, partitions_min: int, partitions_max: int, lease_seconds: float
 ) -> dict[int, int]:
+    """Take free partitions, all in one transaction and one taker at a time; none where there are too few."""
     taken: dict[int, int] = {}
-    free = [row["partition"] for row in await connection.fetch(_FREE)]
-    for partition in free:
-        if len(taken) == partitions_max:
-            break
-        async with connection.transaction():
-            await connection.execute(
-                _LOCK, partition
-            )  # waits for an append that is under way, holds off the next
-            fence = await connection.fetchval(_TAKE, owner, partition, lease_seconds)
-            if fence is not None:
-                await connection.execute(_STAY, partition)
-                taken[partition] = fence
+    async with connection.transaction():
+        await connection.execute(_ONE_AT_A_TIME)
+        free = [row["partition"] for row in await connection.fetch(_FREE)]
+        if len(free) < partitions_min:
+            return {}
+        for partition in free[:partitions_max]:
+            # It waits for an append that is under way, and holds off the next.
+            await connection.execute(_LOCK, partition)
+            taken[partition] = await connection.fetchval(_TAKE, owner, partition, lease_seconds)
+            await connection.execute(_STAY, partition)
     return taken
 
 

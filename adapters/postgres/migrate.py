@@ -139,4 +139,4 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         migration.name,
         migration.checksum,
     )
-    log.info("postgres.migrated", number=migration.number, name=migration.name)
+    log.info("postgres.migrated", number=migration.number, migration=migration.name)
