@@ -19,6 +19,7 @@ from adapters.postgres.bridge import Bridge
 from adapters.postgres.connect import Connection
 from adapters.postgres.encoding import Argument, Batch, Tip, UnwritableError
 from adapters.postgres.failures import Verdict, judge
+from adapters.postgres.lifeline import lifeline
 
 BATCH_EVENTS_MAX: Final = 4_096
 """About 0.1 s of the database's work: larger batches gain nothing any more, and all in one wait for its last
@@ -117,6 +118,7 @@ class Writer:
         self._room = trio.lowlevel.ParkingLot()
         self._line = trio.StrictFIFOLock()
         self._stopped: str | None = None
+        self._cut_off = False
 
     async def append(self, append: Append) -> None:
         """Return when `append` is durable. Not to be cancelled on the way: its outcome would be unknown.
@@ -162,19 +164,30 @@ class Writer:
         """
         stopped = "the journal was closed"
         try:
-            while True:
-                await self._work.wait()
-                await self._commit_open()
-                while self._one_by_one:
-                    await self._commit_alone(self._one_by_one[0])
-                    self._one_by_one.popleft()
-                if not self._waiting:
-                    self._work = trio.Event()
+            with lifeline(self._connection, self._lose_connection):
+                while True:
+                    await self._work.wait()
+                    self._check_connection()
+                    await self._commit_open()
+                    while self._one_by_one:
+                        await self._commit_alone(self._one_by_one[0])
+                        self._one_by_one.popleft()
+                    if not self._waiting and not self._cut_off:
+                        self._work = trio.Event()
         except (FencedError, CorruptionError) as error:
             stopped = str(error)
             raise
         finally:
             self._stop(stopped)
+
+    def _lose_connection(self) -> None:
+        self._cut_off = True
+        self._work.set()
+
+    def _check_connection(self) -> None:
+        """Raise when others may have taken over by now; what waits is not even tried."""
+        if self._cut_off:
+            raise FencedError("the writer's connection to the database was lost")
 
     def _is_full(self, append: Append) -> bool:
         batch = self._open
