@@ -16,7 +16,7 @@ import hypothesis.strategies as st
 import pytest
 import structlog
 import trio
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from trio.testing import MockClock
 
 from actors.channel import ChannelSettings
@@ -326,7 +326,6 @@ async def look_at_the_books(day: Day) -> None:
     database=None,
     derandomize=True,
     phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
 )
 @given(dice=st.none())
 def test_after_a_bad_day_every_order_is_where_it_belongs_and_nothing_happened_twice(
