@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
 from actors.channel import ChannelSettings
+from actors.domain.carrier_choice import CarrierRule
 from actors.drain import Observe
 from actors.order import Reserved
 from actors.ports import CarrierPort, ErpPort, Journal, ShopPort
@@ -67,9 +68,9 @@ async def _open_carrier(stack: AsyncExitStack, carrier: Carrier) -> CarrierPort:
             raise TypeError(f"no adapter takes {type(carrier.settings).__name__}")
 
 
-def rules_of(settings: Settings, rules: settings_of.Rules) -> Rules:
-    """Return what the actors decide by: `rules`, which SIGHUP may change, over what the settings name."""
-    return Rules(routing_rules(settings.warehouses, rules), settings.carrier_rules)
+def rules_of(settings: Settings, rules: settings_of.Rules, carriers: tuple[CarrierRule, ...]) -> Rules:
+    """Return what the actors decide by: what SIGHUP may change, over what the settings name."""
+    return Rules(routing_rules(settings.warehouses, rules), carriers)
 
 
 def compose(
@@ -81,4 +82,5 @@ def compose(
         for name, channel in settings.channels.items()
     )
     surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, reserved)
-    return System(journal, partners, channels, rules_of(settings, settings.rules), surroundings)
+    rules = rules_of(settings, settings.rules, settings.carrier_rules)
+    return System(journal, partners, channels, rules, surroundings)

@@ -1,5 +1,6 @@
 """The daemon's life: what opens before what, what a signal does, how it ends. The work it does not know."""
 
+import os
 import signal
 from datetime import datetime
 
@@ -15,9 +16,10 @@ from daemon.control.serving import serve_control
 from daemon.logs import observe
 from daemon.metrics import Metrics
 from daemon.order_desk import OrderDesk
+from daemon.plugins import PLUGINS
 from daemon.sd_notify import notify
 from daemon.settings import Settings, SettingsError
-from daemon.settings_file import load_rules
+from daemon.settings_file import load_carrier_rules, load_rules
 from daemon.version import VERSION
 from daemon.warehouse_floor import WarehouseFloor
 from daemon.web import serve_web
@@ -113,8 +115,9 @@ class Daemon:
         """Read the rules again; what is wrong with them is said and changes nothing."""
         try:
             rules = load_rules(self._settings)
+            carriers = load_carrier_rules(self._settings, PLUGINS, os.environ)
         except SettingsError as error:
             log.warning("rules_not_reloaded", why=str(error))
             return
         if self._system is not None:
-            self._system.reload(rules_of(self._settings, rules))
+            self._system.reload(rules_of(self._settings, rules, carriers))

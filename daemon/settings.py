@@ -114,7 +114,7 @@ class Warehouse(Struct, frozen=True, kw_only=True):
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """What SIGHUP reads again.
+    """What SIGHUP reads again, beside what the carriers take.
 
     Attributes:
         parts_max: into how many fulfilments an order may be split at most.

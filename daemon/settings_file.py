@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from actors.domain.carrier_choice import CarrierRule
 from adapters.settings import Problem
 from daemon import settings_checks
 from daemon.plugin import Fault, Plugins
@@ -120,6 +121,27 @@ def load_rules(settings: Settings) -> Rules:
     if problems or rules is None:
         raise SettingsError(str(path), tuple(problems))
     return rules
+
+
+def load_carrier_rules(
+    settings: Settings, plugins: Plugins, environ: Mapping[str, str]
+) -> tuple[CarrierRule, ...]:
+    """Read again which parcels the carriers take, as SIGHUP asks; a carrier that is new waits for a restart.
+
+    Raises:
+        SettingsError: with everything that is wrong; the rules in force stay so.
+    """
+    document = _parsed(settings.path)
+    reader = Reader(Secrets(settings.path.parent, environ))
+    carriers = _each(reader, document, "carriers", lambda name, table: _carrier(reader, name, table, plugins))
+    known = tuple(carrier for name, carrier in carriers.items() if name in settings.carriers)
+    problems = reader.problems
+    if not problems:
+        kinds = {plugin.name: plugin for plugin in plugins.channels}
+        problems = settings_checks.services(settings.channels, kinds, known)
+    if problems:
+        raise SettingsError(str(settings.path), tuple(problems))
+    return tuple(rule for carrier in known for rule in carrier.rules)
 
 
 def _parsed(path: Path) -> Table:

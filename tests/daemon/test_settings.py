@@ -14,7 +14,7 @@ from adapters.settings import Secret
 from daemon.plugins import PLUGINS
 from daemon.settings import Rules, SettingsError, routing_rules
 from daemon.settings import Settings as WholeSettings
-from daemon.settings_file import load, load_rules
+from daemon.settings_file import load, load_carrier_rules, load_rules
 
 GOOD = """
 [database]
@@ -289,6 +289,29 @@ def test_wrong_rules_are_not_taken_on_sighup(folder: Path, rules: str, expected:
         load_rules(got)
     (problem,) = caught.value.problems
     assert f"{problem.key}: {problem.why}".startswith(expected)
+
+
+def test_what_carriers_take_is_read_again_but_a_new_carrier_waits_for_a_restart(folder: Path) -> None:
+    got = read(folder, GOOD)
+    new = """[carriers.snail]
+type = "swift"
+url = "https://api.snail.example"
+api_key_file = "swift.key"
+services = { home = { code = "SLOW" } }
+"""
+    changed = GOOD.replace('["FR", "BE"]', '["FR", "IT"]').replace(
+        "[warehouses.lyon]", new + "[warehouses.lyon]"
+    )
+    (folder / "wharfinger.toml").write_text(changed)
+    (rule,) = load_carrier_rules(got, PLUGINS, {})
+    assert (rule.carrier, rule.countries) == ("swift", ("FR", "IT"))
+
+
+def test_a_service_that_no_carrier_takes_any_more_is_not_taken_on_sighup(folder: Path) -> None:
+    got = read(folder, GOOD)
+    (folder / "wharfinger.toml").write_text(GOOD.replace("services.home", "services.house"))
+    with pytest.raises(SettingsError, match="no carrier has the service 'home': is house meant"):
+        load_carrier_rules(got, PLUGINS, {})
 
 
 def test_a_rules_file_that_is_not_there_is_named(folder: Path) -> None:
