@@ -4,8 +4,9 @@ The cursor moves only when everything before it is durable; the rest of the safe
 changes nothing. Status and tracking go out through the channel's drain.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 import trio
@@ -132,8 +133,10 @@ class Channel:
         if self._shown is None or now >= self._swept_at + SWEEP_EVERY_S:
             self._shown = dict(await self._shop.stock())
             self._swept_at = now
-        changed = {sku: units for sku, units in levels.items() if self._shown.get(sku) != units}
-        changed = {sku: changed[sku] for sku in list(changed)[:PUSH_MAX] if sku not in self._unknown}
+            await self._forget_unknown(self._shown)
+        shown = self._shown
+        wrong = (sku for sku, units in levels.items() if sku not in self._unknown and shown.get(sku) != units)
+        changed = {sku: levels[sku] for sku in islice(wrong, PUSH_MAX)}
         if not changed:
             return
         unknown = await self._shop.push_stock(changed)
@@ -143,6 +146,12 @@ class Channel:
             mend = f"give a product of the shop {self._settings.name} the reference {sku}"
             detail = f"the shop has no product with the reference {sku}"
             await self._desk.raise_anomaly(Raise(f"{self._settings.name}:{sku}", "unknown_sku", detail, mend))
+
+    async def _forget_unknown(self, shown: Mapping[str, int]) -> None:
+        """Take back what was said of SKUs that the shop knows by now."""
+        for sku in self._unknown & shown.keys():
+            await self._desk.resolve(f"{self._settings.name}:{sku}", "system")
+        self._unknown -= shown.keys()
 
     async def _levels(self) -> dict[str, int]:
         """Return what may be sold: what is available, less what open orders already wait for."""

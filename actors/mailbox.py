@@ -67,7 +67,10 @@ class Letter(Generic[M]):
 
 
 class Mailbox(Generic[M]):
-    """A bounded queue with a memory of what is in hand. One actor takes, anybody puts."""
+    """A bounded queue with a memory of what is in hand. One actor takes, anybody puts.
+
+    `heard` counts the letters that were put; `awaited` says that the actor does nothing but wait for one.
+    """
 
     def __init__(self, size_max: int) -> None:
         self._size_max = size_max
@@ -83,6 +86,7 @@ class Mailbox(Generic[M]):
         self._closed = False
         self._abandoned = False
         self.heard = 0
+        self.awaited = False
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_hand)
@@ -123,7 +127,11 @@ class Mailbox(Generic[M]):
             if self._closed:
                 return []
             self._arrived = trio.Event()
-            await self._arrived.wait()
+            self.awaited = True
+            try:
+                await self._arrived.wait()
+            finally:
+                self.awaited = False
         while self._one_by_one and self._in_hand:
             self._settled = trio.Event()
             await self._settled.wait()

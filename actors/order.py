@@ -146,7 +146,7 @@ class OrderHall:
             now = trio.current_time()
             still_quiet: dict[str, tuple[int, float]] = {}
             for order, mailbox in tuple(self._live.items()):
-                if not mailbox.idle:
+                if not (mailbox.idle and mailbox.awaited):
                     continue
                 heard, since = quiet_since.get(order, (mailbox.heard, now))
                 if heard != mailbox.heard:

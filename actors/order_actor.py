@@ -113,8 +113,7 @@ class OrderActor:
                 if not self._looks_again:
                     return
                 # Units may have come between its look at the shelves and the moment at which the index said
-                # that it
-                # waits for them: whoever told of them did not find it there.
+                # that it waits for them: whoever told of them did not find it there.
                 self._looks_again = False
                 await self._decide(Wake())
         raise RuntimeError(f"{self.order} took {STEP_ROUNDS_MAX} steps and is not done")

@@ -13,7 +13,7 @@ import trio
 
 from actors.directory import Clock, Directory, Keyed, TellOrder, WarehouseHandle
 from actors.domain.ledger import Shelf, Stock, apply
-from actors.domain.order_commands import Expired, FellShort, OrderCommand, Packed
+from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Answer, Release, StockCommand
 from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import (
@@ -26,6 +26,7 @@ from actors.domain.stock_events import (
     StockOpened,
     StockReceived,
 )
+from actors.floor_news import news_again, news_of
 from actors.mailbox import Letter, tell
 from actors.ports import Append, FulfilmentRow, Journal, KeyedAnswer, PendingEffect, StockPicture
 from actors.rows import fulfilment_of, fulfilment_row
@@ -133,12 +134,29 @@ class Warehouse:
                 pipeline.start_soon(self._tell_news, to_tell)
                 pipeline.start_soon(self._commit_all, to_commit, news)
                 async with decided:
-                    for told in _news_again(stock):
+                    for told in news_again(stock):
                         await news.send(told)
                     task_status.started()
-                    while letters := await self._handle.mailbox.take(BATCH_MAX):
-                        await decided.send(self._decide_all(stock, letters))
+                    crash = await self._decide_on_all_letters(stock, decided)
+            if crash is not None:
+                raise crash
             nursery.cancel_scope.cancel()
+
+    async def _decide_on_all_letters(
+        self, stock: Stock, decided: trio.MemorySendChannel[_Batch]
+    ) -> Exception | None:
+        """Decide until the mailbox is closed, or return what made a decision crash.
+
+        What was decided before it is recorded and answered first. Cut off, it might become durable after this
+        actor has begun anew from what was not.
+        """
+        while letters := await self._handle.mailbox.take(BATCH_MAX):
+            try:
+                batch = self._decide_all(stock, letters)
+            except Exception as error:  # noqa: BLE001 - it is raised again, as soon as it may be
+                return error
+            await decided.send(batch)
+        return None
 
     def _decide_all(self, stock: Stock, letters: Sequence[Letter[StockCommand | Keyed]]) -> _Batch:
         events: list[StockEvent] = []
@@ -224,7 +242,7 @@ class Warehouse:
         for event in events:
             match event:
                 case FulfilmentPacked() | PickFellShort() | ReservationReleased():
-                    told = _news_of(self._handle.stock, event)
+                    told = news_of(self._handle.stock, event)
                     if told is not None:
                         await news.send(told)
                     if isinstance(event, ReservationReleased):
@@ -251,38 +269,3 @@ class Warehouse:
             for fulfilment in tuple(stock.fulfilments.values()):
                 if fulfilment.expires_at is not None and fulfilment.expires_at <= now:
                     await tell(self._handle.mailbox, Release(fulfilment.fulfilment, "expired"))
-
-
-def _news_of(stock: Stock, event: StockEvent) -> tuple[str, OrderCommand] | None:
-    match event:
-        case FulfilmentPacked(fulfilment, parcels):
-            known = stock.known(fulfilment)
-            return (known.order, Packed(fulfilment, parcels)) if known is not None else None
-        case PickFellShort(fulfilment, sku):
-            known = stock.known(fulfilment)
-            line = known.line(sku) if known is not None else None
-            return (
-                (known.order, FellShort(fulfilment, sku, line.missing))
-                if known is not None and line
-                else None
-            )
-        case ReservationReleased(fulfilment, _, _, "expired"):
-            known = stock.known(fulfilment)
-            return (known.order, Expired(fulfilment)) if known is not None else None
-        case _:
-            return None
-
-
-def _news_again(stock: Stock) -> list[tuple[str, OrderCommand]]:
-    """Return what orders may not have heard when the last daemon died; hearing it twice changes nothing."""
-    news: list[tuple[str, OrderCommand]] = []
-    found_short = [known for known in stock.closed.values() if known.state == "short"]
-    for known in (*stock.fulfilments.values(), *found_short):
-        news.extend(
-            (known.order, FellShort(known.fulfilment, line.sku, line.missing))
-            for line in known.lines
-            if line.missing
-        )
-        if known.state == "packed":
-            news.append((known.order, Packed(known.fulfilment, known.parcels)))
-    return news
