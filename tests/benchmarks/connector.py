@@ -1,16 +1,18 @@
 """The other side of `flow`: a plain connector, one order after another, a transaction a step.
 
-It takes the steps that the product takes for an order, with the same durability: an intent is committed
-before the outside is touched and its outcome after, rows are locked in a fixed order of SKUs, each step
-leaves a line of history. Its statements are prepared and sent for all lines at a time, and its partners
-answer at once.
+It takes the sixteen steps that the product's records show for an order of three lines, with the same
+durability: an intent is committed before the outside is touched and its outcome after, rows are locked in a
+fixed order of SKUs, each step leaves a line of history. A step can be taken up again after a crash, so it
+begins by reading where the order stands. Its statements are prepared and sent for all lines at a time, on
+asyncpg and uvloop; its partners answer at once.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import msgspec
@@ -27,77 +29,16 @@ from actors.domain.documents import (
     ShopTracking,
 )
 from actors.ports import ShopOrder
+from tests.benchmarks.connector_sql import SCHEMA, STATEMENTS
 from tests.benchmarks.rowlocks import Connection
 
 SITE: Final = "lyon"
-
-SCHEMA = """
-CREATE TABLE shop_order (
-    id text PRIMARY KEY, reference text NOT NULL, state text NOT NULL, placed_at timestamptz NOT NULL,
-    currency text NOT NULL, total numeric NOT NULL, changed_at timestamptz NOT NULL
-);
-CREATE INDEX shop_order_state ON shop_order (state, changed_at);
-CREATE TABLE order_line (
-    order_id text, line text, sku text NOT NULL, units bigint NOT NULL, picked bigint NOT NULL DEFAULT 0,
-    unit_price numeric NOT NULL, PRIMARY KEY (order_id, line)
-);
-CREATE TABLE person (id text PRIMARY KEY, body bytea NOT NULL);
-CREATE TABLE payload (id text PRIMARY KEY, body bytea NOT NULL);
-CREATE TABLE balance (
-    warehouse text, sku text, available bigint NOT NULL CHECK (available >= 0),
-    reserved bigint NOT NULL CHECK (reserved >= 0), picked bigint NOT NULL CHECK (picked >= 0),
-    PRIMARY KEY (warehouse, sku)
-) WITH (fillfactor = 50);
-CREATE TABLE movement (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id text NOT NULL, sku text NOT NULL,
-    source text NOT NULL, target text NOT NULL, units bigint NOT NULL, at timestamptz NOT NULL
-);
-CREATE TABLE parcel (
-    id text PRIMARY KEY, order_id text NOT NULL, weight_g int NOT NULL, tracking text, label bytea
-);
-CREATE TABLE outbox (
-    id text PRIMARY KEY, order_id text NOT NULL, partner text NOT NULL, document json NOT NULL
-);
-CREATE TABLE history (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id text NOT NULL, step text NOT NULL,
-    detail text NOT NULL, at timestamptz NOT NULL
-);
-"""
-
-STATEMENTS = {
-    "import": "INSERT INTO shop_order VALUES ($1, $2, 'new', $3, $4, $5, $6)",
-    "lines": "INSERT INTO order_line (order_id, line, sku, units, unit_price)"
-    " SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::numeric[])",
-    "person": "INSERT INTO person VALUES ($1, $2)",
-    "payload": "INSERT INTO payload VALUES ($1, $2)",
-    "lock": "SELECT state FROM shop_order WHERE id = $1 FOR UPDATE",
-    "move_on": "UPDATE shop_order SET state = $2, changed_at = $3 WHERE id = $1",
-    "balances": "SELECT sku, available, reserved, picked FROM balance WHERE warehouse = $1 AND sku = ANY ($2)"
-    " ORDER BY sku FOR UPDATE",
-    "reserve": "UPDATE balance AS b SET available = available - n.units, reserved = reserved + n.units"
-    " FROM unnest($2::text[], $3::bigint[]) AS n (sku, units) WHERE b.warehouse = $1 AND b.sku = n.sku",
-    "pick": "UPDATE balance AS b SET reserved = reserved - n.units, picked = picked + n.units"
-    " FROM unnest($2::text[], $3::bigint[]) AS n (sku, units) WHERE b.warehouse = $1 AND b.sku = n.sku",
-    "ship": "UPDATE balance AS b SET picked = picked - n.units"
-    " FROM unnest($2::text[], $3::bigint[]) AS n (sku, units) WHERE b.warehouse = $1 AND b.sku = n.sku",
-    "picked": "UPDATE order_line SET picked = picked + $3 WHERE order_id = $1 AND sku = $2",
-    "moved": "INSERT INTO movement (order_id, sku, source, target, units, at)"
-    " SELECT $1, n.sku, $4, $5, n.units, $6 FROM unnest($2::text[], $3::bigint[]) AS n (sku, units)",
-    "parcel": "INSERT INTO parcel VALUES ($1, $2, $3)",
-    "labelled": "UPDATE parcel SET tracking = $2, label = $3 WHERE id = $1",
-    "ask": "INSERT INTO outbox SELECT n.id, $1, n.partner, n.document::json"
-    " FROM unnest($2::text[], $3::text[], $4::text[]) AS n (id, partner, document)",
-    "told": "SELECT document FROM outbox WHERE id = $1",
-    "settle": "DELETE FROM outbox WHERE id = $1",
-    "known": "SELECT 1 FROM shop_order WHERE id = $1",
-    "history": "INSERT INTO history (order_id, step, detail, at) VALUES ($1, $2, $3, $4)",
-}
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Connector:
-    """One connection, and an order at a time."""
+    """One connection, an order at a time. A step knows the order by its id, and reads what else it needs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -111,36 +52,29 @@ class Connector:
     async def ship(self, order: ShopOrder) -> None:
         """Take one order from its import to shipped, with all partners told."""
         id_ = order.shop_order
-        lines = sorted(order.lines, key=_sku)
-        skus, units = [line.sku for line in lines], [line.units for line in lines]
-        erp_lines = tuple(
-            ErpLine(line.line, line.sku, line.units, line.unit_price, SITE) for line in order.lines
-        )
-        booked = ErpOrder(
-            id_, "main", order.reference, order.placed_at, order.currency, erp_lines, order.shipping, id_
-        )
         await self._import(id_, order)
-        await self._reserve(id_, skus, units, booked)
+        await self._reserve(id_)
+        await self._allocated(id_)
         await self._settle(id_, "erp-order")
         await self._settle(id_, "status-preparing")
-        for line in lines:
-            await self._pick(id_, line.sku, line.units)
-        await self._pack(id_, order.country)
-        tracking = await self._label(id_)
-        now = datetime.now(UTC)
-        parcels = (ShopParcel(f"{id_}.1", "swift", tracking, 900),)
-        note = ErpDeliveryNote(id_, id_, SITE, erp_lines, now)
-        await self._dispatch(id_, skus, units, (note, ShopTracking(id_, parcels), ShopStatus(id_, "shipped")))
+        for line in order.lines:
+            await self._pick(id_, line.sku)
+        await self._pack(id_)
+        await self._packed(id_)
+        await self._label(id_)
+        await self._dispatch(id_)
+        await self._shipped(id_)
         for kind in ("delivery-note", "tracking", "status-shipped"):
             await self._settle(id_, kind)
 
     async def _import(self, id_: str, order: ShopOrder) -> None:
         lines = order.lines
-        await self._begin()
+        await self._connection.execute("BEGIN")
         if await self._do("known", id_):
             raise ValueError(f"{id_} is imported already")
+        now = datetime.now(UTC)
         await self._do(
-            "import", id_, order.reference, order.placed_at, order.currency, order.total, datetime.now(UTC)
+            "import", id_, order.reference, order.placed_at, order.currency, order.total, order.country, now
         )
         await self._do(
             "lines",
@@ -152,83 +86,113 @@ class Connector:
         )
         await self._do("person", id_, _encode(order.contact))
         await self._do("payload", id_, order.raw)
+        await self._do("cursor", "main", id_)
         await self._commit(id_, "imported", order.reference)
 
-    async def _reserve(self, id_: str, skus: Sequence[str], units: Sequence[int], booked: ErpOrder) -> None:
-        await self._begin()
-        await self._do("lock", id_)
+    async def _reserve(self, id_: str) -> None:
+        _, lines = await self._begin(id_)
+        skus, units = _columns(lines)
         held = {row["sku"]: row["available"] for row in await self._do("balances", SITE, skus)}
         if any(held[sku] < wanted for sku, wanted in zip(skus, units, strict=True)):
             raise ValueError("there is plenty of everything")
         await self._do("reserve", SITE, skus, units)
         await self._do("moved", id_, skus, units, "available", "reserved", datetime.now(UTC))
-        await self._do("move_on", id_, "picking", datetime.now(UTC))
-        await self._ask(id_, {"erp-order": booked, "status-preparing": ShopStatus(id_, "preparing")})
+        await self._do("reservation", id_, SITE, "floor")
         await self._commit(id_, "reserved", SITE)
 
-    async def _pick(self, id_: str, sku: str, units: int) -> None:
-        await self._begin()
-        await self._do("lock", id_)
+    async def _allocated(self, id_: str) -> None:
+        order, lines = await self._begin(id_)
+        booked = ErpOrder(
+            id_, "main", order["reference"], order["placed_at"], "EUR", _erp(lines), Decimal("4.90"), id_
+        )
+        await self._do("move_on", id_, "picking", datetime.now(UTC))
+        await self._ask(id_, {"erp-order": booked, "status-preparing": ShopStatus(id_, "preparing")})
+        await self._commit(id_, "allocated", SITE)
+
+    async def _pick(self, id_: str, sku: str) -> None:
+        _, lines = await self._begin(id_)
+        units = next(line["units"] for line in lines if line["sku"] == sku)
         await self._do("balances", SITE, [sku])
         await self._do("pick", SITE, [sku], [units])
         await self._do("moved", id_, [sku], [units], "reserved", "picked", datetime.now(UTC))
         await self._do("picked", id_, sku, units)
         await self._commit(id_, "picked", sku)
 
-    async def _pack(self, id_: str, country: str) -> None:
-        await self._begin()
-        await self._do("lock", id_)
+    async def _pack(self, id_: str) -> None:
+        await self._begin(id_)
         await self._do("parcel", f"{id_}.1", id_, 900)
-        await self._do("move_on", id_, "packed", datetime.now(UTC))
-        await self._ask(id_, {"label": LabelPurchase(f"{id_}.1", "swift", "home", SITE, country, 900, id_)})
+        await self._do("reservation_on", id_, "packed")
         await self._commit(id_, "packed", f"{id_}.1")
 
-    async def _label(self, id_: str) -> str:
+    async def _packed(self, id_: str) -> None:
+        order, _ = await self._begin(id_)
+        await self._do("move_on", id_, "packed", datetime.now(UTC))
+        label = LabelPurchase(f"{id_}.1", "swift", "home", SITE, order["country"], 900, id_)
+        await self._ask(id_, {"label": label})
+        await self._commit(id_, "label asked", f"{id_}.1")
+
+    async def _label(self, id_: str) -> None:
         await self._do("told", f"{id_}:label")
+        await self._do("who", id_)
         tracking = f"M{next(self._numbers):010d}"
-        await self._begin()
-        await self._do("lock", id_)
+        await self._begin(id_)
         await self._do("settle", f"{id_}:label")
         await self._do("labelled", f"{id_}.1", tracking, b"^XA^XZ")
         await self._commit(id_, "labelled", tracking)
-        return tracking
 
-    async def _dispatch(
-        self, id_: str, skus: Sequence[str], units: Sequence[int], told: Sequence[Document]
-    ) -> None:
-        await self._begin()
-        await self._do("lock", id_)
+    async def _dispatch(self, id_: str) -> None:
+        _, lines = await self._begin(id_)
+        skus, units = _columns(lines)
         await self._do("balances", SITE, skus)
         await self._do("ship", SITE, skus, units)
         await self._do("moved", id_, skus, units, "picked", "customer", datetime.now(UTC))
-        await self._do("move_on", id_, "shipped", datetime.now(UTC))
-        await self._ask(id_, dict(zip(("delivery-note", "tracking", "status-shipped"), told, strict=True)))
-        await self._commit(id_, "shipped", SITE)
+        await self._do("reservation_on", id_, "dispatched")
+        await self._commit(id_, "dispatched", SITE)
 
-    async def _ask(self, id_: str, documents: dict[str, Document]) -> None:
+    async def _shipped(self, id_: str) -> None:
+        _, lines = await self._begin(id_)
+        now = datetime.now(UTC)
+        tracking = (await self._do("parcels", id_))[0]["tracking"]
+        await self._do("move_on", id_, "shipped", now)
+        told: dict[str, Document] = {
+            "delivery-note": ErpDeliveryNote(id_, id_, SITE, _erp(lines), now),
+            "tracking": ShopTracking(id_, (ShopParcel(f"{id_}.1", "swift", tracking, 900),)),
+            "status-shipped": ShopStatus(id_, "shipped"),
+        }
+        await self._ask(id_, told)
+        await self._commit(id_, "shipped", tracking)
+
+    async def _ask(self, id_: str, documents: Mapping[str, Document]) -> None:
         texts = [_encode(document).decode() for document in documents.values()]
         await self._do("ask", id_, [f"{id_}:{kind}" for kind in documents], ["partner"] * len(texts), texts)
 
     async def _settle(self, id_: str, kind: str) -> None:
+        """Tell a partner, who answers at once, and record that it was told."""
         await self._do("told", f"{id_}:{kind}")
-        await self._begin()
-        await self._do("lock", id_)
+        await self._begin(id_)
         await self._do("settle", f"{id_}:{kind}")
         await self._commit(id_, kind, "taken")
 
-    async def _begin(self) -> None:
+    async def _begin(self, id_: str) -> tuple[asyncpg.Record, list[asyncpg.Record]]:
         await self._connection.execute("BEGIN")
+        return (await self._do("lock", id_))[0], await self._do("lines_of", id_)
 
     async def _commit(self, id_: str, step: str, detail: str) -> None:
         await self._do("history", id_, step, detail, datetime.now(UTC))
         await self._connection.execute("COMMIT")
 
-    async def _do(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:  # noqa: ANN401 - as asyncpg
+    async def _do(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         return await self._prepared[statement].fetch(*arguments)
 
 
-def _sku(line: Any) -> str:  # noqa: ANN401
-    return str(line.sku)
+def _columns(lines: Sequence[asyncpg.Record]) -> tuple[list[str], list[int]]:
+    return [line["sku"] for line in lines], [line["units"] for line in lines]
+
+
+def _erp(lines: Sequence[asyncpg.Record]) -> tuple[ErpLine, ...]:
+    return tuple(
+        ErpLine(line["line"], line["sku"], line["units"], line["unit_price"], SITE) for line in lines
+    )
 
 
 def furnish(dsn: str, skus: Sequence[str], units: int) -> None:

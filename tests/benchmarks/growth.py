@@ -5,10 +5,8 @@ promised and cancelled again, so two events, six movements and a closed fulfilme
 young side has a new database; both are vacuumed and analysed as autovacuum would.
 """
 
-import asyncio
 from collections.abc import Sequence
 
-import asyncpg
 import trio
 
 from actors.domain.ledger import Stock, apply
@@ -37,12 +35,12 @@ def measure(lab: Lab) -> list[Figure]:
     wanted = lab.size.of(MOVEMENTS)
     progress(f"  making {wanted} movements")
     trio.run(_make_history, old, orders, wanted)
-    _vacuum(old)
+    lab.settle(old)
 
     def young_turn() -> Timing:
         young = lab.database()
         house.furnish(young, house.skus())
-        _vacuum(young)
+        lab.settle(young)
         turn = house.reserve(young, orders, OUTSTANDING, watch)
         lab.drop(young)
         return turn
@@ -86,13 +84,3 @@ def _history(stock: Stock, version: int, orders: Sequence[house.Lines], numbers:
 async def _append(journal: Journal, append: Append, *, task_status: trio.TaskStatus[None]) -> None:
     task_status.started()
     await journal.append(append)
-
-
-def _vacuum(dsn: str) -> None:
-    async def vacuum() -> None:
-        connection = await asyncpg.connect(dsn)
-        await connection.execute("VACUUM ANALYZE")
-        await connection.execute("CHECKPOINT")
-        await connection.close()
-
-    asyncio.run(vacuum())

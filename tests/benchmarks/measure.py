@@ -151,6 +151,10 @@ class Lab:
         name = dsn.partition("?")[0].rpartition("/")[2]
         asyncio.run(_execute(self._server.dsn, f"DROP DATABASE {name} WITH (FORCE)", "CHECKPOINT"))
 
+    def settle(self, dsn: str) -> None:
+        """Do what autovacuum and the checkpointer would have done by and by."""
+        asyncio.run(_execute(dsn, "VACUUM ANALYZE", "CHECKPOINT"))
+
     def turns(self, *sides: Callable[[], Timing]) -> list[list[Timing]]:
         """Let each side have its turn, round after round; return the turns of each side."""
         timings: list[list[Timing]] = [[] for _ in sides]
