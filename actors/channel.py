@@ -148,8 +148,8 @@ class Channel:
             await self._desk.raise_anomaly(Raise(f"{self._settings.name}:{sku}", "unknown_sku", detail, mend))
 
     async def _forget_unknown(self, shown: Mapping[str, int]) -> None:
-        """Take back what was said of SKUs that the shop knows by now."""
-        for sku in self._unknown & shown.keys():
+        """Take back what was said, perhaps by an earlier daemon, of SKUs that the shop knows by now."""
+        for sku in shown:
             await self._desk.resolve(f"{self._settings.name}:{sku}", "system")
         self._unknown -= shown.keys()
 

@@ -6,9 +6,11 @@ The domain decides.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 import trio
 
 from actors.directory import Directory, UnknownWarehouseError
+from actors.domain.anomaly_events import AnomalyRaised
 from actors.domain.order_commands import Answered, OrderCommand, Stranded, Wake
 from actors.domain.order_events import (
     ContactCorrected,
@@ -24,6 +26,8 @@ from actors.domain.partitions import order_stream
 from actors.mailbox import Letter, Mailbox, SetAsideError
 from actors.ports import Append, BesideRow, Event, Journal, KeyedAnswer, PendingEffect
 from actors.rows import order_row
+
+log = structlog.get_logger(__name__)
 
 TAKE_MAX = 16
 """Messages decided together: what arrives during one commit, rarely more than three."""
@@ -155,6 +159,8 @@ class OrderActor:
         for event in turn.events:
             if isinstance(event, OrderBackordered):
                 self._looks_again = True
+            if isinstance(event, AnomalyRaised):
+                log.warning("anomaly_raised", anomaly=event.anomaly, problem=event.problem)
             if isinstance(event, EffectRequested):
                 pending = PendingEffect(event.effect, stream, event.partner, event.document, turn.facts.now)
                 self.directory.effect_pending(pending)
