@@ -1,0 +1,239 @@
+"""The order hall: orders wake when spoken to, and one that cannot live takes no other with it."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import trio
+import trio.testing
+
+from actors.directory import Directory
+from actors.domain.order_commands import Cancel, Hold, Import, Wake
+from actors.domain.order_draft import Facts
+from actors.domain.order_events import Beside, EffectRequested, FulfilmentAllocated, OrderLine
+from actors.domain.order_state import Order
+from actors.domain.routing import RoutingRules
+from actors.mailbox import SetAsideError
+from actors.order import MAILBOX_MAX, OrderHall
+from actors.ports import Append, BesideRow, ConflictError, PendingEffect, Recorded
+from adapters.memory.journal import MemoryJournal
+
+Clock = trio.testing.MockClock
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+class SlowJournal(MemoryJournal):
+    """A journal that counts what is read, and takes its time for one stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[str] = []
+        self.slow = ""
+
+    async def append(self, append: Append) -> None:
+        if append.stream == self.slow:
+            await trio.sleep(100)
+        await super().append(append)
+
+    async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
+        self.reads.append(stream)
+        return await super().read(stream, after)
+
+
+class House:
+    """A hall with no warehouses: orders come, and are backordered."""
+
+    def __init__(self) -> None:
+        self.journal = SlowJournal()
+        self.directory = Directory({})
+        self.effects: list[PendingEffect] = []
+        self.set_aside: list[tuple[str, str, str]] = []
+        self.directory.on_effect("shop-main", self.effects.append)
+        self.hall = OrderHall(self.journal, self.directory, self.facts, self.put_aside, lambda _seconds: None)
+
+    def facts(self) -> Facts:
+        now = NINE + timedelta(seconds=trio.current_time())
+        return Facts(now, RoutingRules(()), (), lambda _site, _sku: 0, lambda _sku: True)
+
+    async def put_aside(self, actor: str, message: str, error: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.set_aside.append((actor, message, error))
+
+    async def poison(self, order: str) -> None:
+        """Leave a log behind that cannot be folded."""
+        event = FulfilmentAllocated("never planned")
+        await self.journal.append(Append(f"order-{order}", 0, (event,), NINE))
+
+
+@asynccontextmanager
+async def open_house() -> AsyncGenerator[House]:
+    house = House()
+    with trio.fail_after(100_000):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(house.hall.run)
+            yield house
+            nursery.cancel_scope.cancel()
+
+
+def order(number: int) -> Import:
+    return Import(
+        channel="main",
+        shop_order=str(number),
+        reference="R",
+        standing="open",
+        placed_at=NINE,
+        currency="EUR",
+        total=Decimal(10),
+        shipping=Decimal(0),
+        service="",
+        country="FR",
+        lines=(OrderLine("1", "TEAPOT", 1, Decimal(5)),),
+        address_problems=(),
+        contact=Beside("c", "d"),
+        payload=Beside("p", "d"),
+    )
+
+
+async def test_an_order_is_hydrated_when_it_is_first_spoken_to_and_not_again(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        for command in (order(1), Wake(), Wake()):
+            await house.hall.ask("main-1", command)
+        state = await house.hall.ask("main-1", Wake())
+        assert state.stage == "backordered"
+        assert house.journal.reads == ["order-main-1"]
+
+
+async def test_an_order_remembers_itself_from_one_hall_to_the_next(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        before = await house.hall.ask("main-1", order(1))
+    async with open_house() as again:
+        again.journal.streams = house.journal.streams
+        assert await again.hall.ask("main-1", Wake()) == before
+
+
+async def test_effects_are_told_once_they_are_recorded(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.journal.slow = "order-main-1"
+        await house.hall.tell("main-1", order(1))
+        await trio.sleep(99)
+        assert house.effects == []
+        await trio.sleep(2)
+        assert [each.effect for each in house.effects] == ["status-backordered:main-1"]
+
+
+async def test_what_is_told_to_many_orders_is_done_side_by_side(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.journal.slow = "order-main-1"
+        await house.hall.tell("main-1", order(1))
+        began = trio.current_time()
+        for number in range(2, 50):
+            await house.hall.ask(f"main-{number}", order(number))
+        assert trio.current_time() - began < 1
+
+
+async def test_rows_beside_the_log_are_stored_with_the_event_that_names_them(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        rows = (BesideRow("c", "contact", "main:7", b"s", b"{}"),)
+        await house.hall.ask("main-1", order(1), rows)
+        assert await house.journal.beside("c") == b"{}"
+        later = (BesideRow("other", "contact", "main:7", b"s", b"{}"),)
+        await house.hall.ask("main-1", order(1), later)
+        assert await house.journal.beside("other") is None
+
+
+async def test_a_key_that_was_used_does_nothing_more(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        await house.hall.ask("main-1", order(1))
+        hold = Hold("manual", "x", None, "jane")
+        first = await house.hall.ask("main-1", hold, key="k1")
+        assert "manual" in first.holds
+        other = await house.hall.ask("main-1", Cancel("jane"), key="k1")
+        assert not other.ended
+
+
+# --- orders that cannot live --------------------------------------------------------------------------------
+
+
+async def test_a_poison_order_is_set_aside_and_all_others_go_on(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        await house.poison("main-666")
+        turned_away: list[str] = []
+
+        async def speak_to_poison() -> None:
+            with pytest.raises(SetAsideError):
+                await house.hall.ask("main-666", Wake())
+            turned_away.append("main-666")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(speak_to_poison)
+            for number in range(10):
+                state = await house.hall.ask(f"main-{number}", order(number))
+                assert isinstance(state, Order)
+        assert turned_away == ["main-666"]
+        assert house.set_aside == [("order main-666", "Wake", "KeyError")]
+
+
+async def test_an_order_that_was_mended_lives_again(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        await house.poison("main-1")
+        with pytest.raises(SetAsideError):
+            await house.hall.ask("main-1", Wake())
+        del house.journal.streams["order-main-1"]
+        assert isinstance(await house.hall.ask("main-1", order(1)), Order)
+
+
+async def test_who_waits_at_the_door_of_an_order_that_is_given_up_is_heard_by_the_next(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        await house.poison("main-1")
+        answered = 0
+
+        async def speak() -> None:
+            nonlocal answered
+            try:
+                await house.hall.ask("main-1", Wake())
+            except SetAsideError:
+                answered += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(MAILBOX_MAX + 20):
+                nursery.start_soon(speak)
+        assert answered == MAILBOX_MAX + 20
+
+
+async def test_two_owners_of_one_order_stop_the_daemon(autojump_clock: Clock) -> None:
+    with pytest.RaisesGroup(ConflictError, flatten_subgroups=True):
+        async with open_house() as house:
+            state = await house.hall.ask("main-1", order(1))
+            stranger = EffectRequested("x", "erp", state.effects["status-backordered:main-1"])
+            await house.journal.append(Append("order-main-1", state.version, (stranger,), NINE))
+            await house.hall.ask("main-1", Cancel("jane"))
+
+
+async def test_a_full_mailbox_slows_its_sender_down(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.journal.slow = "order-main-1"
+        began = trio.current_time()
+        await house.hall.tell("main-1", order(1))
+        await trio.sleep(1)
+        for _ in range(MAILBOX_MAX):
+            await house.hall.tell("main-1", Wake())
+        assert trio.current_time() - began < 2
+        await house.hall.tell("main-1", Cancel("jane"))
+        assert trio.current_time() - began > 90
+        assert (await house.hall.ask("main-1", Wake())).ended == "cancelled"
+
+
+async def test_the_hall_is_drained_when_every_order_has_recorded_what_it_was_told(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.journal.slow = "order-main-1"
+        await house.hall.tell("main-1", order(1))
+        await house.hall.tell("main-2", order(2))
+        await house.hall.drain()
+        assert await house.journal.order_row("main-1") is not None
+        assert await house.journal.order_row("main-2") is not None
