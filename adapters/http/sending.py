@@ -8,8 +8,8 @@ import httpx
 class Whole(httpx.AsyncByteStream):
     """A body that is sent in one piece.
 
-    httpx's own is an async generator. A connection that breaks while it is sent strands the generator, which Trio
-    rightly complains of; an iterator with nothing to clean up cannot be stranded.
+    httpx's own is an async generator. A connection that breaks while it is sent strands the generator, which
+    Trio rightly complains of; an iterator with nothing to clean up cannot be stranded.
     """
 
     def __init__(self, body: bytes) -> None:

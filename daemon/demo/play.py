@@ -1,4 +1,4 @@
-"""Plays the demo: places orders, lets the crews work, receives what was awaited, waits for all books to agree."""
+"""Plays the demo: places orders, lets the crews work, receives what was awaited, waits until all is at rest."""
 
 import json
 import subprocess
