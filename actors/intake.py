@@ -137,8 +137,8 @@ class Intake:
             known = await self._hall.ask(id_, Wake())
             if standing is None or known.imported is None or not needs_address(known):
                 return
-            person = self._person(order)
-            if person == await self._journal.contact(known.facts.contact.id):
+            last = await self._journal.contact(known.facts.contact.id)
+            if last is None or last == self._person(order):  # what was erased here does not come back
                 return
             command, (contact, _) = self._command(id_, order, standing, self._entropy(4).hex())
             await self._hall.ask(id_, msgspec.structs.replace(command, is_readdressed=True), (contact,))

@@ -1,0 +1,138 @@
+"""What is read again in the shop because a person was asked to mend it there."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import trio
+from msgspec.structs import replace
+
+from actors.desk import Desk
+from actors.directory import Directory, WarehouseHandle
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.order_commands import Wake
+from actors.domain.order_life import Facts
+from actors.domain.order_state import Order
+from actors.domain.routing import RoutingRules
+from actors.intake import Intake
+from actors.mailbox import Mailbox
+from actors.order import OrderHall
+from actors.ports import Contact, ShopLine, ShopOrder, UnreadableOrder
+from adapters.memory.journal import MemoryJournal
+from adapters.memory.partners import MemoryShop
+
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+NOWHERE = Contact("Camille Martin", "", "1 rue du Port", "", "", "Lyon", "", "FR", "camille@example.org")
+ORDER = ShopOrder(
+    shop_order="1",
+    reference="REF1",
+    standing="open",
+    placed_at=NINE,
+    currency="EUR",
+    total=Decimal("10.00"),
+    shipping=Decimal("4.90"),
+    service="standard",
+    country="FR",
+    lines=(ShopLine("1", "CUP", 1, Decimal("5.00")),),
+    customer="7",
+    contact=NOWHERE,
+    raw=b"{}",
+)
+LYON = replace(ORDER, contact=replace(NOWHERE, postcode="69002"))
+"""The order once somebody has mended its address."""
+
+
+@dataclass(slots=True)
+class Way:
+    """The way in, with what is at both ends of it."""
+
+    shop: MemoryShop
+    journal: MemoryJournal
+    hall: OrderHall
+    intake: Intake
+
+    async def order(self) -> Order:
+        return await self.hall.ask("main-1", Wake())
+
+    async def open_problems(self) -> list[str]:
+        return [each.problem for each in await self.journal.anomalies(10)]
+
+
+@asynccontextmanager
+async def open_way(first: ShopOrder | UnreadableOrder) -> AsyncGenerator[Way]:
+    """Open a way in through which the shop's order has come as it was first."""
+    journal, shop = MemoryJournal(), MemoryShop()
+    directory = Directory({"lyon": WarehouseHandle("lyon", Mailbox(10))})
+
+    def facts() -> Facts:
+        return Facts(
+            NINE, RoutingRules(()), (CarrierRule("swift", "home"),), directory.picture, lambda _: True
+        )
+
+    async def set_aside(actor: str, message: str, error: str) -> None:
+        raise AssertionError(actor, message, error)
+
+    hall = OrderHall(journal, directory, facts, set_aside, lambda _seconds: None)
+    desk = Desk(journal, hall, lambda: NINE, Mailbox(10))
+    salts = iter(range(256))
+    intake = Intake("main", shop, journal, hall, desk, lambda size: bytes([next(salts)]) * size)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(hall.run)
+            await nursery.start(desk.run)
+            shop.place(first)
+            await intake.take([first])
+            yield Way(shop, journal, hall, intake)
+            nursery.cancel_scope.cancel()
+
+
+async def test_an_address_that_is_mended_in_the_shop_is_read_and_the_order_goes_on() -> None:
+    async with open_way(ORDER) as way:
+        await way.intake.look_again()
+        assert (await way.order()).stage == "held"
+        way.shop.place(LYON)
+        await way.intake.look_again()
+        order = await way.order()
+        assert order.stage == "backordered"
+        contact = await way.journal.contact(order.facts.contact.id)
+        assert contact is not None
+        assert contact.postcode == "69002"
+        assert await way.open_problems() == []
+
+
+async def test_an_address_that_stays_as_it_is_leaves_no_trace() -> None:
+    async with open_way(ORDER) as way:
+        before = (await way.order()).version
+        for _ in range(3):
+            await way.intake.look_again()
+        assert (await way.order()).version == before
+
+
+async def test_what_was_erased_here_does_not_come_back_from_the_shop() -> None:
+    async with open_way(ORDER) as way:
+        assert await way.journal.forget("main:7") > 0
+        way.shop.place(LYON)
+        await way.intake.look_again()
+        order = await way.order()
+        assert order.stage == "held"
+        assert await way.journal.contact(order.facts.contact.id) is None
+
+
+async def test_an_order_that_could_not_be_read_comes_in_once_it_can() -> None:
+    async with open_way(UnreadableOrder("1", "id_country names no country", b"{}", "7")) as way:
+        assert await way.open_problems() == ["unreadable_order"]
+        assert await way.journal.forget("main:7") == 1
+        way.shop.place(LYON)
+        await way.intake.look_again()
+        assert (await way.order()).stage == "backordered"
+        assert await way.open_problems() == []
+
+
+async def test_an_unfinished_order_that_the_shop_has_deleted_is_nobodys_matter() -> None:
+    async with open_way(replace(ORDER, standing="unfinished")) as way:
+        assert await way.open_problems() == ["unfinished_order"]
+        way.shop.orders.clear()
+        await way.intake.look_again()
+        assert await way.open_problems() == []
