@@ -72,6 +72,20 @@ def database_of(server_of: Callable[[Binaries], EmbeddedPostgres]) -> DatabaseOf
     return fresh
 
 
+@pytest.fixture(scope="session")
+def empty_database_of(server_of: Callable[[Binaries], EmbeddedPostgres]) -> DatabaseOf:
+    """A fresh database without any schema on a server of the kind asked for."""
+    numbers = itertools.count(1)
+
+    def fresh(kind: Binaries) -> str:
+        server = server_of(kind)
+        name = f"empty_{next(numbers)}"
+        run_sql(server.dsn, f"CREATE DATABASE {name}")
+        return database(server.dsn, name)
+
+    return fresh
+
+
 @pytest.fixture
 def dsn(database_of: DatabaseOf) -> str:
     """A fresh, migrated database on whatever server there is."""

@@ -42,7 +42,6 @@ _TAKE = """
     UPDATE partition_lease
        SET owner = $1, fence = fence + 1, until = clock_timestamp() + $3 * interval '1 second'
      WHERE partition = $2
-       AND (until <= clock_timestamp() OR pg_try_advisory_xact_lock(1464353107, partition))
     RETURNING fence
 """
 _STAY = "SELECT pg_advisory_lock_shared(1464353107, $1)"

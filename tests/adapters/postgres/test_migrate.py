@@ -1,0 +1,88 @@
+"""The runner of migrations, on real databases that are still empty."""
+
+import re
+from collections.abc import Callable
+
+import asyncpg
+import pytest
+import trio
+from msgspec.structs import replace
+
+from adapters.postgres.connect import DatabaseUnavailableError
+from adapters.postgres.embedded_binaries import Binaries, available_binaries
+from adapters.postgres.migrate import Migration, MigrationError, carried_migrations, migrate
+
+SQL = Callable[..., list[asyncpg.Record]]
+COUNT = len(carried_migrations())
+
+
+@pytest.fixture(params=list(available_binaries()))
+def empty(request: pytest.FixtureRequest, empty_database_of: Callable[[Binaries], str]) -> str:
+    return empty_database_of(request.param)
+
+
+async def test_an_empty_database_is_brought_up_to_date_once(empty: str) -> None:
+    with trio.fail_after(30):
+        assert await migrate(empty) == COUNT
+        assert await migrate(empty) == 0
+
+
+async def test_two_daemons_that_start_at_once_migrate_once(empty: str) -> None:
+    applied: list[int] = []
+
+    async def start() -> None:
+        applied.append(await migrate(empty))
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(start)
+    assert sorted(applied) == [0, 0, 0, COUNT]
+
+
+async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(empty: str) -> None:
+    first, *others = carried_migrations()
+    with trio.fail_after(30):
+        await migrate(empty)
+        changed = [replace(first, sql=first.sql + "-- harmless\n"), *others]
+        with pytest.raises(MigrationError, match="0001 log was changed"):
+            await migrate(empty, migrations=changed)
+
+
+async def test_a_database_of_a_newer_version_is_refused(empty: str) -> None:
+    newer = Migration(COUNT + 1, "from_the_future", "CREATE TABLE future (id int)")
+    with trio.fail_after(30):
+        await migrate(empty, migrations=[*carried_migrations(), newer])
+        with pytest.raises(MigrationError, match="newer than this version: it has migration 0004"):
+            await migrate(empty)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
+    broken = Migration(COUNT + 1, "broken", "CREATE TABLE half (id int); SELECT 1/0")
+    with trio.fail_after(30):
+        with pytest.raises(MigrationError, match="0004 broken failed: division by zero"):
+            await migrate(empty, migrations=[*carried_migrations(), broken])
+        assert await migrate(empty) == COUNT
+
+
+def test_every_key_begins_with_the_partition_and_nothing_refers_across(sql: SQL) -> None:
+    keys = sql(
+        "SELECT c.conrelid::regclass::text AS t,"
+        " (SELECT attname FROM pg_attribute WHERE attrelid = c.conrelid AND attnum = c.conkey[1]) AS first FROM pg_constraint AS c JOIN pg_class AS r ON r.oid = c.conrelid"
+        " WHERE c.contype IN ('p', 'u') AND r.relnamespace = current_schema()::regnamespace",
+    )
+    assert {row["first"] for row in keys if row["t"] != "schema_migration"} == {"partition"}
+    assert len(keys) > 10
+    assert sql("SELECT conname FROM pg_constraint WHERE contype = 'f' AND connamespace <> 11") == []
+
+
+async def test_a_database_that_stays_away_is_named_clearly(tmp_path: object) -> None:
+    with trio.fail_after(10), pytest.raises(DatabaseUnavailableError, match="stayed away for 0 s"):
+        await migrate(f"postgresql://postgres:hunter2@/postgres?host={tmp_path}", seconds_max=0.3)
+
+
+async def test_a_database_that_refuses_us_is_not_asked_again(dsn: str) -> None:
+    nowhere = re.sub(r"/\w+\?", "/nowhere?", dsn)
+    with trio.fail_after(10), pytest.raises(DatabaseUnavailableError, match="refused us") as caught:
+        await migrate(nowhere, seconds_max=60)
+    assert nowhere not in str(caught.value)
