@@ -1,0 +1,340 @@
+"""A channel: no order is lost on its way in, and the shop sells nothing that is not free."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import trio
+import trio.testing
+from msgspec.structs import replace
+
+from actors.channel import FAILURES_UNSEEN_MAX, LOOK_AGAIN_POLLS, SWEEP_EVERY_S, Channel, ChannelSettings
+from actors.desk import Desk, Raise, Resolve
+from actors.directory import Directory, WarehouseHandle
+from actors.domain.ledger import apply
+from actors.domain.order_draft import Facts
+from actors.domain.order_events import OrderImported
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_events import StockReceived
+from actors.mailbox import Mailbox
+from actors.order import OrderHall
+from actors.ports import Append, Contact, Poll, ShopLine, ShopOrder, UnreadableOrder
+from actors.supervisor import supervise
+from adapters.memory.journal import MemoryJournal
+from adapters.memory.partners import MemoryShop
+
+Clock = trio.testing.MockClock
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
+
+
+@dataclass(slots=True)
+class Shop(MemoryShop):
+    """A shop that knows only the SKUs it is told, and counts what it is asked."""
+
+    sells: set[str] = field(default_factory=lambda: {"TEAPOT", "CUP"})
+    pushed: list[dict[str, int]] = field(default_factory=list)
+    polled: list[str | None] = field(default_factory=list)
+
+    async def poll(self, cursor: str | None) -> Poll:
+        self.polled.append(cursor)
+        return await MemoryShop.poll(self, cursor)
+
+    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
+        self.pushed.append(dict(levels))
+        await MemoryShop.push_stock(self, {sku: n for sku, n in levels.items() if sku in self.sells})
+        return [sku for sku in levels if sku not in self.sells]
+
+
+class Journal(MemoryJournal):
+    """A journal that can refuse to take an order's events for a while."""
+
+    stuck: str = ""
+
+    async def append(self, append: Append) -> None:
+        if append.stream == self.stuck:
+            await trio.sleep(1_000)
+        await super().append(append)
+
+
+class House:
+    """A channel, and what it leans on; the warehouse only shows what it holds."""
+
+    def __init__(self, **settings: int) -> None:
+        self.shop = Shop()
+        self.journal = Journal()
+        self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
+        self.directory = Directory({"lyon": self.handle})
+        self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda _seconds: None)
+        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
+        self.deliveries = 0
+        self.channel = Channel(
+            ChannelSettings("main", poll_s=5, **settings),
+            self.shop,
+            self.journal,
+            self.hall,
+            self.desk,
+            self.directory,
+            lambda size: b"s" * size,
+        )
+
+    def now(self) -> datetime:
+        return NINE + timedelta(seconds=trio.current_time())
+
+    def facts(self) -> Facts:
+        rules = RoutingRules((WarehouseRule("lyon"),))
+        return Facts(self.now(), rules, (), self.directory.picture, lambda _sku: True)
+
+    def stock(self, **units: int) -> None:
+        for sku, count in units.items():
+            self.deliveries += 1
+            apply(self.handle.stock, StockReceived(f"D{self.deliveries}", sku, count, "A-1"))
+
+    async def stage(self, number: int) -> str | None:
+        row = await self.journal.order_row(f"main-{number}")
+        return row.state if row is not None else None
+
+    async def problems(self) -> list[str]:
+        return [each.problem for each in await self.journal.anomalies(100)]
+
+
+async def nobody(*_: str) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def open_house(**settings: int) -> AsyncGenerator[House]:
+    house = House(**settings)
+    with trio.fail_after(100_000):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(house.hall.run)
+            await nursery.start(supervise, "desk", house.desk.run)
+            yield house
+            nursery.cancel_scope.cancel()
+
+
+def order(number: int, standing: str = "open", *, sku: str = "TEAPOT", units: int = 5) -> ShopOrder:
+    return ShopOrder(
+        shop_order=str(number),
+        reference=f"REF{number}",
+        standing=standing,
+        placed_at=NINE,
+        currency="EUR",
+        total=Decimal("10.00"),
+        shipping=Decimal("4.90"),
+        service="standard",
+        country="FR",
+        lines=(ShopLine("1", sku, units, Decimal("5.00")),),
+        customer="7",
+        contact=CAMILLE,
+        raw=b"<order/>",
+    )
+
+
+# --- orders -------------------------------------------------------------------------------------------------
+
+
+async def test_everything_that_changed_is_imported_page_by_page(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.shop.page = 3
+        for number in range(10):
+            house.shop.place(order(number))
+        await house.channel.poll()
+        assert [await house.stage(number) for number in range(10)] == ["backordered"] * 10
+        assert house.shop.polled == [None, "3", "6", "9"]
+        await house.channel.poll()
+        assert house.shop.polled[-1] == "10"
+
+
+async def test_the_cursor_moves_only_when_everything_before_it_is_durable(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.journal.stuck = "order-main-2"
+        for number in range(4):
+            house.shop.place(order(number))
+        with trio.move_on_after(100):
+            await house.channel.poll()
+        assert await house.journal.cursor("shop-main") is None
+        assert await house.stage(3) == "backordered", "the others do not wait for it"
+        house.journal.stuck = ""
+        await house.channel.poll()
+        assert await house.journal.cursor("shop-main") == "4"
+        for number in range(4):
+            recorded = await house.journal.read(f"order-main-{number}")
+            assert sum(isinstance(each.event, OrderImported) for each in recorded) == 1
+
+
+async def test_an_unreadable_order_is_put_before_a_person_and_the_others_come_in(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.shop.place(order(1))
+        house.shop.place(UnreadableOrder("2", "total_paid is no number", b"<order><total_paid>ten"))
+        house.shop.place(order(3))
+        await house.channel.poll()
+        assert (await house.stage(1), await house.stage(2), await house.stage(3)) == (
+            "backordered",
+            None,
+            "backordered",
+        )
+        (anomaly,) = await house.journal.anomalies(10)
+        assert (anomaly.problem, anomaly.detail) == ("unreadable_order", "total_paid is no number")
+        assert await house.journal.beside("main-2:unreadable") == b"<order><total_paid>ten"
+        assert await house.journal.cursor("shop-main") == "3"
+
+
+async def test_an_order_that_was_mended_in_the_shop_comes_in_by_itself(autojump_clock: Clock) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.place(UnreadableOrder("2", "total_paid is no number", b"?"))
+        await nursery.start(house.channel.run)
+        await trio.sleep(1)
+        house.shop.orders[0] = order(2)  # without the shop's order moving its date: no poll shows it
+        await trio.sleep(5 * (LOOK_AGAIN_POLLS + 2))
+        assert await house.stage(2) == "backordered"
+        assert await house.problems() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_unpaid_order_is_held_and_goes_on_when_it_is_paid(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.shop.place(order(1, "unpaid"))
+        await house.channel.poll()
+        assert await house.stage(1) == "held"
+        house.shop.place(order(1))
+        await house.channel.poll()
+        assert await house.stage(1) == "backordered"
+
+
+async def test_of_two_copies_in_a_page_the_later_counts(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.shop.place(order(1))
+        house.shop.place(order(1, "cancelled"))
+        await house.channel.poll()
+        assert await house.stage(1) is None
+
+
+async def test_an_address_that_lacks_something_is_said_without_the_address(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        nowhere = Contact("Camille Martin", "", "1 rue du Port", "", "", "Lyon", "", "FR")
+        house.shop.place(replace(order(1), contact=nowhere))
+        await house.channel.poll()
+        (anomaly,) = await house.journal.anomalies(10)
+        assert anomaly.detail == "the delivery address has no postcode"
+        log = repr(house.journal.streams)
+        assert "Camille" not in log
+        assert "rue du Port" not in log
+
+
+# --- sellable stock -----------------------------------------------------------------------------------------
+
+
+async def test_the_shop_sells_what_is_free_and_is_told_only_what_changed(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=7, CUP=3)
+        await house.channel.push()
+        assert house.shop.pushed == [{"TEAPOT": 7, "CUP": 3}]
+        await house.channel.push()
+        assert len(house.shop.pushed) == 1
+        house.stock(CUP=1)
+        await house.channel.push()
+        assert house.shop.pushed[-1] == {"CUP": 4}
+
+
+async def test_units_that_a_backordered_order_wants_are_not_sold_to_the_next(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=3)
+        house.shop.place(order(1, units=5))
+        await house.channel.poll()
+        assert await house.stage(1) == "backordered"
+        await house.channel.push()
+        assert house.shop.levels["TEAPOT"] == 0
+
+
+async def test_units_that_a_held_order_wants_are_not_sold_to_the_next(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=7)
+        house.shop.place(order(1, "unpaid", units=5))
+        await house.channel.poll()
+        await house.channel.push()
+        assert house.shop.levels["TEAPOT"] == 2
+
+
+async def test_safety_stock_and_the_channels_buffer_are_not_for_sale(autojump_clock: Clock) -> None:
+    async with open_house(safety=2, buffer=1) as house:
+        house.stock(TEAPOT=7, CUP=2)
+        await house.channel.push()
+        assert house.shop.levels == {"TEAPOT": 4, "CUP": 0}
+
+
+async def test_a_sku_that_the_shop_does_not_know_is_said_once_and_keeps_no_other_back(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=1, MYSTERY=1)
+        for _ in range(3):
+            await house.channel.push()
+            house.stock(TEAPOT=1, MYSTERY=1)
+        assert house.shop.levels["TEAPOT"] == 3
+        assert await house.problems() == ["unknown_sku"]
+        assert sum("MYSTERY" in levels for levels in house.shop.pushed) == 1
+
+
+async def test_a_sku_that_the_shop_has_learnt_is_pushed_after_the_next_sweep(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.stock(MYSTERY=1)
+        await house.channel.push()
+        house.shop.sells.add("MYSTERY")
+        house.shop.levels["MYSTERY"] = 0
+        await trio.sleep(SWEEP_EVERY_S + 1)
+        await house.channel.push()
+        assert house.shop.levels["MYSTERY"] == 1
+        assert await house.problems() == []
+
+
+async def test_a_figure_that_somebody_changed_in_the_shop_is_set_right_by_the_sweep(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=7)
+        await house.channel.push()
+        house.shop.levels["TEAPOT"] = 99
+        await trio.sleep(SWEEP_EVERY_S + 1)
+        await house.channel.push()
+        assert house.shop.levels["TEAPOT"] == 7
+
+
+# --- bad days -----------------------------------------------------------------------------------------------
+
+
+async def test_a_shop_that_is_away_is_asked_more_rarely_and_seen_after_a_while(autojump_clock: Clock) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.away = True
+        await nursery.start(house.channel.run)
+        await trio.sleep(5 + 10)
+        assert await house.problems() == []
+        await trio.sleep(600)
+        assert len(house.shop.polled) < 20
+        assert len(house.shop.polled) >= FAILURES_UNSEEN_MAX
+        assert await house.problems() == ["shop_unusable"]
+        house.shop.away = False
+        house.shop.place(order(1))
+        await trio.sleep(61)
+        assert await house.stage(1) == "backordered"
+        assert await house.problems() == []
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_figures_are_read_again_after_a_push_whose_answer_was_lost(
+    lost: int, autojump_clock: Clock
+) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        answers = iter([True] * lost)
+        house.shop.loses_answer = lambda: next(answers, False)
+        house.stock(TEAPOT=7)
+        await nursery.start(house.channel.run)
+        await trio.sleep(100)
+        assert house.shop.levels == {"TEAPOT": 7}
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,258 @@
+"""The desk: wakes who is due or whose units came, and puts each matter before a person once."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import trio
+import trio.testing
+
+from actors.desk import OUTBOX_LATE, WAKE_AGAIN_S_FIRST, WAKE_AGAIN_S_MAX, Desk, Raise, Resolve
+from actors.directory import Directory
+from actors.domain.documents import ShopStatus
+from actors.domain.order_commands import Hold, Import, OrderCommand, Wake
+from actors.domain.order_draft import Facts
+from actors.domain.order_events import Beside, EffectDone, EffectRequested, OrderLine
+from actors.domain.order_state import CLOCKS, Order
+from actors.domain.routing import RoutingRules
+from actors.mailbox import Mailbox
+from actors.order import OrderHall
+from actors.ports import Append, BesideRow, OrderRow
+from actors.supervisor import supervise
+from adapters.memory.journal import MemoryJournal
+
+Clock = trio.testing.MockClock
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+class ListeningHall(OrderHall):
+    """A hall that notes who is woken, and when."""
+
+    woken: list[tuple[str, float, bool]]
+
+    async def ask(
+        self, order: str, command: OrderCommand, beside: tuple[BesideRow, ...] = (), *, key: str = ""
+    ) -> Order:
+        if isinstance(command, Wake):
+            self.woken.append((order, round(trio.current_time() - self.began), command.units_came))
+        return await super().ask(order, command, beside, key=key)
+
+    began = 0.0
+
+
+class Office:
+    """A desk at work, with a hall and no warehouses."""
+
+    def __init__(self) -> None:
+        self.passed = timedelta()
+        self.journal = MemoryJournal()
+        self.hall = ListeningHall(self.journal, Directory({}), self.facts, nobody, lambda _seconds: None)
+        self.hall.woken = []
+        self.hall.began = trio.current_time()
+        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
+
+    def now(self) -> datetime:
+        return NINE + self.passed + timedelta(seconds=trio.current_time())
+
+    def facts(self) -> Facts:
+        return Facts(self.now(), RoutingRules(()), (), lambda _site, _sku: 0, lambda _sku: True)
+
+    async def place(self, number: int, sku: str = "TEAPOT") -> None:
+        await self.hall.ask(f"main-{number}", order(number, sku))
+
+    async def problems(self) -> list[str]:
+        return [each.problem for each in await self.journal.anomalies(100)]
+
+    def woken(self) -> list[str]:
+        return [order for order, _, _ in self.hall.woken]
+
+
+async def nobody(*_: str) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def open_office() -> AsyncGenerator[Office]:
+    office = Office()
+    with trio.fail_after(10_000_000):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(office.hall.run)
+            await nursery.start(supervise, "desk", office.desk.run)
+            yield office
+            nursery.cancel_scope.cancel()
+
+
+def order(number: int, sku: str = "TEAPOT") -> Import:
+    return Import(
+        channel="main",
+        shop_order=str(number),
+        reference="R",
+        standing="open",
+        placed_at=NINE + timedelta(seconds=number),
+        currency="EUR",
+        total=Decimal(10),
+        shipping=Decimal(0),
+        service="",
+        country="FR",
+        lines=(OrderLine("1", sku, 1, Decimal(5)),),
+        address_problems=(),
+        contact=Beside("c", "d"),
+        payload=Beside("p", "d"),
+    )
+
+
+def matter(name: str = "fire") -> Raise:
+    return Raise(name, "smoke", "it smells", "call somebody")
+
+
+# --- clocks -------------------------------------------------------------------------------------------------
+
+
+async def test_an_order_is_woken_when_its_clock_is_due_and_says_that_it_is_silent(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        await office.place(1)
+        office.passed = CLOCKS["backordered"] - timedelta(seconds=10)
+        await nursery.start(office.desk.watch_clocks)
+        await trio.sleep(5)
+        assert office.woken() == []
+        await trio.sleep(10)
+        assert office.woken() == ["main-1"]
+        assert await office.problems() == ["silent"]
+        await trio.sleep(2 * WAKE_AGAIN_S_FIRST)
+        assert office.woken() == ["main-1"], "a person knows"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_hold_is_lifted_at_its_hour_without_anybody_asking(autojump_clock: Clock) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        await office.place(1)
+        until = office.now() + timedelta(hours=2)
+        await office.hall.ask("main-1", Hold("manual", "x", until, "jane"))
+        office.passed = timedelta(hours=2, seconds=-10)
+        await nursery.start(office.desk.watch_clocks)
+        await trio.sleep(5)
+        assert (await office.hall.ask("main-1", Wake())).stage == "held"
+        await trio.sleep(10)
+        row = await office.journal.order_row("main-1")
+        assert row is not None
+        assert row.state == "backordered"
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_order_that_stays_due_is_woken_ever_more_rarely_and_keeps_no_other_asleep(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        stuck = OrderRow(
+            order="main-9",
+            channel="main",
+            shop_order="9",
+            reference="R",
+            state="allocating",
+            state_since=NINE,
+            due_at=NINE,
+            placed_at=NINE,
+            waiting_for=(),
+            version=1,
+        )
+        request = EffectRequested("x", "shop-main", ShopStatus("9", "preparing"))
+        await office.journal.append(Append("other", 0, (request,), NINE, orders=(stuck,)))
+        await nursery.start(office.desk.watch_clocks)
+        await trio.sleep(3_600)
+        times = [at for order, at, _ in office.hall.woken if order == "main-9"]
+        pauses = [after - before for before, after in pairwise(times)]
+        assert pauses[:3] == [WAKE_AGAIN_S_FIRST, 2 * WAKE_AGAIN_S_FIRST, 4 * WAKE_AGAIN_S_FIRST]
+        assert max(pauses) == WAKE_AGAIN_S_MAX
+        nursery.cancel_scope.cancel()
+
+
+# --- arrivals -----------------------------------------------------------------------------------------------
+
+
+async def test_units_that_come_wake_those_who_wait_for_them_the_first_placed_first(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        for number in (3, 1, 2):
+            await office.place(number)
+        await office.place(4, "CUP")
+        await nursery.start(office.desk.watch_arrivals)
+        await trio.sleep(10)
+        office.hall.woken.clear()
+        office.desk.stock_arrived("TEAPOT")
+        await trio.sleep(10)
+        assert office.woken() == ["main-1", "main-2", "main-3"]
+        assert all(units_came for _, _, units_came in office.hall.woken)
+        nursery.cancel_scope.cancel()
+
+
+async def test_other_rules_wake_who_could_not_be_filled_by_those_before(autojump_clock: Clock) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        await office.place(1)
+        await nursery.start(office.desk.watch_arrivals)
+        await trio.sleep(10)
+        office.hall.woken.clear()
+        office.desk.rules_changed()
+        await trio.sleep(10)
+        assert office.woken() == ["main-1"]
+        nursery.cancel_scope.cancel()
+
+
+# --- matters ------------------------------------------------------------------------------------------------
+
+
+async def test_a_matter_is_put_before_a_person_once_however_often_it_is_raised(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office:
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(office.desk.raise_anomaly, matter())
+        await office.desk.raise_anomaly(matter())
+        assert len(office.journal.streams["desk"]) == 1
+
+
+async def test_a_matter_that_is_settled_is_gone_and_may_come_again(autojump_clock: Clock) -> None:
+    async with open_office() as office:
+        await office.desk.resolve("fire", "jane")
+        assert "desk" not in office.journal.streams, "there was none"
+        await office.desk.raise_anomaly(matter())
+        await office.desk.resolve("fire", "jane")
+        assert await office.problems() == []
+        await office.desk.raise_anomaly(matter())
+        assert await office.problems() == ["smoke"]
+
+
+async def test_a_desk_that_starts_anew_knows_what_is_open(autojump_clock: Clock) -> None:
+    async with open_office() as office:
+        await office.desk.raise_anomaly(matter())
+        await office.desk.raise_anomaly(matter("flood"))
+        await office.desk.resolve("flood", "jane")
+    again = Office()
+    again.journal = office.journal
+    again.desk = Desk(office.journal, again.hall, again.now, Mailbox[Raise | Resolve](10))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(again.desk.run)
+        await again.desk.raise_anomaly(matter())
+        await again.desk.raise_anomaly(matter("flood"))
+        nursery.cancel_scope.cancel()
+    assert len(office.journal.streams["desk"]) == 4
+
+
+async def test_a_partner_that_is_not_told_for_long_is_seen_until_it_is_told(autojump_clock: Clock) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        request = EffectRequested("x", "erp", ShopStatus("9", "preparing"))
+        await office.journal.append(Append("other", 0, (request,), office.now()))
+        await nursery.start(office.desk.watch_outboxes, ("erp", "shop-main"))
+        await trio.sleep(OUTBOX_LATE.total_seconds() - 60)
+        assert await office.problems() == []
+        await trio.sleep(120)
+        assert await office.problems() == ["partner_behind"]
+        await office.journal.append(Append("other", 1, (EffectDone("x", "1"),), office.now()))
+        await trio.sleep(60)
+        assert await office.problems() == []
+        nursery.cancel_scope.cancel()
