@@ -1,4 +1,4 @@
-"""Plays the demo: places orders, lets the crews work, receives what was awaited, waits until all is at rest."""
+"""Plays the demo: places orders, lets the crews work, receives what was awaited, waits until all rests."""
 
 import json
 import subprocess
