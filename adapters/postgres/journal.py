@@ -33,6 +33,7 @@ from adapters.postgres.forget import erase
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give_back, renew_forever
 from adapters.postgres.lookups import Lookups
 from adapters.postgres.migrate import carried_migrations, migrate_here
+from adapters.postgres.tidy import tidy_forever
 from adapters.postgres.writer import Claim, Committed, Writer
 
 T = TypeVar("T")
@@ -70,9 +71,9 @@ class PostgresJournal:
         """Return the stream's events with versions above `after`, oldest first."""
         if after:
             return await self._ask(reads.read_stream, stream, after)
-        first = await self._streams.find(stream) or ()
-        if len(first) < reads.READ_EVENTS_EACH:
-            return first
+        first = await self._streams.find(stream)
+        if first is None or len(first) < reads.READ_EVENTS_EACH:
+            return first or ()
         return (*first, *await self._ask(reads.read_stream, stream, first[-1].version))
 
     async def stock_picture(self, warehouse: str) -> StockPicture:
@@ -210,6 +211,7 @@ async def open_journal(
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(writer.run)
                     nursery.start_soon(_renew, bridge, pool, claim, lease_seconds, renew_seconds)
+                    nursery.start_soon(tidy_forever, bridge, pool, sorted(claim.fences))
                     journal = PostgresJournal(bridge, pool, writer, claim)
                     nursery.start_soon(journal.run)
                     yield journal

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import trio
+import trio.testing
 
 from adapters.postgres.bridge import Bridge, BridgeClosedError, open_bridge
 

@@ -1,13 +1,12 @@
 """Who owns which partitions: from the dead at once, from the frozen after a while, from the living never."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 import trio
-import trio.testing
 
 from actors.domain.order_events import CancelAsked
 from actors.domain.partitions import partition_of
@@ -202,7 +201,7 @@ async def test_a_daemon_that_cannot_renew_in_time_stops(dsn: str) -> None:
 
 
 @asynccontextmanager
-async def connected(bridge: Bridge, dsn: str) -> AsyncIterator[Connection]:
+async def connected(bridge: Bridge, dsn: str) -> AsyncGenerator[Connection]:
     connection = await bridge.run(open_connection, dsn)
     try:
         yield connection

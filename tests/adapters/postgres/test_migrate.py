@@ -53,14 +53,14 @@ async def test_a_database_of_a_newer_version_is_refused(empty: str) -> None:
     newer = Migration(COUNT + 1, "from_the_future", "CREATE TABLE future (id int)")
     with trio.fail_after(30):
         await migrate(empty, migrations=[*carried_migrations(), newer])
-        with pytest.raises(MigrationError, match="newer than this version: it has migration 0004"):
+        with pytest.raises(MigrationError, match="newer than this version: it has migration 0005"):
             await migrate(empty)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
     broken = Migration(COUNT + 1, "broken", "CREATE TABLE half (id int); SELECT 1/0")
     with trio.fail_after(30):
-        with pytest.raises(MigrationError, match="0004 broken failed: division by zero"):
+        with pytest.raises(MigrationError, match="0005 broken failed: division by zero"):
             await migrate(empty, migrations=[*carried_migrations(), broken])
         assert await migrate(empty) == COUNT
 
@@ -68,7 +68,8 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
 def test_every_key_begins_with_the_partition_and_nothing_refers_across(sql: SQL) -> None:
     keys = sql(
         "SELECT c.conrelid::regclass::text AS t,"
-        " (SELECT attname FROM pg_attribute WHERE attrelid = c.conrelid AND attnum = c.conkey[1]) AS first FROM pg_constraint AS c JOIN pg_class AS r ON r.oid = c.conrelid"
+        " (SELECT attname FROM pg_attribute WHERE attrelid = c.conrelid AND attnum = c.conkey[1]) AS first"
+        " FROM pg_constraint AS c JOIN pg_class AS r ON r.oid = c.conrelid"
         " WHERE c.contype IN ('p', 'u') AND r.relnamespace = current_schema()::regnamespace",
     )
     assert {row["first"] for row in keys if row["t"] != "schema_migration"} == {"partition"}
