@@ -10,6 +10,7 @@ import trio
 from adapters.channels.prestashop.simulator import Shopper
 from adapters.http.faults import HTML_HEADERS, HTML_PAGE, cut
 from adapters.http.server import Request, Response
+from daemon.demo.play import audit
 
 if TYPE_CHECKING:
     from tests.simulation.conftest import Open
@@ -180,3 +181,4 @@ async def test_what_partners_refuse_is_put_before_a_person_and_asked_again_when_
             assert notes == {f"{unknown}.1", f"{address}.1"}
             assert stage.erp.duplicates() == ()
             assert len(stage.carrier.labels) == 2
+            assert (await trio.to_thread.run_sync(audit, stage.config))["ok"]
