@@ -199,6 +199,8 @@ class Journal(Protocol):
     async def append(self, append: Append) -> None:
         """Return when `append` is durable.
 
+        Several appends to one stream may be under way; they are recorded in the order of the calls.
+
         Raises:
             ConflictError: the stream is at another version.
             FencedError: the partition is no longer ours, or the database is gone.

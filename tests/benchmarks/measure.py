@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -159,15 +159,17 @@ class Lab:
         """Let each side have its turn, round after round; return the turns of each side."""
         timings: list[list[Timing]] = [[] for _ in sides]
         for number in range(1, self.size.rounds + 1):
-            progress(f"  round {number} of {self.size.rounds}")
+            rates: list[str] = []
             for turns, side in zip(timings, sides, strict=True):
                 gc.collect()
                 turns.append(side())
+                rates.append(f"{turns[-1].rate:,.0f}")
+            progress(f"  round {number} of {self.size.rounds}, a second: {', '.join(rates)}")
         return timings
 
 
 @contextlib.contextmanager
-def open_lab(size: Size) -> Iterator[Lab]:
+def open_lab(size: Size) -> Generator[Lab]:
     """Start a server in a folder of its own, and remove both at the end."""
     folder = Path(tempfile.mkdtemp(prefix="wharfinger-bench-"))
     folder.chmod(0o755)
