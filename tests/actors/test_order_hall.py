@@ -9,14 +9,15 @@ import pytest
 import trio
 import trio.testing
 
-from actors.directory import Directory
+from actors.directory import Directory, WarehouseHandle
 from actors.domain.order_commands import Cancel, Hold, Import, Wake
 from actors.domain.order_draft import Facts
 from actors.domain.order_events import Beside, EffectRequested, FulfilmentAllocated, OrderLine
 from actors.domain.order_state import Order
-from actors.domain.routing import RoutingRules
-from actors.mailbox import SetAsideError
-from actors.order import MAILBOX_MAX, OrderHall
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_commands import Granted, Reserve
+from actors.mailbox import Mailbox, SetAsideError
+from actors.order import IDLE_S, MAILBOX_MAX, OrderHall
 from actors.ports import Append, BesideRow, ConflictError, PendingEffect, Recorded
 from adapters.memory.journal import MemoryJournal
 
@@ -31,6 +32,7 @@ class SlowJournal(MemoryJournal):
         super().__init__()
         self.reads: list[str] = []
         self.slow = ""
+        self.slow_to_read = 0.0
 
     async def append(self, append: Append) -> None:
         if append.stream == self.slow:
@@ -39,15 +41,19 @@ class SlowJournal(MemoryJournal):
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
         self.reads.append(stream)
+        if self.slow_to_read:
+            await trio.sleep(self.slow_to_read)
         return await super().read(stream, after)
 
 
 class House:
-    """A hall with no warehouses: orders come, and are backordered."""
+    """A hall, and a warehouse that grants what it is asked; the hall sees `units` on its shelves."""
 
     def __init__(self) -> None:
         self.journal = SlowJournal()
-        self.directory = Directory({})
+        self.units = 0
+        self.lyon: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
+        self.directory = Directory({"lyon": self.lyon})
         self.effects: list[PendingEffect] = []
         self.set_aside: list[tuple[str, str, str]] = []
         self.directory.on_effect("shop-main", self.effects.append)
@@ -55,7 +61,16 @@ class House:
 
     def facts(self) -> Facts:
         now = NINE + timedelta(seconds=trio.current_time())
-        return Facts(now, RoutingRules(()), (), lambda _site, _sku: 0, lambda _sku: True)
+        rules = RoutingRules((WarehouseRule("lyon"),))
+        return Facts(now, rules, (), lambda _site, _sku: self.units, lambda _sku: True)
+
+    async def grant_everything(self) -> None:
+        while letters := await self.lyon.mailbox.take(1):
+            command = letters[0].message
+            assert isinstance(command, Reserve)
+            assert letters[0].reply is not None
+            letters[0].reply.send(Granted(command.fulfilment))
+            self.lyon.mailbox.settle()
 
     async def put_aside(self, actor: str, message: str, error: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -73,6 +88,7 @@ async def open_house() -> AsyncGenerator[House]:
     with trio.fail_after(100_000):
         async with trio.open_nursery() as nursery:
             await nursery.start(house.hall.run)
+            nursery.start_soon(house.grant_everything)
             yield house
             nursery.cancel_scope.cancel()
 
@@ -153,6 +169,20 @@ async def test_a_key_that_was_used_does_nothing_more(autojump_clock: Clock) -> N
         assert not other.ended
 
 
+async def test_units_that_come_while_an_order_writes_that_it_waits_for_them_are_not_missed(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.journal.slow = "order-main-1"
+        await house.hall.tell("main-1", order(1))
+        await trio.sleep(50)
+        assert await house.journal.orders_waiting_for("TEAPOT", 10) == [], "so nobody can tell it"
+        house.units = 5
+        house.journal.slow = ""
+        await trio.sleep(60)
+        assert (await house.hall.ask("main-1", Wake())).stage == "picking"
+
+
 # --- orders that cannot live --------------------------------------------------------------------------------
 
 
@@ -202,6 +232,21 @@ async def test_who_waits_at_the_door_of_an_order_that_is_given_up_is_heard_by_th
             for _ in range(MAILBOX_MAX + 20):
                 nursery.start_soon(speak)
         assert answered == MAILBOX_MAX + 20
+
+
+async def test_an_order_that_begins_anew_after_a_crash_is_not_put_to_rest_meanwhile(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        await house.hall.ask("main-1", order(1))
+        house.journal.slow_to_read = 3 * IDLE_S
+        with pytest.raises(SetAsideError):
+            await house.hall.ask("main-1", "poison")  # type: ignore[arg-type] # that is the poison
+        house.journal.reads.clear()
+        await trio.sleep(2 * IDLE_S)
+        assert house.journal.reads == ["order-main-1"]
+        await house.hall.ask("main-1", Wake())
+        assert house.journal.reads == ["order-main-1"], "there is one actor of an order, never two"
 
 
 async def test_two_owners_of_one_order_stop_the_daemon(autojump_clock: Clock) -> None:

@@ -37,16 +37,27 @@ NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
 class SlowJournal(MemoryJournal):
-    """A journal that takes time to commit, and remembers how much it was given at a time."""
+    """A journal that takes time to commit, and remembers how much it was given at a time.
+
+    As with any database, a commit that its caller no longer waits for may become durable all the same, later.
+    """
 
     def __init__(self, commit_s: float = 0.01) -> None:
         super().__init__()
         self.commit_s = commit_s
         self.batches: list[int] = []
         self.fenced = False
+        self.late: list[Append] = []
 
     async def append(self, append: Append) -> None:
-        await trio.sleep(self.commit_s)
+        late, self.late = self.late, []
+        for each in late:
+            await super().append(each)
+        try:
+            await trio.sleep(self.commit_s)
+        except trio.Cancelled:
+            self.late.append(append)
+            raise
         if self.fenced:
             raise FencedError
         await super().append(append)

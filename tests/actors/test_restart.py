@@ -1,0 +1,127 @@
+"""A daemon that dies between a fact and whoever should hear of it: the next one makes up for it."""
+
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import trio
+
+from actors.channel import ChannelSettings
+from actors.directory import Keyed
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_commands import Done, Receive, ReportShort
+from actors.domain.stock_events import StockReceived
+from actors.ports import Append, Contact, ShopLine, ShopOrder
+from actors.system import Partners, Rules, Surroundings, System
+from adapters.memory.journal import MemoryJournal
+from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+
+CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
+RULES = Rules(RoutingRules((WarehouseRule("lyon"),)), (CarrierRule("swift", "home"),))
+
+
+class Wharf:
+    """What outlives a daemon."""
+
+    def __init__(self, **stock: int) -> None:
+        self.journal = MemoryJournal()
+        self.shop = MemoryShop()
+        self.erp = MemoryErp({"lyon": dict(stock)})
+        self.carrier = MemoryCarrier()
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncGenerator[System]:
+        """Run a daemon, and kill it."""
+        system = System(
+            self.journal,
+            Partners({"main": self.shop}, self.erp, {"swift": self.carrier}),
+            (ChannelSettings("main", poll_s=0.01),),
+            RULES,
+            Surroundings(lambda: datetime.now(UTC), lambda size: b"s" * size, random.Random(1)),
+        )
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(system.run)
+                yield system
+                nursery.cancel_scope.cancel()
+
+    async def until(self, stage: str) -> None:
+        while (row := await self.journal.order_row("main-1")) is None or row.state != stage:
+            await trio.sleep(0.005)
+
+    def place(self, units: int) -> None:
+        order = ShopOrder(
+            shop_order="1",
+            reference="REF1",
+            standing="open",
+            placed_at=datetime(2026, 11, 23, 9, tzinfo=UTC),
+            currency="EUR",
+            total=Decimal("10.00"),
+            shipping=Decimal("4.90"),
+            service="standard",
+            country="FR",
+            lines=(ShopLine("1", "TEAPOT", units, Decimal("5.00")),),
+            customer="7",
+            contact=CAMILLE,
+            raw=b"{}",
+        )
+        self.shop.place(order)
+
+    async def receive_unheard(self, units: int) -> None:
+        """Take goods in as a daemon does that dies right after the commit."""
+        version = len(self.journal.streams["stock-lyon"])
+        received = StockReceived("D9", "TEAPOT", units, "")
+        await self.journal.append(Append("stock-lyon", version, (received,), datetime.now(UTC)))
+
+
+async def test_units_that_came_unheard_free_the_order_that_waits_for_them() -> None:
+    wharf = Wharf(TEAPOT=1)
+    async with wharf.daemon():
+        wharf.place(2)
+        await wharf.until("backordered")
+    await wharf.receive_unheard(1)
+    async with wharf.daemon():
+        await wharf.until("picking")
+
+
+async def test_units_that_came_unheard_are_looked_for_even_where_the_floor_had_found_none() -> None:
+    wharf = Wharf(TEAPOT=2)
+    async with wharf.daemon() as system:
+        wharf.place(1)
+        await wharf.until("picking")
+        short = Keyed("k1", ReportShort("main-1.1", "", "TEAPOT", 1, "not there"))
+        assert await system.directory.ask_warehouse("lyon", short) == Done()
+        await wharf.until("backordered")
+    await wharf.receive_unheard(1)
+    async with wharf.daemon():
+        await wharf.until("picking")
+
+
+async def test_a_daemon_that_is_stopped_before_the_erp_answers_ends() -> None:
+    wharf = Wharf(TEAPOT=1)
+    wharf.erp.away = True
+    system = System(
+        wharf.journal,
+        Partners({"main": wharf.shop}, wharf.erp, {"swift": wharf.carrier}),
+        (ChannelSettings("main"),),
+        RULES,
+        Surroundings(lambda: datetime.now(UTC), lambda size: b"s" * size, random.Random(1)),
+    )
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.run)
+            await trio.sleep(0.1)
+            system.stop()
+
+
+async def test_a_reception_is_heard_while_the_daemon_lives() -> None:
+    wharf = Wharf(TEAPOT=1)
+    async with wharf.daemon() as system:
+        wharf.place(2)
+        await wharf.until("backordered")
+        receive = Keyed("k1", Receive("D1", "TEAPOT", 1, ""))
+        assert await system.directory.ask_warehouse("lyon", receive) == Done()
+        await wharf.until("picking")
