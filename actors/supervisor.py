@@ -74,18 +74,10 @@ async def supervise(
         FencedError, ConflictError, CorruptionError: at once, as they come.
     """
     crashes: list[float] = []
-    begun = False
-
-    class Started(trio.TaskStatus[None]):
-        def started(self, value: None = None) -> None:
-            nonlocal begun
-            if not begun:
-                begun = True
-                task_status.started(value)
-
+    first_start = _FirstStart(task_status)
     while True:
         try:
-            await actor(task_status=Started())
+            await actor(task_status=first_start)
         except FATAL:
             raise
         except Exception as error:
@@ -103,6 +95,18 @@ async def supervise(
             await trio.sleep(policy.delay(len(crashes)))
         else:
             return
+
+
+class _FirstStart(trio.TaskStatus[None]):
+    """Hands on the first `started` and keeps those of the restarts to itself."""
+
+    def __init__(self, waiting: trio.TaskStatus[None]) -> None:
+        self._waiting: trio.TaskStatus[None] | None = waiting
+
+    def started(self, value: None = None) -> None:
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            waiting.started(value)
 
 
 def _is_fatal(error: Exception) -> bool:
