@@ -82,6 +82,43 @@ class Bridge:
         self._closed = True
 
 
+class BrokenOffError(Exception):
+    """A piece of a series was not begun, because one before it had failed."""
+
+
+class Series:
+    """Pieces of work that the thread does one after another: the next begins without a way back through Trio.
+
+    After a failure those that wait are broken off, until `mend` is called once none is left.
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._turn = asyncio.Lock()
+        self._broken = False
+
+    async def run(self, function: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        """Run `function(*args)` on the thread when all before it are done; see `Bridge.run`.
+
+        Raises:
+            BrokenOffError: one before it failed.
+        """
+        return await self._bridge.run(self._in_turn, function, args)
+
+    def mend(self) -> None:
+        """Begin anew after a failure."""
+        self._broken = False
+
+    async def _in_turn(self, function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+        async with self._turn:
+            if self._broken:
+                raise BrokenOffError
+            self._broken = True
+            result = await function(*args)
+            self._broken = False
+            return result
+
+
 @contextlib.asynccontextmanager
 async def open_bridge() -> AsyncGenerator[Bridge]:
     """Start the thread; at the end cancel what still runs there, and wait until the thread is gone."""

@@ -1,7 +1,7 @@
 """Messages between daemons that share a database: rows of the owner's partition; NOTIFY merely wakes up.
 
-It knows neither actors nor commands: a message is bytes for an address. Exactly-once is the command's matter, by
-its idempotency key; a message may be handed over twice if its owner dies before it has answered.
+It knows neither actors nor commands: a message is bytes for an address. Exactly-once is the command's
+matter, by its idempotency key; a message may be handed over twice if its owner dies before it has answered.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """The one writer: takes all appends that wait, commits them together, and answers all.
 
-It has two stages. An append is encoded and chained in its caller's task, into the batch that is still open;
-the writer's task seals that batch and commits it on the database's thread while the next one fills. It owns
-the chain's tips, the versions of hot streams and the connection; it knows nothing of reads or leases.
+An append is encoded and chained in its caller's task, into the batch that is still open; the writer's task
+seals that batch and commits it on the database's thread while the next one fills. It owns the chain's tips,
+the versions of hot streams and the connection; it knows nothing of reads or leases.
 """
 
 from collections import deque
@@ -15,11 +15,12 @@ from msgspec import Struct
 
 from actors.domain.partitions import partition_of
 from actors.ports import Append, ConflictError, CorruptionError, FencedError
-from adapters.postgres.bridge import Bridge
+from adapters.postgres.bridge import Bridge, BrokenOffError, Series
 from adapters.postgres.connect import Connection
 from adapters.postgres.encoding import Argument, Batch, Tip, UnwritableError
 from adapters.postgres.failures import Verdict, judge
 from adapters.postgres.lifeline import lifeline
+from adapters.postgres.ticket import Ticket, fence_all
 
 BATCH_EVENTS_MAX: Final = 4_096
 """About 0.1 s of the database's work: larger batches gain nothing any more, and all in one wait for its last
@@ -31,6 +32,9 @@ this."""
 
 APPEND_EVENTS_MAX: Final = 32_768
 """One append may exceed a batch, but not the `line` and memory that a single transaction should take."""
+
+EARLY_EVENTS: Final = 256
+"""A batch of so many goes to the database's thread while another is being written: some 10 ms of its work."""
 
 VERSIONS_MAX: Final = 100_000
 """Streams whose version is kept, some 15 MB. For another the database is asked, within the same commit."""
@@ -57,41 +61,16 @@ class Claim(Struct, frozen=True):
     fences: dict[int, int]
 
 
-class _Ticket:
-    """An append that waits for its commit."""
+class _UnderWay:
+    """A sealed batch at the database, and what became of it."""
 
-    __slots__ = ("_waiter", "append", "done", "error")
+    __slots__ = ("batch", "ended", "error", "tickets")
 
-    def __init__(self, append: Append) -> None:
-        self.append = append
-        self.done = False
+    def __init__(self, batch: Batch, tickets: list[Ticket]) -> None:
+        self.batch = batch
+        self.tickets = tickets
+        self.ended = False
         self.error: Exception | None = None
-        self._waiter: trio.lowlevel.Task | None = None
-
-    def settle(self, error: Exception | None = None) -> None:
-        """Tell its outcome; the first counts."""
-        if not self.done:
-            self.done = True
-            self.error = error
-            if self._waiter is not None:
-                trio.lowlevel.reschedule(self._waiter)
-
-    async def settled(self) -> None:
-        """Return once it is recorded, or raise why not.
-
-        Nobody is cancelled meanwhile: it takes as long as a commit, which the command's timeout bounds.
-        """
-        if self.done:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        else:
-            self._waiter = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(_not_now)
-        if self.error is not None:
-            raise self.error
-
-
-def _not_now(_: object) -> trio.lowlevel.Abort:
-    return trio.lowlevel.Abort.FAILED
 
 
 class Writer:
@@ -105,15 +84,16 @@ class Writer:
         tips: Mapping[int, Tip],
         observe: Callable[[Committed], None],
     ) -> None:
-        self._bridge = bridge
         self._connection = connection
+        self._series = Series(bridge)
+        self._under_way: deque[_UnderWay] = deque()
         self._claim = claim
         self._observe = observe
         self._tips = dict(tips)
         self._versions: dict[str, int] = {}
         self._open = Batch(self._tips)
-        self._waiting: list[_Ticket] = []
-        self._one_by_one: deque[_Ticket] = deque()
+        self._waiting: list[Ticket] = []
+        self._one_by_one: deque[Ticket] = deque()
         self._work = trio.Event()
         self._room = trio.lowlevel.ParkingLot()
         self._line = trio.StrictFIFOLock()
@@ -133,7 +113,7 @@ class Writer:
         """
         if len(append.events) > APPEND_EVENTS_MAX:
             raise UnwritableError(f"{len(append.events)} events are more than one append may hold")
-        ticket = _Ticket(append)
+        ticket = Ticket(append)
         if self._line.locked() or self._is_full(append):
             async with self._line:  # whoever comes while somebody waits for room stands behind them
                 while self._stopped is None and self._is_full(append):
@@ -143,7 +123,7 @@ class Writer:
             self._take(ticket)
         await ticket.settled()
 
-    def _take(self, ticket: _Ticket) -> None:
+    def _take(self, ticket: Ticket) -> None:
         if self._stopped is not None:
             raise FencedError(self._stopped)
         stream = ticket.append.stream
@@ -165,29 +145,33 @@ class Writer:
         stopped = "the journal was closed"
         try:
             with lifeline(self._connection, self._lose_connection):
-                while True:
-                    await self._work.wait()
-                    self._check_connection()
-                    await self._commit_open()
-                    while self._one_by_one:
-                        await self._commit_alone(self._one_by_one[0])
-                        self._one_by_one.popleft()
-                    if not self._waiting and not self._cut_off:
-                        self._work = trio.Event()
+                await self._run()
         except (FencedError, CorruptionError) as error:
             stopped = str(error)
             raise
         finally:
             self._stop(stopped)
 
+    async def _run(self) -> None:
+        failed: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            while failed is None:
+                await self._work.wait()
+                failed = self._clear_away()
+                if failed is not None:
+                    break
+                if self._one_by_one and not self._under_way:
+                    failed = await self._commit_alone(self._one_by_one[0])
+                    self._one_by_one.popleft()
+                elif self._may_seal():
+                    await nursery.start(self._commit, self._seal())
+                else:
+                    self._work = trio.Event()
+        raise failed
+
     def _lose_connection(self) -> None:
         self._cut_off = True
         self._work.set()
-
-    def _check_connection(self) -> None:
-        """Raise when others may have taken over by now; what waits is not even tried."""
-        if self._cut_off:
-            raise FencedError("the writer's connection to the database was lost")
 
     def _is_full(self, append: Append) -> bool:
         batch = self._open
@@ -195,7 +179,7 @@ class Writer:
             return False
         return batch.events + len(append.events) > BATCH_EVENTS_MAX or batch.bytes > BATCH_BYTES_MAX
 
-    def _encode(self, ticket: _Ticket) -> None:
+    def _encode(self, ticket: Ticket) -> None:
         append = ticket.append
         version = self._versions.get(append.stream)
         if version is not None and version != append.expected:
@@ -221,75 +205,98 @@ class Writer:
         for ticket in self._waiting:
             self._open.add(ticket.append)
 
-    def _seal(self) -> tuple[Batch, list[_Ticket]]:
-        sealed = self._open, self._waiting
+    def _may_seal(self) -> bool:
+        """Whether the open batch is to go to the database now.
+
+        It goes when nothing is under way. A large one goes before that and waits there for its turn, so that
+        the database need not wait for us; a small one stays open, so that others may join it.
+        """
+        if not self._waiting or self._one_by_one or any(commit.error for commit in self._under_way):
+            return False
+        return not self._under_way or (len(self._under_way) == 1 and self._open.events >= EARLY_EVENTS)
+
+    def _seal(self) -> _UnderWay:
+        sealed = _UnderWay(self._open, self._waiting)
         self._open, self._waiting = Batch(self._tips), []
+        self._under_way.append(sealed)
         self._room.unpark_all()
         return sealed
 
-    async def _commit_open(self) -> None:
-        if not self._waiting:
-            return
-        batch, tickets = self._seal()
+    async def _commit(
+        self, commit: _UnderWay, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        task_status.started()  # from here to the database's thread nobody else runs: batches keep their order
+        began = trio.current_time()
+        batch = commit.batch
         try:
-            await self._commit(batch, tickets)
-        except (ConflictError, CorruptionError, UnwritableError) as error:
-            log.warning("journal.batch_refused", appends=len(tickets), why=str(error))
-            self._take_apart(batch, tickets)
+            arguments = batch.arguments(self._claim.owner, self._claim.fences)
+            with trio.CancelScope(shield=True):  # if it were broken off, its outcome would be unknown
+                await self._series.run(_call, self._connection, arguments)
+        except Exception as error:  # noqa: BLE001 - it is told to the askers, and the writer acts on it
+            commit.error = _translated(error)
+        else:
+            seconds = trio.current_time() - began
+            self._observe(Committed(len(commit.tickets), batch.events, batch.movements, batch.bytes, seconds))
+            for ticket in commit.tickets:
+                ticket.settle()
+        commit.ended = True
+        self._work.set()
 
-    def _take_apart(self, batch: Batch, tickets: list[_Ticket]) -> None:
-        """Queue the appends of a refused batch, and those encoded on top of it, to be committed one by one.
+    def _clear_away(self) -> Exception | None:
+        """Forget commits that ended well; return the error that ends the writer.
 
-        So the one that cannot be written fails, and no other.
+        When one was refused, its appends and all that were encoded on top of them are queued to be committed
+        one by one: so the one that cannot be written fails, and no other.
         """
+        if self._cut_off:
+            return FencedError("the writer's connection to the database was lost")
+        while self._under_way and self._under_way[0].ended and self._under_way[0].error is None:
+            self._under_way.popleft()
+        if not self._under_way or not all(commit.ended for commit in self._under_way):
+            return None
+        error = self._under_way[0].error
+        if isinstance(error, FencedError):
+            return error
+        log.warning("journal.batch_refused", appends=len(self._under_way[0].tickets), why=str(error))
+        self._roll_back()
+        return None
+
+    def _roll_back(self) -> None:
         self._tips.update(self._open.before)
-        self._tips.update(batch.before)
+        for commit in reversed(self._under_way):
+            self._tips.update(commit.batch.before)
         self._versions.clear()
-        self._one_by_one.extend([*tickets, *self._waiting])
+        for commit in self._under_way:
+            self._one_by_one.extend(commit.tickets)
+        self._one_by_one.extend(self._waiting)
+        self._under_way.clear()
         self._open, self._waiting = Batch(self._tips), []
+        self._series.mend()
         self._room.unpark_all()
 
-    async def _commit_alone(self, ticket: _Ticket) -> None:
+    async def _commit_alone(self, ticket: Ticket) -> Exception | None:
+        """Commit one append of a refused batch; return the error that ends the writer."""
         try:
             self._encode(ticket)
         except (ConflictError, UnwritableError) as error:
             ticket.settle(error)
-            return
-        batch, tickets = self._seal()
-        try:
-            await self._commit(batch, tickets)
-        except (ConflictError, UnwritableError) as error:
-            self._tips.update(batch.before)
-            self._versions.clear()
-            ticket.settle(error)
-        except CorruptionError as error:
-            ticket.settle(error)
-            raise
-
-    async def _commit(self, batch: Batch, tickets: list[_Ticket]) -> None:
-        began = trio.current_time()
-        try:
-            arguments = batch.arguments(self._claim.owner, self._claim.fences)
-            with trio.CancelScope(
-                shield=True
-            ):  # a commit under way is not broken off: its outcome would be unknown
-                await self._bridge.run(_call, self._connection, arguments)
-        except UnwritableError:
-            raise
-        except Exception as error:
-            failed = _translated(error)
-            if isinstance(failed, FencedError):
-                _fail(tickets, str(failed))
-            raise failed from error
-        self._observe(
-            Committed(len(tickets), batch.events, batch.movements, batch.bytes, trio.current_time() - began)
-        )
-        for ticket in tickets:
-            ticket.settle()
+            return None
+        commit = self._seal()
+        await self._commit(commit)
+        self._under_way.clear()
+        self._series.mend()
+        if commit.error is None:
+            return None
+        self._tips.update(commit.batch.before)
+        self._versions.clear()
+        ticket.settle(commit.error)
+        return commit.error if isinstance(commit.error, FencedError | CorruptionError) else None
 
     def _stop(self, why: str) -> None:
         self._stopped = why
-        _fail([*self._waiting, *self._one_by_one], why)
+        for commit in self._under_way:
+            fence_all(commit.tickets, why)
+        fence_all([*self._waiting, *self._one_by_one], why)
         self._waiting.clear()
         self._one_by_one.clear()
         self._room.unpark_all()
@@ -300,12 +307,9 @@ async def _call(connection: Connection, arguments: tuple[Argument, ...]) -> None
     await connection.fetch(_CALL, *arguments)
 
 
-def _fail(tickets: list[_Ticket], why: str) -> None:
-    for ticket in tickets:
-        ticket.settle(FencedError(why))
-
-
 def _translated(error: Exception) -> Exception:
+    if isinstance(error, UnwritableError | BrokenOffError):
+        return error
     match judge(error):
         case Verdict.CONFLICT:
             return ConflictError(str(error))

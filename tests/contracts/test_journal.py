@@ -171,6 +171,34 @@ async def test_one_conflicting_append_fails_none_of_those_that_wait_beside_it(jo
         assert len(await journal.read(f"order-{number}")) == (0 if str(number) in failed else 2)
 
 
+async def test_a_large_append_that_is_refused_takes_none_down_that_came_after_it(journal: Journal) -> None:
+    """On Postgres the next batches are on their way already when the first is refused."""
+    await journal.append(stock(0, StockReceived("D-100", "CUP", 1, "A1")))
+    outcomes: dict[str, str] = {}
+
+    async def receive(warehouse: str, expected: int) -> None:
+        for begin in (0, 300):
+            deliveries = tuple(StockReceived(f"D-{n}", "CUP", 1, "A1") for n in range(begin, begin + 300))
+            try:
+                await journal.append(Append(f"stock-{warehouse}", expected + begin, deliveries, NOW))
+            except ConflictError:
+                outcomes[warehouse] = "refused"
+                return
+        outcomes[warehouse] = "taken in"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive, "paris", 1)
+        for _ in range(5):  # long enough to be on its way, much too short to be there
+            await trio.lowlevel.checkpoint()
+        for warehouse in ("lyon", "lille", "nice"):
+            nursery.start_soon(receive, warehouse, 0)
+
+    assert outcomes == {"paris": "refused", "lyon": "taken in", "lille": "taken in", "nice": "taken in"}
+    for warehouse, units in (("paris", 1), ("lyon", 600), ("lille", 600), ("nice", 600)):
+        picture = await journal.stock_picture(warehouse)
+        assert (picture.version, picture.balances[0].available) == (units, units)
+
+
 async def test_appends_of_many_streams_at_once_keep_every_partition_without_gaps(journal: Journal) -> None:
     async def append(name: str) -> None:
         for version in range(5):
