@@ -1,10 +1,16 @@
 """The ERP: takes over its stock once, when a warehouse is new here. Documents go out through its drain."""
 
+from collections.abc import Sequence
+
 import structlog
+import trio
 
 from actors.directory import Directory, WarehouseHandle
-from actors.domain.stock_commands import AssignSlot, OpenStock
+from actors.domain.stock_commands import OpenStock
 from actors.ports import ErpPort, Journal
+
+OPENED_TOGETHER = 500
+"""SKUs that are opened side by side: a warehouse decides as many in one batch."""
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +29,19 @@ async def take_over_stock(erp: ErpPort, journal: Journal, directory: Directory) 
         return
     stock = await erp.stock()
     for handle in new:
-        for sku, units in sorted(stock.get(handle.name, {}).items()):
-            # An article that is out of stock is known all the same: orders for it wait, they are not wrong.
-            command = OpenStock(sku, units, "", "erp") if units > 0 else AssignSlot(sku, "")
-            await directory.ask_warehouse(handle.name, command)
+        await _open(handle.name, sorted(stock.get(handle.name, {}).items()), directory)
         await journal.save_cursor(f"opened-{handle.name}", "done")
         log.info("stock_taken_over", warehouse=handle.name, skus=len(stock.get(handle.name, {})))
+
+
+async def _open(warehouse: str, stock: Sequence[tuple[str, int]], directory: Directory) -> None:
+    """Open the SKUs side by side, so that many share a commit."""
+    for begin in range(0, len(stock), OPENED_TOGETHER):
+        async with trio.open_nursery() as nursery:
+            for sku, units in stock[begin : begin + OPENED_TOGETHER]:
+                nursery.start_soon(
+                    directory.ask_warehouse, warehouse, OpenStock(sku, max(units, 0), "", "erp")
+                )
 
 
 async def _is_new(handle: WarehouseHandle, journal: Journal) -> bool:

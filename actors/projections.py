@@ -132,7 +132,7 @@ class Changes:
 
     def _shelve(self, partition: int, stream: str, event: StockOpened | StockReceived | SlotAssigned) -> None:
         house = (partition, warehouse_of(stream) or "")
-        if event.slot:
+        if event.slot or isinstance(event, SlotAssigned):
             self.slots[house, event.sku] = event.slot
         if isinstance(event, StockReceived):
             self.deliveries.append((house, event.delivery))

@@ -96,13 +96,14 @@ class WarehouseFloor:
         return await self._ask(warehouse, Pack(asked.fulfilment, parcels), key)
 
     async def receive(self, warehouse: str, asked: Reception, *, key: str) -> Done:
-        """Take in goods, and have the ERP told of them."""
-        reference = _erp_reference(asked.delivery)
+        """Take in goods, and have the ERP told of them; a delivery counts once for each of its SKUs."""
+        delivery = f"{asked.delivery}/{asked.sku}"
+        reference = _erp_reference(delivery)
         line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
         document = ErpReception(reference, warehouse, (line,), self._system.surroundings.clock())
-        effect = StockEffectRequested(f"erp-reception:{warehouse}:{asked.delivery}", ERP, document)
+        effect = StockEffectRequested(f"erp-reception:{warehouse}:{delivery}", ERP, document)
         return await self._ask(
-            warehouse, Receive(asked.delivery, asked.sku, asked.units, asked.slot, (effect,)), key
+            warehouse, Receive(delivery, asked.sku, asked.units, asked.slot, (effect,)), key
         )
 
     async def adjust(self, warehouse: str, asked: Adjustment, *, key: str) -> Done:

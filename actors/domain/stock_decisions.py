@@ -91,9 +91,11 @@ def _shelve(stock: Stock, command: OpenStock | Receive | Adjust | AssignSlot) ->
     shelf = stock.shelves.get(command.sku)
     match command:
         case OpenStock(sku, units, slot, source):
-            if units <= 0 or (shelf is not None and (shelf.opened or shelf.on_hand)):
+            if shelf is not None and (units <= 0 or shelf.opened or shelf.on_hand):
                 return Decision((), DONE)
-            return Decision((StockOpened(sku, units, slot, source),), DONE)
+            # A SKU that is out of stock is known all the same: orders for it wait, they are not wrong.
+            opened = StockOpened(sku, units, slot, source) if units > 0 else SlotAssigned(sku, slot)
+            return Decision((opened,), DONE)
         case Receive(delivery, sku, units, slot):
             if delivery in stock.deliveries:
                 return Decision((), DONE)

@@ -91,7 +91,7 @@ class PackFulfilment(_Asked, frozen=True):
 
 
 class Reception(_Asked, frozen=True):
-    """Goods came in; `delivery` is the supplier's delivery and line, and counts once."""
+    """Goods came in; `delivery` is the supplier's, and counts once for each SKU."""
 
     delivery: Name
     sku: Name
