@@ -1,0 +1,66 @@
+"""The floor behind the control socket, over real actors with a journal and partners in memory."""
+
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+import trio
+
+from actors.channel import ChannelSettings
+from actors.domain.documents import ErpReception
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.system import Partners, Rules, Surroundings, System
+from adapters.memory.journal import MemoryJournal
+from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+from daemon.control.service import Refused
+from daemon.control.wire import Adjustment, Reception, SlotAssignment
+from daemon.warehouse_floor import WarehouseFloor
+
+
+@asynccontextmanager
+async def open_floor() -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
+    erp = MemoryErp({"lyon": {"TEAPOT": 3, "LAMP": 0}})
+    system = System(
+        MemoryJournal(),
+        Partners({"main": MemoryShop()}, erp, {"swift": MemoryCarrier()}),
+        (ChannelSettings("main", poll_s=1.0),),
+        Rules(RoutingRules((WarehouseRule("lyon"),)), ()),
+        Surroundings(
+            lambda: datetime(2026, 11, 23, 9, tzinfo=UTC), lambda size: b"s" * size, random.Random(1)
+        ),
+    )
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(system.run)
+            yield WarehouseFloor(system), erp
+            system.stop()
+
+
+async def test_a_delivery_of_two_articles_is_booked_for_both_and_each_counts_once() -> None:
+    async with open_floor() as (floor, erp):
+        for key, sku in (("a", "TEAPOT"), ("b", "CUP"), ("c", "CUP")):
+            await floor.receive("lyon", Reception("D-1", sku, 5, "A-1"), key=key)
+        levels = {level.sku: level.available for level in await floor.stock("lyon", None)}
+        assert levels == {"CUP": 5, "LAMP": 0, "TEAPOT": 8}
+        while sum(isinstance(copy, ErpReception) for copies in erp.booked.values() for copy in copies) < 2:
+            await trio.sleep(0.01)
+        assert erp.stock_["lyon"] == {"CUP": 5, "LAMP": 0, "TEAPOT": 8}
+
+
+async def test_an_article_that_the_erp_has_none_of_is_known_all_the_same() -> None:
+    async with open_floor() as (floor, _):
+        assert [level.available for level in await floor.stock("lyon", "LAMP")] == [0]
+
+
+async def test_what_is_promised_or_not_there_cannot_be_adjusted_away() -> None:
+    async with open_floor() as (floor, _):
+        with pytest.raises(Refused, match="only 3 of TEAPOT are available"):
+            await floor.adjust("lyon", Adjustment("TEAPOT", -4, "broken"), key="a")
+
+
+async def test_a_warehouse_that_nobody_has_is_named() -> None:
+    async with open_floor() as (floor, _):
+        with pytest.raises(Refused, match="no warehouse paris"):
+            await floor.assign_slot("paris", SlotAssignment("TEAPOT", "A-1"), key="a")
