@@ -1,6 +1,6 @@
-"""Orders at rest: who is not spoken to goes to sleep, who is spoken to stays awake, and each can be woken again."""
+"""Orders at rest: who is not spoken to goes to sleep, who is spoken to stays awake, each can be woken."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ async def nobody(*_: str) -> None:
 
 
 @asynccontextmanager
-async def open_hall() -> AsyncIterator[OrderHall]:
+async def open_hall() -> AsyncGenerator[OrderHall]:
     hall = OrderHall(MemoryJournal(), Directory({}), facts, nobody, lambda _seconds: None)
     with trio.fail_after(10 * IDLE_S):
         async with trio.open_nursery() as nursery:
@@ -35,7 +35,7 @@ async def open_hall() -> AsyncIterator[OrderHall]:
             nursery.cancel_scope.cancel()
 
 
-async def test_an_order_that_nobody_speaks_to_goes_to_rest_and_can_be_woken(
+async def test_an_order_nobody_speaks_to_goes_to_rest_and_can_be_woken(
     autojump_clock: MockClock,
 ) -> None:
     del autojump_clock
