@@ -62,15 +62,24 @@ async def _tell_nobody(order: str, command: OrderCommand) -> None:
 
 
 @asynccontextmanager
-async def open_house(dsn: str, owner: str | None = None) -> AsyncGenerator[House]:
-    """Open the journal and start the actor as the system does."""
-    async with open_journal(dsn, owner=owner or f"bench-{time.time_ns()}") as journal:
-        handle = WarehouseHandle(SITE, Mailbox(MAILBOX_MAX))
-        warehouse = Warehouse(handle, journal, Directory({SITE: handle}), _tell_nobody, now)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(warehouse.run)
-            yield House(journal, handle)
-            handle.mailbox.close()
+async def open_warehouse(journal: Journal) -> AsyncGenerator[WarehouseHandle]:
+    """Start the warehouse's actor as the system does; at the end it finishes what is in its mailbox."""
+    handle = WarehouseHandle(SITE, Mailbox(MAILBOX_MAX))
+    warehouse = Warehouse(handle, journal, Directory({SITE: handle}), _tell_nobody, now)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(warehouse.run)
+        yield handle
+        handle.mailbox.close()
+
+
+@asynccontextmanager
+async def open_house(dsn: str) -> AsyncGenerator[House]:
+    """Open the journal and start the actor."""
+    async with (
+        open_journal(dsn, owner=f"bench-{time.time_ns()}") as journal,
+        open_warehouse(journal) as handle,
+    ):
+        yield House(journal, handle)
 
 
 def furnish(dsn: str, names: Sequence[str], units: int = STOCK_EACH) -> None:
