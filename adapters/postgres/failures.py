@@ -8,7 +8,9 @@ from typing import Final
 
 import asyncpg
 
-from adapters.postgres.bridge import BridgeClosedError
+from actors.ports import ConflictError, CorruptionError, FencedError
+from adapters.postgres.bridge import BridgeClosedError, BrokenOffError
+from adapters.postgres.encoding import UnwritableError
 
 
 class Verdict(Enum):
@@ -66,3 +68,20 @@ def judge(error: Exception) -> Verdict:
     if state.startswith(_INTEGRITY_VIOLATION):
         return Verdict.CONFLICT if error.constraint_name in _CONFLICTING else Verdict.CORRUPT
     return Verdict.FENCED
+
+
+def as_journal_error(error: Exception) -> Exception:
+    """Return what the journal raises for `error`, which a commit raised."""
+    if isinstance(error, UnwritableError | BrokenOffError):
+        return error
+    match judge(error):
+        case Verdict.CONFLICT:
+            return ConflictError(str(error))
+        case Verdict.UNWRITABLE:
+            return UnwritableError(str(error))
+        case Verdict.CORRUPT:
+            return CorruptionError(str(error))
+        case Verdict.FENCED:
+            return FencedError(
+                f"the writer lost its partitions or its database: {type(error).__name__}: {error}"
+            )

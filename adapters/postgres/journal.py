@@ -33,6 +33,7 @@ from adapters.postgres.forget import erase
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give_back, renew_forever
 from adapters.postgres.lookups import Lookups
 from adapters.postgres.migrate import carried_migrations, migrate_here
+from adapters.postgres.picture import stock_picture
 from adapters.postgres.tidy import tidy_forever
 from adapters.postgres.writer import Claim, Committed, Writer
 
@@ -78,7 +79,7 @@ class PostgresJournal:
 
     async def stock_picture(self, warehouse: str) -> StockPicture:
         """Return what the warehouse's actor starts from; everything empty for a warehouse never seen."""
-        return await self._ask(reads.stock_picture, warehouse)
+        return await self._ask(stock_picture, warehouse)
 
     async def order_row(self, order: str) -> OrderRow | None:
         """Return an order's row of the index, None for an order never seen."""

@@ -12,22 +12,15 @@ from msgspec.json import Decoder
 
 from actors.domain.documents import Document
 from actors.domain.log import decode_event
-from actors.domain.partitions import partition_of, partition_of_key, stock_stream
+from actors.domain.partitions import partition_of, partition_of_key
 from actors.domain.stock_events import Quantity
 from actors.ports import (
-    Balance,
-    FulfilmentRow,
-    KeyedAnswer,
     OpenAnomaly,
     OrderRow,
     PendingEffect,
     Recorded,
-    StockPicture,
 )
 from adapters.postgres.connect import Pool
-
-CLOSED_REMEMBERED: Final = 50_000
-"""As many as the ledger remembers: a late copy of a command names a fulfilment of the last days."""
 
 ANSWERS_HOURS: Final = 24
 """How long a repeat is given the first answer (see `KeyedAnswer`)."""
@@ -75,69 +68,6 @@ async def read_streams(pool: Pool, streams: Sequence[str]) -> Mapping[str, Seque
     for row in rows:
         found.setdefault(row["stream"], []).append(_recorded(row["partition"], row["stream"], row))
     return found
-
-
-async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
-    """Return what a warehouse's actor starts from, all as of one instant."""
-    stream = stock_stream(warehouse)
-    partition = partition_of(stream)
-    async with (
-        pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        version = await connection.fetchval(
-            "SELECT version FROM event WHERE partition = $1 AND stream = $2 ORDER BY version DESC LIMIT 1",
-            partition,
-            stream,
-        )
-        balances = await connection.fetch(
-            "SELECT sku, available, reserved, picked, quarantine, supplier, customer, count_,"
-            " opening, transit"
-            " FROM stock_balance WHERE partition = $1 AND warehouse = $2 ORDER BY sku",
-            partition,
-            warehouse,
-        )
-        slots = await connection.fetch(
-            "SELECT sku, slot FROM slot WHERE partition = $1 AND warehouse = $2 ORDER BY sku",
-            partition,
-            warehouse,
-        )
-        open_ = await connection.fetch(
-            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM"
-            " fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NULL"
-            " ORDER BY position",
-            partition,
-            warehouse,
-        )
-        closed = await connection.fetch(
-            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM"
-            " fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NOT NULL"
-            " ORDER BY closed_position DESC LIMIT $3",
-            partition,
-            warehouse,
-            CLOSED_REMEMBERED,
-        )
-        deliveries = await connection.fetch(
-            "SELECT delivery FROM delivery WHERE partition = $1 AND warehouse = $2 ORDER BY delivery",
-            partition,
-            warehouse,
-        )
-        answers = await connection.fetch(
-            "SELECT key, answer FROM command_answer WHERE partition = $1 AND stream = $2"
-            " AND at > clock_timestamp() - $3 * interval '1 hour' ORDER BY at, key",
-            partition,
-            stream,
-            ANSWERS_HOURS,
-        )
-    return StockPicture(
-        version=version or 0,
-        balances=tuple(_balance(row) for row in balances),
-        slots={row["sku"]: row["slot"] for row in slots},
-        open_fulfilments=tuple(_fulfilment(row) for row in open_),
-        closed_fulfilments=tuple(_fulfilment(row) for row in reversed(closed)),
-        deliveries=tuple(row["delivery"] for row in deliveries),
-        answers=tuple(KeyedAnswer(row["key"], row["answer"]) for row in answers),
-    )
 
 
 async def order_row(pool: Pool, order: str) -> OrderRow | None:
@@ -272,21 +202,6 @@ def _recorded(partition: int, stream: str, row: asyncpg.Record) -> Recorded:
         event=decode_event(row["kind"], row["data"].encode()),
         at=row["at"],
         hash=row["hash"],
-    )
-
-
-def _balance(row: asyncpg.Record) -> Balance:
-    return Balance(*row)
-
-
-def _fulfilment(row: asyncpg.Record) -> FulfilmentRow:
-    return FulfilmentRow(
-        fulfilment=row["fulfilment"],
-        order=row["order_id"],
-        warehouse=row["warehouse"],
-        state=row["state"],
-        closed=row["closed_position"] is not None,
-        body=row["body"].encode(),
     )
 
 
