@@ -92,7 +92,7 @@ async def _run(dsn: str, *statements: str) -> list[str]:
     try:
         return [await connection.execute(statement) for statement in statements]
     finally:
-        await connection.close()
+        connection.terminate()
 
 
 def wharfinger(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -128,7 +128,7 @@ def test_projections_are_rebuilt_to_the_same_content(config: Path) -> None:
             rows = await connection.fetch("SELECT * FROM stock_balance ORDER BY 1, 2, 3")
             return [tuple(row) for row in rows]
         finally:
-            await connection.close()
+            connection.terminate()
 
     before = asyncio.run(balances())
     assert before

@@ -61,12 +61,12 @@ def figures(text: str) -> dict[str, float]:
 async def served(
     metrics: Metrics, phase: Callable[[], str] = lambda: "running"
 ) -> AsyncGenerator[httpx.AsyncClient]:
-    async with trio.open_nursery() as nursery:
-        port = await nursery.start(serve_web, Daemon(web_port=0), metrics, phase)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            with trio.fail_after(10):
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(serve_web, Daemon(web_port=0), metrics, phase)
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
                 yield client
-        nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
 
 
 async def scraped(metrics: Metrics, phase: str = "running") -> dict[str, float]:

@@ -71,13 +71,13 @@ class Socket:
 
 @asynccontextmanager
 async def served(desk: Desk, floor: Floor, path: Path) -> AsyncGenerator[Socket]:
-    async with trio.open_nursery() as nursery:
-        await nursery.start(serve_control, path, desk, floor)
-        transport = httpx.AsyncHTTPTransport(uds=str(path))
-        async with ControlClient(path) as client, httpx.AsyncClient(transport=transport) as raw:
-            with trio.fail_after(20):
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_control, path, desk, floor)
+            transport = httpx.AsyncHTTPTransport(uds=str(path))
+            async with ControlClient(path) as client, httpx.AsyncClient(transport=transport) as raw:
                 yield Socket(path, client, raw)
-        nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
 
 
 @pytest.fixture
