@@ -47,12 +47,10 @@ lint-ruff: $(VENV)/dev.stamp
 # Run by itself it enables all it has. Not asked for: ASYNC127 wants httpx2 for httpx, which one module of ours imports and will
 # swap when the time has come; ASYNC114 wants a list of all that nursery.start is given; ASYNC910 to ASYNC913, off in its plugin too,
 # want a checkpoint on every way out of every async function, a simulator's early answer included.
-# ASYNC124 wants what a protocol makes async to be sync, ASYNC128 does not see a task_status that is handed on. What runs whole on the
-# database's thread is asyncio, where ASYNC102 and ASYNC113 mean nothing. ASYNC110 stands in ruff, with its exceptions.
+# ASYNC124 wants what a protocol makes async to be sync, ASYNC128 does not see a task_status that is handed on. ASYNC110 stands in ruff, with its exceptions.
 NOT_ASYNC := ASYNC110,ASYNC114,ASYNC124,ASYNC127,ASYNC128,ASYNC910,ASYNC911,ASYNC912,ASYNC913
-NOT_ASYNC_THERE := adapters/postgres/*.py->ASYNC102,ASYNC113
 lint-async: $(VENV)/dev.stamp
-	@$(BIN)/flake8-async --disable $(NOT_ASYNC) --per-file-disable "$(NOT_ASYNC_THERE)" $(or $(ARGS),$(shell git ls-files -co --exclude-standard '*.py'))
+	@$(BIN)/flake8-async --disable $(NOT_ASYNC) $(or $(ARGS),$(shell git ls-files -co --exclude-standard '*.py'))
 
 lint-mypy: $(VENV)/dev.stamp
 	@$(BIN)/mypy $(ARGS)

@@ -99,7 +99,7 @@ async def migrate_here(dsn: str, seconds_max: float, wanted: Sequence[Migration]
             f"the schema must be migrated by its owner (`wharfinger migrate`): {error}"
         ) from error
     finally:
-        await connection.close()
+        await connection.close()  # noqa: ASYNC102 - asyncio's, on the database's thread
 
 
 async def _is_current(connection: Connection, wanted: Sequence[Migration]) -> bool:

@@ -121,7 +121,7 @@ def _waits_s(dsn: str, placed: Mapping[str, datetime]) -> list[float]:
         try:
             return await connection.fetch("SELECT stream, at FROM event WHERE kind = 'order.allocated'")
         finally:
-            await connection.close()
+            connection.terminate()
 
     allocated = {row["stream"]: row["at"] for row in asyncio.run(read())}
     return [(allocated[stream] - at).total_seconds() for stream, at in placed.items()]

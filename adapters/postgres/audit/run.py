@@ -55,7 +55,7 @@ async def _audit(dsn: str, seconds_max: float, progress: Callable[[int], None] |
                 oversold += log.oversold_units
             await audit_promises(connection, findings)
     finally:
-        await connection.close()
+        await connection.close()  # noqa: ASYNC102 - asyncio's, on the database's thread
     return AuditReport(
         ok=findings.total == 0,
         chain=findings.chain,

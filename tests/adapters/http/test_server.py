@@ -68,13 +68,13 @@ class Wire:
 async def serving(handler: Handler) -> AsyncGenerator[int]:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port: int = listeners[0].socket.getsockname()[1]
-    async with trio.open_nursery() as nursery:
-        await nursery.start(
-            lambda task_status: serve(handler, listeners, body_bytes_max=LIMIT, task_status=task_status)
-        )
-        with trio.fail_after(10):
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(
+                lambda task_status: serve(handler, listeners, body_bytes_max=LIMIT, task_status=task_status)
+            )
             yield port
-        nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
