@@ -175,7 +175,7 @@ async def test_what_partners_refuse_is_put_before_a_person_and_asked_again_when_
             await merchant.told()
             # The reception that Divalto refused was booked by hand: only a person can say so.
             assert [each["anomaly"] for each in await merchant.anomalies()] == [
-                "refused:erp-reception:lyon:D1"
+                "refused:erp-reception:lyon:D1/NOVELTY"
             ]
             notes = {note.reference for note in stage.erp.pieces(ticod="C", picod=3)}
             assert notes == {f"{unknown}.1", f"{address}.1"}
