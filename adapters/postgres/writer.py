@@ -34,7 +34,7 @@ APPEND_EVENTS_MAX: Final = 32_768
 """One append may exceed a batch, but not the `line` and memory that a single transaction should take."""
 
 EARLY_EVENTS: Final = 8
-"""A batch of so many waits at the connection while another is written: the database need not wait for us then.
+"""A batch of so many waits at the connection while another is written, so that the database need not wait.
 With fewer it would be a commit for hardly anything."""
 
 VERSIONS_MAX: Final = 100_000
