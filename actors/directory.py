@@ -17,7 +17,6 @@ from actors.ports import PendingEffect
 Clock = Callable[[], datetime]
 """The time, UTC."""
 
-AskWarehouse = Callable[[str, StockCommand], Awaitable[Answer]]
 TellOrder = Callable[[str, OrderCommand], Awaitable[None]]
 
 

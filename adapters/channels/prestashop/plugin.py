@@ -10,8 +10,6 @@ from actors.domain.documents import ShopState
 KIND = "prestashop"
 """The value of `kind` in a channel's settings."""
 
-TITLE = "PrestaShop 8 and 9, by the legacy webservice"
-
 PAGE_SIZE = 250
 """Orders a page. A shop gave 500 at 1,228 orders a second; over 1,000 its PHP ran out of 128 MB."""
 
