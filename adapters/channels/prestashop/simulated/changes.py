@@ -57,7 +57,8 @@ def _follow(shop: Shop, resource: Resource, row: Row, before: Row) -> None:
         case "orders":
             row["date_upd"] = shop.local_now()
             state = number(row["current_state"])
-            if state != before["current_state"]:
+            # A PUT that leaves the state out blanks it as any field: the order looks half built again.
+            if state not in (0, before["current_state"]):
                 row["current_state"] = before["current_state"]
                 if state not in shop.tables["order_states"]:
                     raise CrashError

@@ -63,10 +63,18 @@ def furnish(tables: Tables, time_zone: str, shop_name: str) -> None:
     for reference, name in ((1, "Click and collect"), (2, "My carrier"), (3, "My cheap carrier")):
         tables.insert("carriers", {"id_reference": reference, "name": name, "active": "1", "delay": "Soon"})
     configuration = {
+        "PS_COUNTRY_DEFAULT": "8",
+        "PS_CURRENCY_DEFAULT": "1",
+        "PS_CUSTOMER_GROUP": "3",
+        "PS_LANG_DEFAULT": "1",
         "PS_OS_CANCELED": "6",
         "PS_OS_DELIVERED": "5",
+        "PS_OS_ERROR": "8",
+        "PS_OS_PAYMENT": "2",
         "PS_OS_SHIPPING": "4",
         "PS_OS_WS_PAYMENT": "11",
+        "PS_SHOP_DOMAIN": "127.0.0.1",
+        "PS_SHOP_ENABLE": "1",
         "PS_STOCK_MANAGEMENT": "1",
         "PS_TIMEZONE": time_zone,
     }

@@ -14,6 +14,9 @@ Part = dict[str, Value]
 
 AssociationsOf = Callable[[Resource, Row], dict[str, list[Part]]]
 
+CONTEXT_LANGUAGE = 1
+"""The shop's own language."""
+
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<prestashop xmlns:xlink="http://www.w3.org/1999/xlink">\n'
 _TAIL = "</prestashop>\n"
 
@@ -112,6 +115,9 @@ class Renderer:
     def _object(self, resource: Resource, row: Row, display: Display) -> dict[str, object]:
         shown: dict[str, object] = {"id": row["id"]} if display.with_id else {}
         shown.update((name, self._json_value(row[name])) for name in display.fields)
+        if resource.name == "languages" and row["id"] != CONTEXT_LANGUAGE:
+            # Seen: the language that the shop itself speaks comes with numbers, every other with texts.
+            shown |= {name: str(shown[name]) for name in display.fields if isinstance(shown[name], int)}
         lists = self._lists(resource, row, display)
         if lists:
             shown["associations"] = lists

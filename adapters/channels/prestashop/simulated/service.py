@@ -7,6 +7,7 @@ HTML.
 import base64
 import hashlib
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,11 +17,11 @@ import trio
 from adapters.channels.prestashop.simulated import changes
 from adapters.channels.prestashop.simulated.below import associations
 from adapters.channels.prestashop.simulated.keys import METHODS, Key
-from adapters.channels.prestashop.simulated.query import Query, RefusalError, display_of, select
+from adapters.channels.prestashop.simulated.query import Display, Query, RefusalError, display_of, select
 from adapters.channels.prestashop.simulated.rendering import Renderer
 from adapters.channels.prestashop.simulated.shop import Shop
 from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row
-from adapters.channels.prestashop.simulated.writing import parse
+from adapters.channels.prestashop.simulated.writing import Given, parse
 from adapters.http.server import Request, Response
 
 KEY_LENGTH = 32
@@ -33,7 +34,17 @@ NOT_FOR = {"stock_availables": frozenset({"POST", "DELETE"})}
 """Methods that no right can open."""
 
 OF_ONE_SHOP = frozenset({"orders", "order_details", "carts", "customers"})
-"""Resources whose rows of other shops are silently absent."""
+"""Resources whose rows of other shops are silently absent from lists, though not by their id."""
+
+MAKE_INVOICES = frozenset({"orders", "order_histories"})
+"""Resources whose POST may print an invoice, and then a warning in front of the answer."""
+
+FULL_ORDERS_MAX = 1_000
+"""Orders with all that hangs below them on one page, before PHP has used up its 128 MB."""
+
+DATABASE_DOWN = b'<!DOCTYPE html>\n<html lang="en"><head><title>500 Server Error</title></head></html>\n'
+PHP_DOWN = b"<html>\n<head><title>502 Bad Gateway</title></head>\n</html>\n"
+INVOICE_WARNING = b"<strong>TCPDF ERROR: </strong>[Image] Unable to get the size of the image: /img/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +58,11 @@ class _Asked:
     renderer: Renderer
     body: bytes
     known_sha1: str | None
+    loaded: Mapping[int, Row]
 
 
 class Service:
-    """Answers requests from a shop. Handling is one step: no other request sees it half done.
+    """Answers requests from a shop. Handling is one step, unless the shop's `patch_seconds` say otherwise.
 
     Args:
         shop: the state that is served.
@@ -66,6 +78,10 @@ class Service:
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
         await trio.lowlevel.checkpoint()
+        if self._shop.down == "php":
+            return Response(502, PHP_DOWN, (("Content-Type", "text/html"),))
+        if self._shop.down == "database":
+            return Response(500, DATABASE_DOWN, (HTML,))
         parts = urlsplit(request.target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True, encoding="utf-8"))
         path = [part for part in request.path.split("/") if part]
@@ -77,9 +93,15 @@ class Service:
             front = {"url": "/".join(path[1:])} | {k: v for k, v in query.items() if k != "id_shop"}
             target = f"{self._base_url}/?{urlencode(front)}"
             return Response(302, b"", (HTML, ("Location", target)))
-        return self._answer(request, path[1:], query)
+        loaded: dict[int, Row] = {}
+        if request.method == "PATCH" and self._shop.patch_seconds:
+            # A PATCH loads the whole row and writes the whole row: what happens in between is undone.
+            rows = self._shop.tables[path[1]] if path[1:] and path[1] in RESOURCES else {}
+            loaded = {row_id: dict(row) for row_id, row in rows.items()}
+            await trio.sleep(self._shop.patch_seconds)
+        return self._answer(request, path[1:], query, loaded)
 
-    def _answer(self, request: Request, path: list[str], query: Query) -> Response:
+    def _answer(self, request: Request, path: list[str], query: Query, loaded: Mapping[int, Row]) -> Response:
         wanted = request.header("output-format") or request.header("io-format") or query.get("output_format")
         language = query.get("language", "")
         renderer = Renderer(
@@ -99,7 +121,7 @@ class Service:
                 headers.append(("WWW-Authenticate", REALM))
             return Response(refusal.status, renderer.errors(refusal.errors), headers)
         known_sha1 = request.header("local-content-sha1")
-        asked = _Asked(request.method, path, query, key, renderer, request.body, known_sha1)
+        asked = _Asked(request.method, path, query, key, renderer, request.body, known_sha1, loaded)
         try:
             return self._serve(asked)
         except RefusalError as refusal:
@@ -188,7 +210,7 @@ class Service:
             return Response(200, body, self._headers(asked.renderer.content_type, body))
         display = display_of(resource, asked.query)
         if len(asked.path) > 1:
-            row = self._visible(asked, resource).get(_leading_id(asked.path[1]))
+            row = self._shop.tables[resource.name].get(_leading_id(asked.path[1]))
             if row is None:
                 raise RefusalError(404)
             if resource.name == "stock_availables" and (row["id_shop"], row["id_shop_group"]) == (0, 0):
@@ -196,33 +218,45 @@ class Service:
                 raise RefusalError(404, (131, text))
             body = asked.renderer.single(resource, row, display)
         else:
-            rows = select(resource, self._visible(asked, resource).values(), asked.query, self._shop.seed)
+            rows = select(resource, self._listed(asked, resource), asked.query, self._shop.seed)
+            if _is_heavy(resource, display) and len(rows) > FULL_ORDERS_MAX:
+                raise changes.CrashError
             body = asked.renderer.listing(resource, rows, display)
             if resource.name == "orders":
                 self._shop.orders_were_read()
         headers = self._headers(asked.renderer.content_type, body)
         if asked.known_sha1 == hashlib.sha1(body, usedforsecurity=False).hexdigest():
-            return Response(304, b"", (("X-Powered-By", "PrestaShop Webservice"),))
+            return Response(304, b"", self._headers("", body))
         return Response(200, body, headers)
 
-    def _visible(self, asked: _Asked, resource: Resource) -> dict[int, Row]:
-        rows = self._shop.tables[resource.name]
-        shop = asked.query.get("id_shop", "1")
-        if resource.name not in OF_ONE_SHOP or shop == "all":
+    def _listed(self, asked: _Asked, resource: Resource) -> Collection[Row]:
+        """Return the rows that a list may show: never those that have lost their shop (0)."""
+        rows = self._shop.tables[resource.name].values()
+        if resource.name not in OF_ONE_SHOP:
             return rows
-        return {row_id: row for row_id, row in rows.items() if row["id_shop"] in (int(shop), 0)}
+        shop = asked.query.get("id_shop", "1")
+        shops = frozenset(self._shop.tables["shops"]) if shop == "all" else frozenset({int(shop)})
+        return [row for row in rows if row["id_shop"] in shops]
 
     def _write(self, asked: _Asked, resource: Resource) -> Response:
         given = parse(asked.body)
-        if asked.method == "POST":
-            rows = [changes.add(self._shop, resource, each) for each in given]
-        else:
-            blank = asked.method == "PUT"
-            rows = [changes.change(self._shop, resource, each, blank=blank) for each in given]
+        rows = [self._written(asked, resource, each) for each in given]
+        if asked.query.get("sendemail") == "1":
+            self._shop.mail(resource.name, rows)
+        if asked.method == "POST" and self._shop.invoice_warns and resource.name in MAKE_INVOICES:
+            return Response(200, INVOICE_WARNING, (HTML,))
         texts = [({"id": each.id} if each.id else {}) | dict(each.fields) for each in given]
         body = asked.renderer.written(resource, rows, texts)
         status = 201 if asked.method == "POST" else 200
         return Response(status, body, self._headers(asked.renderer.content_type, body))
+
+    def _written(self, asked: _Asked, resource: Resource, given: Given) -> Row:
+        if asked.method == "POST":
+            return changes.add(self._shop, resource, given)
+        stale = asked.loaded.get(int(given.id)) if given.id is not None and given.id.isdigit() else None
+        if stale is not None:
+            self._shop.tables[resource.name][int(given.id or 0)].update(stale)
+        return changes.change(self._shop, resource, given, blank=asked.method == "PUT")
 
     def _headers(
         self, content_type: str, body: bytes | None = None, version: str = "9.1.4"
@@ -254,3 +288,8 @@ def _key_given(request: Request, query: Query) -> str | None:
 def _leading_id(text: str) -> int:
     found = re.match(r"\d+", text)
     return int(found[0]) if found else 0
+
+
+def _is_heavy(resource: Resource, display: Display | None) -> bool:
+    """Tell whether every row drags what hangs below it into PHP's memory."""
+    return resource.name == "orders" and display is not None and (display.full or bool(display.associations))

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from adapters.channels.prestashop.simulated.furnishing import CANCELLED, PAID, furnish
 from adapters.channels.prestashop.simulated.keys import FULL_KEY, Key
 from adapters.channels.prestashop.simulated.ordering import SHIPPING, Ordering, Purchase, Shopper
 from adapters.channels.prestashop.simulated.stockroom import Stockroom
-from adapters.channels.prestashop.simulated.tables import RESOURCES, Tables, Value, number
+from adapters.channels.prestashop.simulated.tables import RESOURCES, Row, Tables, Value, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Shop:
         half_built_reads: how often `orders` is read before a new order is complete; 0: at once.
         backorders: whether more is sold than there is; the sellable quantity then falls below zero.
         disabled: the webservice is switched off.
+        down: what has fallen over: nothing, the database, or PHP behind its web server.
+        patch_seconds: how long a PATCH takes between loading a row and writing all of it back.
+        invoice_warns: no invoice can print its image: what makes one answers HTML, after having done it.
+        mails: what the customers were mailed: the resource, and the id of the order.
     """
 
     def __init__(
@@ -63,6 +68,10 @@ class Shop:
         self.half_built_reads = 0
         self.backorders = True
         self.disabled = False
+        self.down: Literal["", "database", "php"] = ""
+        self.patch_seconds = 0.0
+        self.invoice_warns = False
+        self.mails: list[tuple[str, int]] = []
         self.tables = Tables()
         self.rng = random.Random(seed)
         self.lists: dict[tuple[str, int], dict[str, list[dict[str, Value]]]] = {}
@@ -184,6 +193,10 @@ class Shop:
         """Complete an order that is half built."""
         self._reads_left.pop(order, None)
         self.ordering.finish(order)
+
+    def mail(self, resource: str, rows: Sequence[Row]) -> None:
+        """Mail the customers of these orders, as only `sendemail=1` asks for."""
+        self.mails += [(resource, int(str(row["id_order"]))) for row in rows if "id_order" in row]
 
     def orders_were_read(self) -> None:
         """Count a read of the orders; it brings half-built ones nearer to their completion."""

@@ -1,0 +1,85 @@
+"""What happens around an order beside its states: messages, vouchers, payments, returns.
+
+None of it moves the order's `date_upd`, so no poll by date tells of it.
+"""
+
+from decimal import Decimal
+
+from adapters.channels.prestashop.simulated.shop import Shop
+from adapters.channels.prestashop.simulated.tables import Value, number
+
+
+def write_message(shop: Shop, order: int, text: str, *, employee: int = 0, private: bool = False) -> int:
+    """Write a message about an order, by its customer unless an employee does; return the message's id."""
+    now = shop.local_now()
+    threads = shop.tables["customer_threads"]
+    thread = next((number(row["id"]) for row in threads.values() if row["id_order"] == order), 0)
+    if not thread:
+        values: dict[str, Value] = {
+            "id_lang": 1,
+            "id_shop": shop.tables["orders"][order]["id_shop"],
+            "id_customer": shop.tables["orders"][order]["id_customer"],
+            "id_order": order,
+            "token": f"{shop.rng.getrandbits(48):012x}",
+            "status": "open",
+            "date_add": now,
+            "date_upd": now,
+        }
+        thread = number(shop.tables.insert("customer_threads", values)["id"])
+    message: dict[str, Value] = {
+        "id_employee": employee,
+        "id_customer_thread": thread,
+        "message": text,
+        "private": int(private),
+        "date_add": now,
+        "date_upd": now,
+    }
+    return number(shop.tables.insert("customer_messages", message)["id"])
+
+
+def use_voucher(shop: Shop, order: int, name: str, value: Decimal) -> int:
+    """Take a voucher's value (with tax) off an order's total; return the id of the order_cart_rule."""
+    row = shop.tables["orders"][order]
+    for total, sign in (("total_discounts", 1), ("total_paid", -1)):
+        for field in (total, f"{total}_tax_incl", f"{total}_tax_excl"):
+            row[field] = f"{Decimal(str(row[field])) + sign * value:.6f}"
+    rule: dict[str, Value] = {
+        "id_order": order,
+        "id_cart_rule": 1,
+        "name": name,
+        "value": str(value),
+        "value_tax_excl": str(value),
+    }
+    return number(shop.tables.insert("order_cart_rules", rule)["id"])
+
+
+def pay(shop: Shop, order: int, amount: Decimal, method: str, transaction: str = "") -> int:
+    """Note a payment as the back office does, without another state; return its id."""
+    values: dict[str, Value] = {
+        "order_reference": shop.tables["orders"][order]["reference"],
+        "id_currency": shop.tables["orders"][order]["id_currency"],
+        "amount": str(amount),
+        "payment_method": method,
+        "conversion_rate": "1",
+        "transaction_id": transaction,
+        "date_add": shop.local_now(),
+    }
+    return number(shop.tables.insert("order_payments", values)["id"])
+
+
+def ask_return(shop: Shop, order: int, reference: str, units: int, question: str) -> int:
+    """Have the customer announce a return of units of a line; return its id."""
+    now = shop.local_now()
+    for detail in shop.ordering.details[order]:
+        row = shop.tables["order_details"][detail]
+        if row["product_reference"] == reference:
+            row["product_quantity_return"] = number(row["product_quantity_return"]) + units
+    values: dict[str, Value] = {
+        "id_customer": shop.tables["orders"][order]["id_customer"],
+        "id_order": order,
+        "question": question,
+        "state": "1",
+        "date_add": now,
+        "date_upd": now,
+    }
+    return number(shop.tables.insert("order_returns", values)["id"])
