@@ -6,6 +6,7 @@ changes nothing. Status and tracking go out through the channel's drain.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 
 import structlog
@@ -17,7 +18,7 @@ from actors.domain.ledger import sellable
 from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 from actors.intake import Intake
 from actors.order import OrderHall
-from actors.ports import Journal, ShopOrder, ShopPort, UnreadableOrder
+from actors.ports import Journal, Poll, ShopOrder, ShopPort, UnreadableOrder
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +40,17 @@ PUSH_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """How a channel is worked: its name, how often it is polled, and what it may not sell."""
+    """How a channel is worked: its name, how often it is polled, and what it may not sell.
+
+    `orders_since` draws the line for a channel that is new: orders placed before are left alone until
+    somebody adopts them; None takes all that are open.
+    """
 
     name: str
     poll_s: float = 10.0
     safety: int = 0
     buffer: int = 0
+    orders_since: datetime | None = None
 
 
 class Channel:
@@ -103,19 +109,29 @@ class Channel:
         return Raise(f"channel:{self._settings.name}", "shop_unusable", str(error), mend)
 
     async def poll(self) -> None:
-        """Import everything that has changed since the cursor, then move the cursor."""
-        name = f"shop-{self._settings.name}"
+        """Import everything that has changed since the cursor, then move the cursor.
+
+        The next page is read while this one is imported; the cursor is saved only after what it passes over.
+        """
+        name = cursor_name(self._settings.name)
         cursor = await self._journal.cursor(name)
+        await self._intake.adopting.begin(cursor, self._settings.orders_since)
+        poll = await self._shop.poll(cursor)
         while True:
-            poll = await self._shop.poll(cursor)
-            await self._intake.take(poll.orders)
-            self._forget_shown(poll.orders)
-            if poll.cursor != cursor:
-                cursor = poll.cursor
-                await self._journal.save_cursor(name, cursor)
+            ahead = _Ahead(self._shop, poll.cursor)
+            async with trio.open_nursery() as nursery:
+                if poll.more:
+                    nursery.start_soon(ahead.read)
+                await self._intake.take(poll.orders)
+                self._forget_shown(poll.orders)
+                if poll.cursor != cursor:
+                    cursor = poll.cursor
+                    await self._journal.save_cursor(name, cursor)
             self.polled_at = trio.current_time()
             if not poll.more:
+                await self._intake.adopting.read_through()
                 return
+            poll = ahead.page()
 
     def _forget_shown(self, orders: Sequence[ShopOrder | UnreadableOrder]) -> None:
         """The shop moved its own figures with the orders (sold, cancelled): the next push sets them right."""
@@ -158,3 +174,37 @@ class Channel:
         wanted = await self._journal.wanted()
         free = {sku: units - wanted.get(sku, 0) for sku, units in self._directory.available().items()}
         return sellable(free, safety=self._settings.safety, buffer=self._settings.buffer)
+
+
+class _Ahead:
+    """The next page, read while the last one is imported."""
+
+    def __init__(self, shop: ShopPort, cursor: str) -> None:
+        self._shop = shop
+        self._cursor = cursor
+        self._page: Poll | None = None
+        self._error: PartnerError | None = None
+
+    async def read(self) -> None:
+        """Read it; a partner's error waits until the last page is durable."""
+        try:
+            self._page = await self._shop.poll(self._cursor)
+        except PartnerError as error:
+            self._error = error
+
+    def page(self) -> Poll:
+        """Return it.
+
+        Raises:
+            PartnerError: it could not be read.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._page is None:
+            raise RuntimeError("the next page was asked for and never read")
+        return self._page
+
+
+def cursor_name(channel: str) -> str:
+    """Return under which name the journal keeps a channel's cursor."""
+    return f"shop-{channel}"

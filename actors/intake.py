@@ -11,6 +11,7 @@ import msgspec
 import structlog
 import trio
 
+from actors.adopting import Adopting
 from actors.desk import Desk, Raise
 from actors.domain.order_commands import Import, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
@@ -63,10 +64,16 @@ class Intake:
         self._hall = hall
         self._desk = desk
         self._entropy = entropy
+        self.adopting = Adopting(channel, journal, desk)
 
     async def take(self, orders: Sequence[ShopOrder | UnreadableOrder]) -> None:
-        """Import a page side by side; where it holds an order twice, the later copy counts."""
-        newest = {order.shop_order: order for order in orders}
+        """Import a page side by side; where it holds an order twice, the later copy counts.
+
+        What ended in the shop before it came here, or was somebody else's when the shop was taken over, is
+        no order of ours and wakes none: most of an old shop's orders cost one look at the index, all at once.
+        """
+        newest = {order_id(self._channel, order.shop_order): order for order in orders}
+        known = await self._journal.known_orders(newest)
         limit = trio.CapacityLimiter(IMPORTS_MAX)
 
         async def import_one(order: ShopOrder | UnreadableOrder) -> None:
@@ -74,8 +81,17 @@ class Intake:
                 await self._import(order)
 
         async with trio.open_nursery() as nursery:
-            for order in newest.values():
-                nursery.start_soon(import_one, order)
+            for id_, order in newest.items():
+                if self.adopting.takes(order, is_known=id_ in known):
+                    nursery.start_soon(import_one, order)
+                else:
+                    await self._nothing_to_mend(id_)
+        await self.adopting.save()
+
+    async def _nothing_to_mend(self, id_: str) -> None:
+        """Take back what a person was asked to mend, if anything: it is mended by now, or nobody's matter."""
+        await self._desk.resolve(_unreadable(id_), "system")
+        await self._desk.resolve(_unfinished(id_), "system")
 
     async def look_again(self) -> None:
         """Read the orders again that a person was asked to mend in the shop.
@@ -86,12 +102,11 @@ class Intake:
         for shop_order in await self._to_be_mended():
             order = await self._shop.order(shop_order)
             id_ = order_id(self._channel, shop_order)
-            if order is None:  # deleted in the shop: what never came here is nobody's matter any more
-                await self._desk.resolve(_unreadable(id_), "system")
-                await self._desk.resolve(_unfinished(id_), "system")
+            if order is None:  # deleted in the shop
+                await self._nothing_to_mend(id_)
                 continue
-            await self._import(order)
-            if isinstance(order, ShopOrder):
+            await self.take([order])
+            if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid"):
                 await self._readdress(id_, order)
 
     async def _to_be_mended(self) -> Sequence[str]:
@@ -119,8 +134,7 @@ class Intake:
             await self._hall.ask(id_, command, beside)
         except SetAsideError:
             log.warning("import_set_aside", order=id_)
-        await self._desk.resolve(_unreadable(id_), "system")
-        await self._desk.resolve(_unfinished(id_), "system")
+        await self._nothing_to_mend(id_)
 
     async def _put_before_a_person(self, id_: str, order: UnreadableOrder) -> None:
         customer = f"{self._channel}:{order.customer or '?'}"

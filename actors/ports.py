@@ -5,7 +5,7 @@ Every method raises only the errors of `actors.errors` (the journal: only those 
 caller's cancel scopes. Sizes of what is read are bounded by the adapters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -219,6 +219,10 @@ class Journal(Protocol):
         """Return an order's row of the index, None for an order never seen."""
         ...
 
+    async def known_orders(self, orders: Collection[str]) -> frozenset[str]:
+        """Return those of these ids that orders of ours have."""
+        ...
+
     async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
         """Return up to `limit` ids of our orders whose `due_at` has come, the longest due first."""
         ...
@@ -298,7 +302,8 @@ class ShopOrder(Struct, frozen=True):
     """An order as the shop tells it now.
 
     `standing` is "open" (to be fulfilled), "unpaid" (to be held), "cancelled", "shipped" (somebody shipped it
-    without us, or we did) or "unfinished" (half built: to be looked at again). `service` is the carrier's
+    without us, or we did) or "unfinished" (half built: to be looked at again). What is cancelled or shipped
+    may come without its contact and country: nobody needs them any more. `service` is the carrier's
     `id_reference` as the settings map it to one of our services, "" when unknown. Instants are UTC.
     """
 
@@ -321,12 +326,15 @@ class UnreadableOrder(Struct, frozen=True):
     """An order of the shop that cannot be understood; `why` names the field, without a person's data.
 
     `customer` is the shop's id of the customer, by which `raw` is erased; "" when that cannot be read either.
+    `standing` is as a `ShopOrder`'s and `placed_at` its instant, as far as these can be read.
     """
 
     shop_order: str
     why: str
     raw: bytes
     customer: str = ""
+    standing: str = ""
+    placed_at: datetime | None = None
 
 
 class Poll(Struct, frozen=True):
@@ -342,6 +350,13 @@ class ShopPort(Protocol):
 
     async def poll(self, cursor: str | None) -> Poll:
         """Return the orders that changed since the cursor (None: since the beginning), a page at most."""
+        ...
+
+    async def cursor_at(self, since: datetime, cursor: str | None = None) -> str:
+        """Return a cursor from which polls tell of the orders placed since, and then of every change.
+
+        What the given cursor has still to tell is told as well.
+        """
         ...
 
     async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:

@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from actors.channel import ChannelSettings
 from actors.domain.carrier_choice import CarrierRule
@@ -21,7 +21,7 @@ from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.plugin import DivaltoSettings
 from daemon import settings as settings_of
-from daemon.settings import Carrier, Channel, Erp, Settings, routing_rules
+from daemon.settings import Carrier, Channel, ChannelTerms, Erp, Settings, routing_rules
 
 
 def owner_name() -> str:
@@ -73,14 +73,16 @@ def rules_of(settings: Settings, rules: settings_of.Rules, carriers: tuple[Carri
     return Rules(routing_rules(settings.warehouses, rules), carriers)
 
 
+def _channel(name: str, terms: ChannelTerms) -> ChannelSettings:
+    orders_since = utc_now() - timedelta(hours=terms.first_import_hours)
+    return ChannelSettings(name, terms.poll_seconds, terms.safety_stock, terms.buffer, orders_since)
+
+
 def compose(
     settings: Settings, partners: Partners, journal: Journal, *, observe: Observe, reserved: Reserved
 ) -> System:
     """Wire all actors over these partners and this journal."""
-    channels = tuple(
-        ChannelSettings(name, channel.terms.poll_seconds, channel.terms.safety_stock, channel.terms.buffer)
-        for name, channel in settings.channels.items()
-    )
+    channels = tuple(_channel(name, channel.terms) for name, channel in settings.channels.items())
     surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, reserved)
     rules = rules_of(settings, settings.rules, settings.carrier_rules)
     return System(journal, partners, channels, rules, surroundings)

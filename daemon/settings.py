@@ -73,11 +73,14 @@ class ChannelTerms(Struct, frozen=True, kw_only=True):
         poll_seconds: how often it is asked for changes.
         safety_stock: units of each SKU that no channel may sell.
         buffer: units of each SKU that this channel may not sell, for what is sold faster than it is told.
+        first_import_hours: what a new channel takes over by itself: open orders that were placed so long ago
+            at most. Somebody may have shipped what is older; `wharfinger adopt` takes over more.
     """
 
     poll_seconds: Annotated[float, Meta(ge=0.05, le=3600)] = 5.0
     safety_stock: Units = 0
     buffer: Units = 0
+    first_import_hours: Annotated[int, Meta(ge=0, le=876_000)] = 24
 
 
 class Channel(Struct, frozen=True):

@@ -3,7 +3,7 @@
 It serves tests, simulations and benchmarks. What it projects follows from `actors.projections`, as anywhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -199,6 +199,11 @@ class MemoryJournal:
         """See `Journal.order_row`."""
         await trio.lowlevel.checkpoint()
         return self._orders.get((partition_of_key(order), order))
+
+    async def known_orders(self, orders: Collection[str]) -> frozenset[str]:
+        """See `Journal.known_orders`."""
+        await trio.lowlevel.checkpoint()
+        return frozenset(order for order in orders if (partition_of_key(order), order) in self._orders)
 
     async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
         """See `Journal.orders_due`."""

@@ -6,6 +6,7 @@ answer after having acted. They speak no protocol; the partners' simulators do t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 import trio
@@ -53,6 +54,17 @@ class MemoryShop:
         page = tuple(self.orders[begin : begin + self.page])
         end = begin + len(page)
         return Poll(page, str(end), more=end < len(self.orders))
+
+    async def cursor_at(self, since: datetime, cursor: str | None = None) -> str:
+        """Return where the first order placed since lies."""
+        del cursor  # what changes lies behind what was placed, so nothing is passed over
+        await self._answer(unknown=False)
+        placed = (
+            number
+            for number, order in enumerate(self.orders)
+            if order.placed_at is None or order.placed_at >= since
+        )
+        return str(next(placed, len(self.orders)))
 
     async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
         """Return the newest copy."""

@@ -4,7 +4,7 @@ Each part lives in a module of its own: the writer, the reads, the leases, the m
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -84,6 +84,10 @@ class PostgresJournal:
     async def order_row(self, order: str) -> OrderRow | None:
         """Return an order's row of the index, None for an order never seen."""
         return await self._ask(reads.order_row, order)
+
+    async def known_orders(self, orders: Collection[str]) -> frozenset[str]:
+        """Return those of these ids that orders of ours have."""
+        return await self._ask(reads.known_orders, orders) if orders else frozenset()
 
     async def orders_due(self, now: datetime, limit: int) -> Sequence[str]:
         """Return at most `limit` ids of our orders whose `due_at` has come, the longest due first."""

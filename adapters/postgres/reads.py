@@ -3,7 +3,7 @@
 It writes nothing. Rows become the shapes of `actors.ports` here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -80,6 +80,17 @@ async def order_row(pool: Pool, order: str) -> OrderRow | None:
         order,
     )
     return _order(row) if row is not None else None
+
+
+async def known_orders(pool: Pool, orders: Collection[str]) -> frozenset[str]:
+    """Return those of these ids that have a row."""
+    rows = await pool.fetch(
+        "SELECT o.order_id FROM unnest($1::smallint[], $2::text[]) AS q (partition, order_id)"
+        " JOIN order_index AS o USING (partition, order_id)",
+        [partition_of_key(order) for order in orders],
+        list(orders),
+    )
+    return frozenset(row["order_id"] for row in rows)
 
 
 async def orders_due(pool: Pool, owned: Sequence[int], now: datetime, limit: int) -> Sequence[str]:

@@ -63,7 +63,7 @@ class Journal(MemoryJournal):
 class House:
     """A channel, and what it leans on; the warehouse only shows what it holds."""
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, orders_since: datetime | None = None, **settings: int) -> None:
         self.shop = Shop()
         self.journal = Journal()
         self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
@@ -71,8 +71,14 @@ class House:
         self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda _seconds: None)
         self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
         self.deliveries = 0
+        self.settings = settings
+        self.restart(orders_since)
+
+    def restart(self, orders_since: datetime | None) -> None:
+        """Begin with a channel that knows only what the journal holds."""
+        settings = self.settings
         self.channel = Channel(
-            ChannelSettings("main", poll_s=5, **settings),
+            ChannelSettings("main", 5, settings.get("safety", 0), settings.get("buffer", 0), orders_since),
             self.shop,
             self.journal,
             self.hall,
@@ -106,8 +112,8 @@ async def nobody(*_: str) -> None:
 
 
 @asynccontextmanager
-async def open_house(**settings: int) -> AsyncGenerator[House]:
-    house = House(**settings)
+async def open_house(orders_since: datetime | None = None, **settings: int) -> AsyncGenerator[House]:
+    house = House(orders_since, **settings)
     with trio.fail_after(100_000):
         async with trio.open_nursery() as nursery:
             await nursery.start(house.hall.run)
@@ -225,6 +231,79 @@ async def test_an_address_that_lacks_something_is_said_without_the_address(autoj
         log = repr(house.journal.streams)
         assert "Camille" not in log
         assert "rue du Port" not in log
+
+
+# --- a shop that was somebody else's ------------------------------------------------------------------------
+
+
+async def test_a_new_channel_leaves_the_shops_older_orders_alone_and_says_how_many(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house(orders_since=NINE - timedelta(hours=1)) as house:
+        old = NINE - timedelta(days=900)
+        for number, standing in enumerate(("open", "open", "unpaid", "shipped", "cancelled"), 1):
+            house.shop.place(replace(order(number, standing), placed_at=old))
+        house.shop.place(order(6))
+        await house.channel.poll()
+        assert [await house.stage(number) for number in range(1, 7)] == [None] * 5 + ["backordered"]
+        (anomaly,) = await house.journal.anomalies(10)
+        assert anomaly.problem == "orders_left_alone"
+        assert anomaly.detail.startswith("2 orders stand open in the shop")
+        assert "adopt --channel main" in anomaly.mend
+
+
+async def test_an_older_order_comes_in_once_it_is_paid_and_no_other_does(autojump_clock: Clock) -> None:
+    async with open_house(orders_since=NINE - timedelta(hours=1)) as house:
+        old = NINE - timedelta(days=3)
+        house.shop.place(replace(order(1, "unpaid"), placed_at=old))
+        house.shop.place(replace(order(2, "open"), placed_at=old))
+        await house.channel.poll()
+        house.shop.place(replace(order(1, "open"), placed_at=old))
+        house.shop.place(replace(order(2, "open", units=6), placed_at=old))
+        await house.channel.poll()
+        assert (await house.stage(1), await house.stage(2)) == ("backordered", None)
+
+
+async def test_what_was_shipped_in_the_shop_before_wakes_no_order_and_leaves_no_trace(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=50)
+        for number in range(1, 40):
+            house.shop.place(order(number, "shipped" if number % 2 else "cancelled"))
+        await house.channel.poll()
+        assert house.hall.live == 0
+        assert house.journal.streams == {}
+
+
+async def test_the_line_survives_a_restart_in_the_middle_of_the_first_import(autojump_clock: Clock) -> None:
+    old = NINE - timedelta(days=3)
+    async with open_house(orders_since=NINE - timedelta(hours=1)) as house:
+        house.shop.page = 2
+        for number in range(1, 5):
+            house.shop.place(replace(order(number), placed_at=old))
+        house.journal.stuck = "order-main-5"
+        house.shop.place(order(5))
+        with trio.move_on_after(100):
+            await house.channel.poll()
+        house.journal.stuck = ""
+        house.restart(orders_since=NINE + timedelta(days=1))
+        await house.channel.poll()
+        assert [await house.stage(number) for number in range(1, 6)] == [None] * 4 + ["backordered"]
+        (anomaly,) = await house.journal.anomalies(10)
+        assert anomaly.detail.startswith("4 orders")
+
+
+async def test_a_page_is_imported_while_the_next_one_is_read(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.shop.page = 1
+        for number in range(3):
+            house.shop.place(order(number))
+        house.journal.stuck = "order-main-0"
+        with trio.move_on_after(100):
+            await house.channel.poll()
+        assert house.shop.polled == [None, "1"]
+        assert await house.journal.cursor("shop-main") is None
 
 
 # --- sellable stock -----------------------------------------------------------------------------------------

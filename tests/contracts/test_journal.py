@@ -338,6 +338,8 @@ async def test_the_order_index_shows_an_order_as_it_stands_now(journal: Journal)
     await journal.append(order("1", 1, OrderShipped(), orders=(now,)))
     assert await journal.order_row("1") == now
     assert await journal.order_row("2") is None
+    assert await journal.known_orders(["2", "1", "3"]) == {"1"}
+    assert await journal.known_orders([]) == frozenset()
 
 
 async def test_orders_are_found_by_state_by_clock_and_by_what_they_wait_for(journal: Journal) -> None:

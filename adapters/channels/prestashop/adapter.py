@@ -9,6 +9,7 @@ starting.
 
 from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Self
 
 from actors.domain.documents import ShopDocument
@@ -64,6 +65,11 @@ class PrestaShop:
         """
         with self._understanding("poll"):
             return await self._feed.poll(cursor)
+
+    async def cursor_at(self, since: datetime, cursor: str | None = None) -> str:
+        """Return a cursor from which polls tell of the orders placed since, and then of every change."""
+        with self._understanding("look for the first order"):
+            return await self._feed.cursor_at(since, cursor)
 
     async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
         """Read one order again with everything around it, None when the shop has deleted it."""

@@ -60,7 +60,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     Attributes:
         importing: the first import is still under way, by id.
         last_id: the highest id seen.
-        mark: the latest date seen, as the shop writes it, but never later than the shop's own clock.
+        mark: up to where all changes are seen, as the shop writes dates; never later than its own clock.
         page_from: where the next page begins, while a window holds more than one; "" when it does not.
         began: the shop's clock when the window's first page was read. What changes while the other pages are
             read may be dated behind them, so the next window begins from here, however late the last page is.
@@ -118,10 +118,39 @@ class OrderFeed:
         if first_page:
             began = to_local(now, zone) if now is not None else ""
             cursor = msgspec.structs.replace(cursor, began=began)
-        cursor = _advanced(cursor, by_id.values(), zone, now, imported=imported)
+        cursor = _advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
         changed, cursor = self._changed(cursor, by_id, zone)
         orders = await self._reader.read(changed)
         return Poll(orders=tuple(orders), cursor=msgspec.json.encode(cursor).decode(), more=more)
+
+    async def cursor_at(self, since: datetime, saved: str | None) -> str:
+        """Return a cursor whose first import begins with the first order placed since.
+
+        What changed after the mark of the saved one is told once the import is over.
+
+        Raises:
+            MalformedError: the saved cursor is none of ours.
+            UnreachableError: the shop did not answer.
+        """
+        before = self._cursor(saved)
+        zone = await self._reader.zone()
+        # In an hour that repeats the date may mean either: the earlier one, and whoever imports looks again.
+        begins = reach_back(to_local(since, zone), zone, timedelta(0))
+        newest = await self._webservice.rows("orders", "[id]", sort="[id_DESC]", limit="1")
+        query = {
+            "filter[date_add]": f"[{begins},{FAR_FUTURE}]",
+            "date": "1",
+            "sort": "[id_ASC]",
+            "limit": "1",
+        }
+        first = await self._webservice.rows("orders", "[id]", **query)
+        now = self._webservice.clock
+        last_id = max((reference_to(row, "id") for row in newest), default=0)
+        if first:
+            last_id = min(last_id, reference_to(first[0], "id") - 1)
+        mark = before.mark or (to_local(now, zone) if now is not None else "")
+        begun = Cursor(last_id=last_id, mark=mark, unfinished=before.unfinished, last_slip=before.last_slip)
+        return msgspec.json.encode(begun).decode()
 
     def _cursor(self, saved: str | None) -> Cursor:
         if saved is None:
@@ -238,16 +267,24 @@ class OrderFeed:
 
 
 def _advanced(
-    cursor: Cursor, rows: Iterable[Row], zone: ZoneInfo, now: datetime | None, *, imported: bool
+    cursor: Cursor,
+    rows: Iterable[Row],
+    zone: ZoneInfo,
+    now: datetime | None,
+    *,
+    imported: bool,
+    whole: bool,
 ) -> Cursor:
     """Move the marks: an order that is dated in the future must not hide what happens until then.
 
     The import's mark stays where it began, since orders that it had read already may have changed meanwhile.
+    A window that was read whole moves the mark to where it began although nothing happened: else a shop that
+    goes quiet after a rush would be asked for the rush again by every poll.
     """
     last_id, mark = cursor.last_id, cursor.mark
     limit = min(to_local(now, zone), cursor.began or FAR_FUTURE) if now is not None else FAR_FUTURE
-    if not mark and now is not None:
-        mark = limit
+    if now is not None and (not mark or (whole and not imported)):
+        mark = max(mark, limit)
     for row in rows:
         last_id = max(last_id, reference_to(row, "id"))
         if not imported:

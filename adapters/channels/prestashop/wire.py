@@ -7,6 +7,7 @@ customer's password hash and secure key never leave the shop.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -19,6 +20,9 @@ from adapters.channels.prestashop.dates import to_utc
 
 Row = Mapping[str, object]
 Standing = Literal["open", "unpaid", "cancelled", "shipped", "unfinished"]
+
+ENDED: frozenset[Standing] = frozenset({"cancelled", "shipped"})
+"""Nothing is sent to anybody any more, so neither customer nor address is read."""
 
 ORDER_FIELDS = (
     "id,reference,current_state,date_add,date_upd,id_customer,id_address_delivery,id_address_invoice,id_carrier,"
@@ -147,23 +151,29 @@ def read_order(row: Row, around: Surroundings) -> ShopOrder | UnreadableOrder:
     except FieldError as error:
         customer_id = reference_to(row, "id_customer")
         return UnreadableOrder(
-            shop_order=shop_order, why=str(error), raw=raw, customer=str(customer_id) if customer_id else ""
+            shop_order=shop_order,
+            why=str(error),
+            raw=raw,
+            customer=str(customer_id) if customer_id else "",
+            standing=around.standings.get(reference_to(row, "current_state"), ""),
+            placed_at=_instant(row, around.zone),
         )
 
 
 def _understood(row: Row, around: Surroundings, customer: Row, address: Row | None, raw: bytes) -> ShopOrder:
-    if address is None:
-        raise FieldError("id_address_delivery names no address")
-    placed = text(row, "date_add")
-    try:
-        placed_at = to_utc(placed, around.zone)
-    except ValueError as error:
-        raise FieldError("date_add is no date") from error
+    placed_at = _instant(row, around.zone)
+    if placed_at is None:
+        raise FieldError("date_add is no date")
     currency = around.currencies.get(whole(row, "id_currency"))
     if currency is None:
         raise FieldError("id_currency names no currency")
-    contact = read_contact(customer, address, around)
     stands = standing(row, around.standings)
+    if address is not None:
+        contact = read_contact(customer, address, around)
+    elif stands in ENDED and reference_to(row, "id_address_delivery"):
+        contact = Contact("")
+    else:
+        raise FieldError("id_address_delivery names no address")
     lines = tuple(_line(part) for part in parts(row, "order_rows"))
     if stands in ("open", "unpaid"):
         lines = tuple(_left(line, around.refunded) for line in lines)
@@ -184,6 +194,13 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         contact=contact,
         raw=raw,
     )
+
+
+def _instant(row: Row, zone: ZoneInfo) -> datetime | None:
+    try:
+        return to_utc(text(row, "date_add"), zone)
+    except ValueError:
+        return None
 
 
 def _line(part: Row) -> ShopLine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -424,3 +424,72 @@ async def test_more_orders_than_are_remembered_are_not_told_again(world: World) 
 async def test_a_cursor_that_is_not_ours_is_refused(world: World) -> None:
     with pytest.raises(MalformedError):
         await world.adapter.poll("yesterday")
+
+
+# --- what it costs the shop ---------------------------------------------------------------------------------
+
+
+async def test_orders_that_are_shipped_or_cancelled_cost_the_shop_no_look_at_their_people(
+    world: World,
+) -> None:
+    for state in (4, 5, 6):
+        world.shop.set_state(world.shop.place_order([("teapot", 1)]), state)
+    orders, _ = await world.drained()
+    assert sorted(order.standing for order in orders if isinstance(order, ShopOrder)) == [
+        "cancelled",
+        "shipped",
+        "shipped",
+    ]
+    assert world.count("GET", "/api/customers") == world.count("GET", "/api/addresses") == 0
+
+
+async def test_a_shop_that_goes_quiet_after_a_rush_is_not_asked_for_the_rush_again(world: World) -> None:
+    for _ in range(9):
+        world.shop.place_order([("teapot", 1)])
+    async with world.connect(page_size=4) as adapter:
+        _, cursor = await world.drained(None, adapter)
+        for _ in range(3):
+            world.clock.tick(seconds=400)
+            _, cursor = await world.drained(cursor, adapter)
+        before = world.count("GET", "/api/orders")
+        _, cursor = await world.drained(cursor, adapter)
+        assert world.count("GET", "/api/orders") == before + 1
+
+
+async def test_a_cursor_can_begin_with_the_first_order_placed_since_and_then_hears_of_older_ones(
+    world: World,
+) -> None:
+    placed = []
+    for _ in range(5):
+        placed.append(world.shop.place_order([("cup", 1)]))
+        world.clock.tick(hours=1)
+    cursor = await world.adapter.cursor_at(world.clock.now - timedelta(hours=2, minutes=1))
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == placed[3:]
+    world.clock.tick(minutes=1)
+    world.shop.cancel_order(placed[0])
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == [placed[0]]
+
+
+async def test_a_cursor_that_begins_again_earlier_forgets_no_change(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(3)]
+    _, cursor = await world.drained()
+    world.clock.tick(hours=3)
+    world.shop.cancel_order(placed[0])
+    world.clock.tick(hours=3)
+    again = await world.adapter.cursor_at(world.clock.now, cursor)
+    orders, again = await world.drained(again)
+    assert orders == []
+    orders, _ = await world.drained(again)
+    assert ids(orders) == [placed[0]]
+
+
+async def test_a_cursor_in_a_shop_without_orders_since_begins_behind_the_last_one(world: World) -> None:
+    world.shop.place_order([("cup", 1)])
+    world.clock.tick(hours=3)
+    cursor = await world.adapter.cursor_at(world.clock.now)
+    assert (await world.drained(cursor))[0] == []
+    world.clock.tick(hours=3)
+    placed = world.shop.place_order([("cup", 1)])
+    assert ids((await world.drained(cursor))[0]) == [placed]
