@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from actors.desk import Desk, Raise
-from actors.domain.adoption import Adoption, Standing, Verdict, noted, verdict
+from actors.domain.adoption import Adoption, Standing, Verdict, line_for, noted, verdict
 from actors.ports import Journal, ShopOrder, UnreadableOrder
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def standing_of(order: ShopOrder | UnreadableOrder) -> Standing:
 
 def judged(order: ShopOrder | UnreadableOrder, adoption: Adoption | None, *, is_known: bool) -> Verdict:
     """Return what becomes of an order of the shop; without a line everything is ours."""
-    since = adoption.since if adoption is not None else None
+    since = line_for(adoption, order.shop_order)
     waited_for = adoption is not None and order.shop_order.isdecimal() and is_waited_for(order, adoption)
     return verdict(standing_of(order), order.placed_at, since, known=is_known, waited_for=waited_for)
 
@@ -82,8 +82,8 @@ class Adopting:
     def takes(self, order: ShopOrder | UnreadableOrder, *, is_known: bool) -> bool:
         """Tell whether an order of the shop is ours, or has to be looked at by somebody of ours."""
         found = judged(order, self._adoption, is_known=is_known)
-        if found == "older" and self._adoption is not None:
-            self._adoption = noted(self._adoption, order.shop_order, standing_of(order))
+        if self._adoption is not None:
+            self._adoption = noted(self._adoption, order.shop_order, standing_of(order), found)
         return found in ("known", "open", "unpaid", "person")
 
     async def save(self) -> None:

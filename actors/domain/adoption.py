@@ -27,7 +27,7 @@ class Adoption(Struct, frozen=True, omit_defaults=True):
             shipped them, so they come in once they are paid.
         is_reading: the first import is under way, and unpaid orders are still noted.
         left: how many older orders stood open in the shop and were left alone.
-        noted_to: the highest of the shop's ids that was noted, so that a page that comes twice counts once.
+        read_to: the highest of the shop's ids when the line was drawn.
         by: "command" or "start": a person has drawn the line, or a daemon for want of a person.
     """
 
@@ -35,7 +35,7 @@ class Adoption(Struct, frozen=True, omit_defaults=True):
     waiting: tuple[int, ...] = ()
     is_reading: bool = False
     left: int = 0
-    noted_to: int = 0
+    read_to: int = 0
     by: Literal["command", "start"] = "start"
 
 
@@ -60,6 +60,8 @@ def verdict(
         return "known"
     if standing in ("shipped", "cancelled"):
         return standing
+    if standing == "unfinished":  # nobody ships what the shop never completed, and few shops have any
+        return "person"
     if since is not None and placed_at is not None and placed_at < since and not waited_for:
         return "older"
     if standing in ("open", "unpaid"):
@@ -67,11 +69,22 @@ def verdict(
     return "person"
 
 
-def noted(adoption: Adoption, shop_order: str, standing: Standing) -> Adoption:
-    """Return the line with an older order noted that the first import, by rising ids, has left alone."""
-    if not adoption.is_reading or not shop_order.isdecimal() or int(shop_order) <= adoption.noted_to:
+def line_for(adoption: Adoption | None, shop_order: str) -> datetime | None:
+    """Return before which instant this order has to be placed to be somebody else's; None if it never is.
+
+    What came after the line was drawn is ours whatever its date says: clocks are wrong at times.
+    """
+    if adoption is None:
+        return None
+    is_later = shop_order.isdecimal() and int(shop_order) > adoption.read_to
+    return None if is_later and not adoption.is_reading else adoption.since
+
+
+def noted(adoption: Adoption, shop_order: str, standing: Standing, found: Verdict) -> Adoption:
+    """Return the line with an order noted that the first import, by rising ids, has met."""
+    if not adoption.is_reading or not shop_order.isdecimal() or int(shop_order) <= adoption.read_to:
         return adoption
     number = int(shop_order)
-    waiting = (*adoption.waiting, number)[-WAITING_MAX:] if standing == "unpaid" else adoption.waiting
-    left = adoption.left + (standing == "open")
-    return replace(adoption, waiting=waiting, left=left, noted_to=number)
+    is_left, is_unpaid = found == "older" and standing == "open", found == "older" and standing == "unpaid"
+    waiting = (*adoption.waiting, number)[-WAITING_MAX:] if is_unpaid else adoption.waiting
+    return replace(adoption, waiting=waiting, left=adoption.left + is_left, read_to=number)

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from actors.domain.adoption import WAITING_MAX, Adoption, Standing, noted, verdict
+from actors.domain.adoption import WAITING_MAX, Adoption, Standing, Verdict, line_for, noted, verdict
 
 LINE = datetime(2026, 11, 1, tzinfo=UTC)
 BEFORE, AFTER = LINE - timedelta(seconds=1), LINE
@@ -34,7 +35,8 @@ def test_news_of_an_order_of_ours_is_heard_however_old_it_is(
 @given(standings)
 def test_an_older_order_is_left_alone_unless_it_only_waited_to_be_paid(standing: Standing) -> None:
     left = verdict(standing, BEFORE, LINE, known=False, waited_for=False)
-    assert left == (standing if standing in ("shipped", "cancelled") else "older")
+    others = {"shipped": "shipped", "cancelled": "cancelled", "unfinished": "person"}
+    assert left == others.get(standing, "older")
     assert verdict("open", BEFORE, LINE, known=False, waited_for=True) == "open"
 
 
@@ -48,19 +50,37 @@ def test_the_line_itself_belongs_to_us() -> None:
 
 def test_an_older_order_is_noted_once_and_the_unpaid_ones_by_name() -> None:
     line = Adoption(LINE, is_reading=True)
-    for order, standing in (("3", "open"), ("5", "unpaid"), ("3", "open"), ("5", "unpaid"), ("8", "open")):
-        line = noted(line, order, standing)  # type: ignore[arg-type] # literals in a tuple
-    assert (line.left, line.waiting) == (2, (5,))
+    met: tuple[tuple[str, Standing, Verdict], ...] = (
+        ("3", "open", "older"),
+        ("4", "shipped", "shipped"),
+        ("5", "unpaid", "older"),
+        ("3", "open", "older"),
+        ("5", "unpaid", "older"),
+        ("8", "open", "older"),
+        ("9", "unpaid", "unpaid"),
+    )
+    for order, standing, found in met:
+        line = noted(line, order, standing, found)
+    assert (line.left, line.waiting, line.read_to) == (2, (5,), 9)
 
 
 def test_nothing_is_noted_once_the_first_import_is_over() -> None:
     line = Adoption(LINE)
-    assert noted(line, "3", "unpaid") == line
+    assert noted(line, "3", "unpaid", "older") == line
+
+
+def test_an_order_that_came_after_the_line_is_ours_whatever_its_date_says() -> None:
+    drawn = Adoption(LINE, read_to=100)
+    assert line_for(drawn, "100") == LINE
+    assert line_for(drawn, "101") is None
+    assert line_for(replace(drawn, is_reading=True), "101") == LINE
+    assert line_for(drawn, "AB-7") == LINE
+    assert line_for(None, "7") is None
 
 
 def test_of_very_many_unpaid_orders_the_newest_are_remembered() -> None:
-    line = Adoption(LINE, waiting=tuple(range(1, WAITING_MAX + 1)), is_reading=True, noted_to=WAITING_MAX)
-    line = noted(line, str(WAITING_MAX + 1), "unpaid")
+    line = Adoption(LINE, waiting=tuple(range(1, WAITING_MAX + 1)), is_reading=True, read_to=WAITING_MAX)
+    line = noted(line, str(WAITING_MAX + 1), "unpaid", "older")
     assert len(line.waiting) == WAITING_MAX
     assert line.waiting[0] == 2
     assert line.waiting[-1] == WAITING_MAX + 1
