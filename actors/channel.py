@@ -1,32 +1,30 @@
 """A channel: hands the shop's orders to their actors without losing any, and shows the shop what may be sold.
 
 The cursor moves only when everything before it is durable; the rest of the safety is that importing twice
-changes nothing. Status and tracking go out through the channel's drain.
+changes nothing. What the shop shows is the matter of its window; status and tracking go out through the
+channel's drain.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 import structlog
 import trio
 
 from actors.desk import Desk, Raise
 from actors.directory import Directory
-from actors.domain.ledger import sellable
+from actors.domain.assortment import Assortment
 from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 from actors.intake import Intake
 from actors.order import OrderHall
-from actors.ports import Journal, Poll, ShopOrder, ShopPort, UnreadableOrder
+from actors.ports import Journal, Poll, ShopPort
+from actors.shop_window import ShopWindow
 
 log = structlog.get_logger(__name__)
 
 PAUSE_S_MAX = 60.0
 """A shop that does not answer is asked again within a minute."""
-
-SWEEP_EVERY_S = 900.0
-"""How often all of the shop's figures are read and set right, whoever changed them."""
 
 FAILURES_UNSEEN_MAX = 5
 """A shop that is away this often in a row is put before a person."""
@@ -34,8 +32,17 @@ FAILURES_UNSEEN_MAX = 5
 LOOK_AGAIN_POLLS = 12
 """Polls between two looks at what a person was asked to mend in the shop: a minute at five seconds."""
 
-PUSH_MAX = 1_000
-"""SKUs pushed before the shop is polled again, so that a just-placed order is not sold twice."""
+PUSH_MAX = 250
+"""Articles pushed before the shop's orders are read again: about a second's work of a shop."""
+
+FRESH_S = 0.5
+"""Orders read so lately are not read once more before a push."""
+
+DEBOUNCE_S = 1.0
+"""How long changes of the ledger are gathered: a receipt of many SKUs, or a peak of orders, is one push."""
+
+LOOK_EVERY_S = 5.0
+"""How often figures are compared although no stock moved: what another channel's order waits for does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class ChannelSettings:
 
     `orders_since` draws the line for a channel that is new: orders placed before are left alone until
     somebody adopts them; None takes all that are open.
+    `stock_with` names another channel, which shows this one's stock as well; "" for none.
     """
 
     name: str
@@ -51,6 +59,29 @@ class ChannelSettings:
     safety: int = 0
     buffer: int = 0
     orders_since: datetime | None = None
+    stock_with: str = ""
+
+
+@dataclass(slots=True)
+class _Matter:
+    """What a channel does again and again; a matter that fails is tried again ever more rarely."""
+
+    event: str
+    anomaly: str
+    problem: str
+    failures: int = 0
+    due_at: float = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        return trio.current_time() >= self.due_at
+
+    def failed(self, every_s: float) -> None:
+        self.failures += 1
+        self.due_at = trio.current_time() + min(every_s * 2.0**self.failures, max(PAUSE_S_MAX, every_s))
+
+    def succeeded(self) -> None:
+        self.failures = 0
 
 
 class Channel:
@@ -71,51 +102,112 @@ class Channel:
         self._journal = journal
         self._intake = Intake(settings.name, shop, journal, hall, desk, entropy)
         self._desk = desk
-        self._directory = directory
-        self._shown: dict[str, int] | None = None
-        self._unknown: frozenset[str] = frozenset()
-        self._swept_at = 0.0
+        withheld = settings.safety + settings.buffer
+        self.window = ShopWindow(settings.name, shop, journal, desk, directory, withheld=withheld)
+        self.shows_stock = True
+        self._sharing: list[Channel] = []
+        self._orders = _Matter("channel_away", f"channel:{settings.name}", "shop_unusable")
+        self._stock = _Matter("stock_not_shown", f"channel:{settings.name}:stock", "stock_not_shown")
+        self._turn = 0
+        self._polling = trio.Lock()
+        self._moved = trio.Event()
+        directory.on_movement(self._stock_moved)
+        self._read_at: float | None = None
         self.polled_at: float | None = None
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Poll and push until cancelled. An outage of the shop slows it down, nothing else."""
-        task_status.started()
-        failures = turn = 0
-        while True:
-            try:
-                await self.poll()
-                turn += 1
-                if turn % LOOK_AGAIN_POLLS == 0:
-                    await self._intake.look_again()
-                await self.push()
-            except PartnerError as error:
-                failures += 1
-                self._shown = None
-                log.warning(
-                    "channel_away", channel=self._settings.name, error=type(error).__name__, detail=str(error)
-                )
-                if failures >= FAILURES_UNSEEN_MAX or not isinstance(
-                    error, UnreachableError | OutcomeUnknownError
-                ):
-                    await self._desk.raise_anomaly(self._unusable(error))
-            else:
-                failures = 0
-                await self._desk.resolve(f"channel:{self._settings.name}", "system")
-            longest = max(PAUSE_S_MAX, self._settings.poll_s)
-            await trio.sleep(min(self._settings.poll_s * 2.0**failures, longest))
+    def _stock_moved(self) -> None:
+        self._moved.set()
 
-    def _unusable(self, error: PartnerError) -> Raise:
-        mend = f"wharfinger check, then look at the shop {self._settings.name}"
-        return Raise(f"channel:{self._settings.name}", "shop_unusable", str(error), mend)
+    def sells(self, assortment: Assortment) -> None:
+        """Take orders and show stock by these articles; what waits for one is looked at again."""
+        if assortment == self._intake.assortment:
+            return
+        self._intake.sells(assortment)
+        if self.shows_stock:
+            self.window.sells(assortment)
+        self._orders.due_at = 0.0
+        self._moved.set()
+
+    def share_stock(self, other: "Channel") -> None:
+        """Show the figures of another channel's shop as well, whose stock is the same.
+
+        They are what both may sell; the other's orders are read before each push too, and it shows nothing by
+        itself.
+        """
+        self._sharing.append(other)
+        self.window.withheld = max(self.window.withheld, other.window.withheld)
+        other.window = self.window
+        other.shows_stock = False
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Poll and push until cancelled. An outage of the shop slows it down, nothing else.
+
+        Orders are not kept waiting by stock that the shop does not take; but no stock is pushed while nobody
+        knows what the shop has sold.
+        """
+        task_status.started()
+        while True:
+            if self._orders.is_due:
+                await self._attempt(self._orders, self._take_in)
+            if self._stock.is_due and not self._orders.failures:
+                await self._attempt(self._stock, self.push)
+            await self._rest()
+
+    async def _attempt(self, matter: "_Matter", work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except PartnerError as error:
+            matter.failed(self._settings.poll_s)
+            log.warning(
+                matter.event, channel=self._settings.name, error=type(error).__name__, detail=str(error)
+            )
+            can_pass = isinstance(error, UnreachableError | OutcomeUnknownError)
+            if matter.failures >= FAILURES_UNSEEN_MAX or not can_pass:
+                mend = f"wharfinger check, then look at the shop {self._settings.name}"
+                await self._desk.raise_anomaly(Raise(matter.anomaly, matter.problem, str(error), mend))
+        else:
+            matter.succeeded()
+            await self._desk.resolve(matter.anomaly, "system")
+
+    async def _take_in(self) -> None:
+        await self.poll()
+        self._orders.due_at = trio.current_time() + self._settings.poll_s
+        self._turn += 1
+        if self._turn % LOOK_AGAIN_POLLS == 0 or self._intake.is_looking:
+            await self._intake.look_again()
+
+    async def _rest(self) -> None:
+        """Return when something is due, or a moment after the ledger has moved, or to see whether it has."""
+        due_at = self._orders.due_at if self._stock.is_due else min(self._orders.due_at, self._stock.due_at)
+        with trio.move_on_at(due_at):
+            if self._orders.failures or self._stock.failures:
+                await trio.sleep_forever()
+            with trio.move_on_after(LOOK_EVERY_S):
+                await self._moved.wait()
+                await trio.sleep(DEBOUNCE_S)
+        self._moved = trio.Event()
+
+    async def poll_if_stale(self) -> None:
+        """Read the shop's orders, unless that was done a moment ago."""
+        if self._read_at is None or trio.current_time() > self._read_at + FRESH_S:
+            await self.poll()
 
     async def poll(self) -> None:
         """Import everything that has changed since the cursor, then move the cursor.
 
         The next page is read while this one is imported; the cursor is saved only after what it passes over.
+
+        Raises:
+            PartnerError: as the shop's port; the cursor stands where all before it is durable.
         """
+        async with self._polling:
+            await self._poll()
+
+    async def _poll(self) -> None:
         name = cursor_name(self._settings.name)
         cursor = await self._journal.cursor(name)
         await self._intake.adopting.begin(cursor, self._settings.orders_since)
+        self._read_at = trio.current_time()
         poll = await self._shop.poll(cursor)
         while True:
             ahead = _Ahead(self._shop, poll.cursor)
@@ -123,7 +215,7 @@ class Channel:
                 if poll.more:
                     nursery.start_soon(ahead.read)
                 await self._intake.take(poll.orders)
-                self._forget_shown(poll.orders)
+                self.window.forget(poll.orders)
                 if poll.cursor != cursor:
                     cursor = poll.cursor
                     await self._journal.save_cursor(name, cursor)
@@ -131,49 +223,28 @@ class Channel:
             if not poll.more:
                 await self._intake.adopting.read_through()
                 return
-            poll = ahead.page()
-
-    def _forget_shown(self, orders: Sequence[ShopOrder | UnreadableOrder]) -> None:
-        """The shop moved its own figures with the orders (sold, cancelled): the next push sets them right."""
-        if self._shown is None:
-            return
-        for order in orders:
-            if isinstance(order, ShopOrder):
-                for line in order.lines:
-                    self._shown.pop(line.sku, None)
+            self._read_at, poll = ahead.read_at, ahead.page()
 
     async def push(self) -> None:
-        """Bring the shop's sellable stock to what the ledger can promise."""
-        levels = await self._levels()
-        now = trio.current_time()
-        if self._shown is None or now >= self._swept_at + SWEEP_EVERY_S:
-            self._shown = dict(await self._shop.stock())
-            self._swept_at = now
-            await self._forget_unknown(self._shown)
-        shown = self._shown
-        wrong = (sku for sku, units in levels.items() if sku not in self._unknown and shown.get(sku) != units)
-        changed = {sku: levels[sku] for sku in islice(wrong, PUSH_MAX)}
-        if not changed:
-            return
-        unknown = await self._shop.push_stock(changed)
-        self._shown.update(changed)
-        self._unknown |= frozenset(unknown)
-        for sku in unknown:
-            mend = f"give a product of the shop {self._settings.name} the reference {sku}"
-            detail = f"the shop has no product with the reference {sku}"
-            await self._desk.raise_anomaly(Raise(f"{self._settings.name}:{sku}", "unknown_sku", detail, mend))
+        """Bring the shop's sellable stock to what the ledger can promise.
 
-    async def _forget_unknown(self, shown: Mapping[str, int]) -> None:
-        """Take back what was said, perhaps by an earlier daemon, of SKUs that the shop knows by now."""
-        for sku in shown:
-            await self._desk.resolve(f"{self._settings.name}:{sku}", "system")
-        self._unknown -= shown.keys()
+        The shop's orders are read right before each part of it, so that what was just sold is not shown
+        again.
+        """
+        while self.shows_stock and await self.window.behind(1):
+            for each in (self, *self._sharing):
+                await each.poll_if_stale()
+            levels = await self.window.behind(PUSH_MAX)
+            if levels and not await self._show(levels):
+                return
 
-    async def _levels(self) -> dict[str, int]:
-        """Return what may be sold: what is available, less what open orders already wait for."""
-        wanted = await self._journal.wanted()
-        free = {sku: units - wanted.get(sku, 0) for sku, units in self._directory.available().items()}
-        return sellable(free, safety=self._settings.safety, buffer=self._settings.buffer)
+    async def _show(self, levels: Mapping[str, int]) -> bool:
+        """Show these levels; return whether more can be shown now, since none of them moved meanwhile."""
+        try:
+            return await self.window.show(levels)
+        except PartnerError:
+            self.window.forget_all()
+            raise
 
 
 class _Ahead:
@@ -182,6 +253,7 @@ class _Ahead:
     def __init__(self, shop: ShopPort, cursor: str) -> None:
         self._shop = shop
         self._cursor = cursor
+        self.read_at = trio.current_time()
         self._page: Poll | None = None
         self._error: PartnerError | None = None
 

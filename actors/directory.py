@@ -48,6 +48,7 @@ class Directory:
         self.warehouses = warehouses
         self._drains: dict[str, Callable[[PendingEffect], None]] = {}
         self._arrivals: Callable[[str], None] | None = None
+        self._watchers: list[Callable[[], None]] = []
 
     def on_effect(self, partner: str, wake: Callable[[PendingEffect], None]) -> None:
         """Register the outbox drain of a partner."""
@@ -56,6 +57,15 @@ class Directory:
     def on_arrival(self, wake: Callable[[str], None]) -> None:
         """Register who hears that units of a SKU became available."""
         self._arrivals = wake
+
+    def on_movement(self, wake: Callable[[], None]) -> None:
+        """Register who hears that any warehouse's stock has moved."""
+        self._watchers.append(wake)
+
+    def stock_moved(self) -> None:
+        """Tell that stock has moved, whose movement is durable."""
+        for wake in self._watchers:
+            wake()
 
     async def ask_warehouse(self, warehouse: str, command: StockCommand | Keyed) -> Answer:
         """Ask a warehouse and return its answer.

@@ -13,6 +13,7 @@ import trio
 
 from actors.adopting import Adopting
 from actors.desk import Desk, Raise
+from actors.domain.assortment import Assortment
 from actors.domain.order_commands import Import, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
 from actors.domain.order_import import needs_address
@@ -35,8 +36,10 @@ LOOK_AGAIN_MAX = 50
 ANOMALIES_MAX = 1_000
 """Open anomalies looked through, the oldest first; with more of them people have another trouble."""
 
-MENDED_IN_SHOP = frozenset({"unreadable_order", "unfinished_order", "invalid_order", "refused_by_partner"})
-"""Problems that may end by what somebody does in the shop's back office."""
+MENDED_IN_SHOP = frozenset(
+    {"unreadable_order", "unfinished_order", "invalid_order", "unknown_sku", "refused_by_partner"}
+)
+"""Problems that may end by what somebody does in the shop's back office, or to the list of its articles."""
 
 STANDINGS: dict[str, Standing] = {
     "open": "open",
@@ -47,7 +50,11 @@ STANDINGS: dict[str, Standing] = {
 
 
 class Intake:
-    """One channel's way in."""
+    """One channel's way in.
+
+    Attributes:
+        assortment: what the shop's articles hold of our SKUs.
+    """
 
     def __init__(
         self,
@@ -65,6 +72,20 @@ class Intake:
         self._desk = desk
         self._entropy = entropy
         self.adopting = Adopting(channel, journal, desk)
+        self.assortment = Assortment()
+        self._to_look_at: list[str] = []
+        self._is_mended = False
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether something was mended here, and not all that waits for it was looked at yet."""
+        return self._is_mended
+
+    def sells(self, assortment: Assortment) -> None:
+        """Understand lines by this list of articles, and look again at what waits for a better one."""
+        self.assortment = assortment
+        self._to_look_at.clear()
+        self._is_mended = True
 
     async def take(self, orders: Sequence[ShopOrder | UnreadableOrder]) -> None:
         """Import a page side by side; where it holds an order twice, the later copy counts.
@@ -94,12 +115,16 @@ class Intake:
         await self._desk.resolve(_unfinished(id_), "system")
 
     async def look_again(self) -> None:
-        """Read the orders again that a person was asked to mend in the shop.
+        """Read the orders again that a person was asked to mend, some at a time.
 
         Raises:
             PartnerError: as the shop's port.
         """
-        for shop_order in await self._to_be_mended():
+        if not self._to_look_at:
+            self._to_look_at = await self._to_be_mended()
+        some, self._to_look_at = self._to_look_at[:LOOK_AGAIN_MAX], self._to_look_at[LOOK_AGAIN_MAX:]
+        self._is_mended = self._is_mended and bool(self._to_look_at)
+        for shop_order in some:
             order = await self._shop.order(shop_order)
             id_ = order_id(self._channel, shop_order)
             if order is None:  # deleted in the shop
@@ -109,14 +134,14 @@ class Intake:
             if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid"):
                 await self._readdress(id_, order)
 
-    async def _to_be_mended(self) -> Sequence[str]:
+    async def _to_be_mended(self) -> list[str]:
         prefix = f"{self._channel}-"
         found = [
             each.anomaly.partition(":")[0].removeprefix(prefix)
             for each in await self._journal.anomalies(ANOMALIES_MAX)
             if each.problem in MENDED_IN_SHOP and each.anomaly.startswith(prefix)
         ]
-        return list(dict.fromkeys(found))[:LOOK_AGAIN_MAX]
+        return list(dict.fromkeys(found))
 
     async def _import(self, order: ShopOrder | UnreadableOrder) -> None:
         id_ = order_id(self._channel, order.shop_order)
@@ -185,7 +210,11 @@ class Intake:
             shipping=order.shipping,
             service=order.service,
             country=order.country,
-            lines=tuple(OrderLine(line.line, line.sku, line.units, line.unit_price) for line in order.lines),
+            lines=tuple(
+                ours
+                for line in order.lines
+                for ours in self.assortment.lines(OrderLine(line.line, line.sku, line.units, line.unit_price))
+            ),
             address_problems=address_problems(order.contact),
             contact=digest(contact),
             payload=digest(payload),

@@ -290,7 +290,11 @@ class Outcome(Struct, frozen=True):
 
 
 class ShopLine(Struct, frozen=True):
-    """A line of a shop's order; `sku` is "" where the shop gives none. `unit_price` is without tax."""
+    """A line of a shop's order; `unit_price` is without tax.
+
+    `sku` is the name of the article, which need not be a SKU of ours (see `Assortment`); "" where the shop
+    gives it none.
+    """
 
     line: str
     sku: str
@@ -305,6 +309,8 @@ class ShopOrder(Struct, frozen=True):
     without us, or we did) or "unfinished" (half built: to be looked at again). What is cancelled or shipped
     may come without its contact and country: nobody needs them any more. `service` is the carrier's
     `id_reference` as the settings map it to one of our services, "" when unknown. Instants are UTC.
+    `refunded` names the articles of which units were refunded: they are in no line any more, and the shop may
+    sell them again.
     """
 
     shop_order: str
@@ -320,6 +326,7 @@ class ShopOrder(Struct, frozen=True):
     customer: str
     contact: Contact
     raw: bytes
+    refunded: tuple[str, ...] = ()
 
 
 class UnreadableOrder(Struct, frozen=True):
@@ -345,8 +352,23 @@ class Poll(Struct, frozen=True):
     more: bool
 
 
+class Pushed(Struct, frozen=True):
+    """What became of levels that a shop was asked to show; those that are in none of these are shown.
+
+    Attributes:
+        unknown: articles that the shop does not sell.
+        refused: why the shop will not show it, by article.
+        unsettled: articles whose figure moved meanwhile: the shop may have sold some. Make new levels of
+            them.
+    """
+
+    unknown: tuple[str, ...] = ()
+    refused: Mapping[str, str] = {}
+    unsettled: tuple[str, ...] = ()
+
+
 class ShopPort(Protocol):
-    """A place that sells."""
+    """A place that sells. Stock is spoken of by the names of articles, as a line of an order names them."""
 
     async def poll(self, cursor: str | None) -> Poll:
         """Return the orders that changed since the cursor (None: since the beginning), a page at most."""
@@ -372,11 +394,16 @@ class ShopPort(Protocol):
         ...
 
     async def stock(self) -> Mapping[str, int]:
-        """Return the shop's sellable quantity of every SKU it knows."""
+        """Return the shop's sellable quantity of every article it sells."""
         ...
 
-    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
-        """Set the sellable quantity of these SKUs; return those that the shop does not know."""
+    async def push_stock(self, levels: Mapping[str, int]) -> Pushed:
+        """Set the sellable quantity of these articles, and read back what the shop shows.
+
+        Raises:
+            UnreachableError: some may be set and some not. The levels may be stale by now: make new ones.
+            RefusedError: the shop takes no levels at all.
+        """
         ...
 
 

@@ -19,6 +19,7 @@ from actors.channel import Channel, ChannelSettings
 from actors.desk import MAILBOX_MAX as DESK_MAILBOX_MAX
 from actors.desk import Desk, set_aside_by
 from actors.directory import Clock, Directory, WarehouseHandle
+from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import Document
 from actors.domain.order_life import ERP, Facts
@@ -51,10 +52,11 @@ TAKE_OVER_RETRY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may change while the daemon runs (SIGHUP): how orders are routed and parcels assigned."""
+    """What may change while the daemon runs (SIGHUP): routing, carriers, and what channels' articles hold."""
 
     routing: RoutingRules
     carriers: tuple[CarrierRule, ...]
+    assortments: Mapping[str, Assortment] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ class System:
         """Decide by other rules from now on; the warehouses stay those of the start."""
         self.rules = rules
         self.desk.rules_changed()
+        for name, channel in self.shops.items():
+            channel.sells(rules.assortments.get(name, Assortment()))
         log.info("rules_reloaded", version=rules.routing.version, carrier_rules=len(rules.carriers))
 
     async def _start_warehouse(self, nursery: trio.Nursery, handle: WarehouseHandle) -> None:
@@ -249,17 +253,9 @@ class System:
         """Everything that brings new work; all of it ends when the daemon drains."""
         with self._intake:
             async with trio.open_nursery() as nursery:
-                for settings in self.channels:
-                    channel = self.shops[settings.name] = Channel(
-                        settings,
-                        self.partners.shops[settings.name],
-                        self.journal,
-                        self.hall,
-                        self.desk,
-                        self.directory,
-                        self.surroundings.entropy,
-                    )
-                    nursery.start_soon(supervise, f"channel {settings.name}", channel.run)
+                self._make_channels()
+                for name, channel in self.shops.items():
+                    nursery.start_soon(supervise, f"channel {name}", channel.run)
                 for name, port in self.partners.carriers.items():
                     carrier = Carrier(name, port, self.journal, self.hall, self.carrier_poll_s)
                     nursery.start_soon(supervise, f"carrier {name}", carrier.run)
@@ -268,6 +264,17 @@ class System:
                 nursery.start_soon(
                     supervise, "outboxes", partial(self.desk.watch_outboxes, tuple(self.drains))
                 )
+
+    def _make_channels(self) -> None:
+        entropy, assortments = self.surroundings.entropy, self.rules.assortments
+        for settings in self.channels:
+            name, shop = settings.name, self.partners.shops[settings.name]
+            channel = Channel(settings, shop, self.journal, self.hall, self.desk, self.directory, entropy)
+            channel.sells(assortments.get(name, Assortment()))
+            self.shops[name] = channel
+        for settings in self.channels:
+            if settings.stock_with:
+                self.shops[settings.stock_with].share_stock(self.shops[settings.name])
 
     async def _drain(self) -> None:
         """Whoever hands work on comes before whoever takes it. The caller bounds the time."""

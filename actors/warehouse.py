@@ -230,6 +230,8 @@ class Warehouse:
                 for letter, answer in zip(batch.letters, batch.answers, strict=True):
                     if letter.reply is not None:
                         letter.reply.send(answer)
+                if batch.events:
+                    self._directory.stock_moved()
                 await self._follow_up(batch.events, news)
 
     async def _follow_up(

@@ -4,11 +4,12 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from actors.channel import ChannelSettings
+from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.drain import Observe
 from actors.order import Reserved
@@ -68,14 +69,26 @@ async def _open_carrier(stack: AsyncExitStack, carrier: Carrier) -> CarrierPort:
             raise TypeError(f"no adapter takes {type(carrier.settings).__name__}")
 
 
-def rules_of(settings: Settings, rules: settings_of.Rules, carriers: tuple[CarrierRule, ...]) -> Rules:
+def rules_of(
+    settings: Settings,
+    rules: settings_of.Rules,
+    carriers: tuple[CarrierRule, ...],
+    assortments: Mapping[str, Assortment],
+) -> Rules:
     """Return what the actors decide by: what SIGHUP may change, over what the settings name."""
-    return Rules(routing_rules(settings.warehouses, rules), carriers)
+    return Rules(routing_rules(settings.warehouses, rules), carriers, assortments)
 
 
 def _channel(name: str, terms: ChannelTerms) -> ChannelSettings:
     orders_since = utc_now() - timedelta(hours=terms.first_import_hours)
-    return ChannelSettings(name, terms.poll_seconds, terms.safety_stock, terms.buffer, orders_since)
+    return ChannelSettings(
+        name,
+        poll_s=terms.poll_seconds,
+        safety=terms.safety_stock,
+        buffer=terms.buffer,
+        orders_since=orders_since,
+        stock_with=terms.stock_with,
+    )
 
 
 def compose(
@@ -84,5 +97,5 @@ def compose(
     """Wire all actors over these partners and this journal."""
     channels = tuple(_channel(name, channel.terms) for name, channel in settings.channels.items())
     surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, reserved)
-    rules = rules_of(settings, settings.rules, settings.carrier_rules)
+    rules = rules_of(settings, settings.rules, settings.carrier_rules, settings.assortments)
     return System(journal, partners, channels, rules, surroundings)

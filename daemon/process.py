@@ -19,7 +19,7 @@ from daemon.order_desk import OrderDesk
 from daemon.plugins import PLUGINS
 from daemon.sd_notify import notify
 from daemon.settings import Settings, SettingsError
-from daemon.settings_file import load_carrier_rules, load_rules
+from daemon.settings_file import load_assortments, load_carrier_rules, load_rules
 from daemon.version import VERSION
 from daemon.warehouse_floor import WarehouseFloor
 from daemon.web import serve_web
@@ -116,8 +116,9 @@ class Daemon:
         try:
             rules = load_rules(self._settings)
             carriers = load_carrier_rules(self._settings, PLUGINS, os.environ)
+            assortments = load_assortments(self._settings, PLUGINS, os.environ)
         except SettingsError as error:
             log.warning("rules_not_reloaded", why=str(error))
             return
         if self._system is not None:
-            self._system.reload(rules_of(self._settings, rules, carriers))
+            self._system.reload(rules_of(self._settings, rules, carriers, assortments))

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from actors.domain.assortment import Assortment, Contents
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.routing import RoutingRules, WarehouseRule
 from adapters.settings import Problem, Secret
@@ -22,6 +23,8 @@ Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Priority = Annotated[int, Meta(ge=0, le=10_000)]
 Units = Annotated[int, Meta(ge=0, le=1_000_000)]
+PiecesIn = Annotated[int, Meta(ge=1, le=1_000)]
+"""With a million pieces in an order's line the ledger still counts far below any limit."""
 
 
 class SettingsError(Exception):
@@ -66,6 +69,18 @@ class Daemon(Struct, frozen=True, kw_only=True):
         return Path(self.socket)
 
 
+class Article(Struct, frozen=True, kw_only=True):
+    """An article of a channel that is not simply one unit of the SKU of its name.
+
+    Attributes:
+        contains: the units of each SKU of ours that one piece holds: { BOLT = 6 } for a carton of six.
+        price_shares: how the piece's price is split over its SKUs; without them all units cost alike.
+    """
+
+    contains: Annotated[Mapping[str, PiecesIn], Meta(min_length=1, max_length=100)]
+    price_shares: Mapping[str, Annotated[int, Meta(ge=0, le=1_000_000)]] = {}
+
+
 class ChannelTerms(Struct, frozen=True, kw_only=True):
     """What every channel has, whatever its type.
 
@@ -75,12 +90,18 @@ class ChannelTerms(Struct, frozen=True, kw_only=True):
         buffer: units of each SKU that this channel may not sell, for what is sold faster than it is told.
         first_import_hours: what a new channel takes over by itself: open orders that were placed so long ago
             at most. Somebody may have shipped what is older; `wharfinger adopt` takes over more.
+        products: the articles that are not one unit of the SKU of their name, by name; SIGHUP reads them
+            again.
+        stock_with: another channel whose shop shows the same stock figures (shared in a shop group): that one
+            shows them for both.
     """
 
     poll_seconds: Annotated[float, Meta(ge=0.05, le=3600)] = 5.0
     safety_stock: Units = 0
     buffer: Units = 0
     first_import_hours: Annotated[int, Meta(ge=0, le=876_000)] = 24
+    products: Mapping[str, Article] = {}
+    stock_with: str = ""
 
 
 class Channel(Struct, frozen=True):
@@ -152,6 +173,18 @@ class Settings(Struct, frozen=True):
     def carrier_rules(self) -> tuple[CarrierRule, ...]:
         """What the carriers take, in the order of the file: the first that fits gets the parcel."""
         return tuple(rule for carrier in self.carriers.values() for rule in carrier.rules)
+
+    @property
+    def assortments(self) -> Mapping[str, Assortment]:
+        """What the articles of each channel hold."""
+        return {name: assortment(channel.terms) for name, channel in self.channels.items()}
+
+
+def assortment(terms: ChannelTerms) -> Assortment:
+    """Return what the articles of a channel hold."""
+    return Assortment(
+        {name: Contents(each.contains, each.price_shares) for name, each in terms.products.items()}
+    )
 
 
 def routing_rules(warehouses: Mapping[str, Warehouse], rules: Rules) -> RoutingRules:

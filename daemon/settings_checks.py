@@ -123,6 +123,35 @@ def channels(given: Mapping[str, Channel], plugins: Mapping[str, ChannelPlugin])
     return found
 
 
+def products(given: Mapping[str, Channel]) -> list[Problem]:
+    """Check that a price is split over what an article holds, and over nothing else."""
+    found: list[Problem] = []
+    for name, channel in given.items():
+        for article, holds in channel.terms.products.items():
+            key = join(join(join("channels", name), "products"), article)
+            if holds.price_shares and holds.price_shares.keys() != holds.contains.keys():
+                found.append(Problem(f"{key}.price_shares", "has to name the SKUs of contains"))
+            elif holds.price_shares and not any(holds.price_shares.values()):
+                found.append(Problem(f"{key}.price_shares", "are all 0"))
+    return found
+
+
+def shared_stock(given: Mapping[str, Channel], declared: Declared) -> list[Problem]:
+    """Check that the stock of a channel is shown by another one that shows its own."""
+    found: list[Problem] = []
+    for name, channel in given.items():
+        other = channel.terms.stock_with
+        key = f"{join('channels', name)}.stock_with"
+        if other == name:
+            found.append(Problem(key, "is the channel itself"))
+        elif other and other not in declared.channels:
+            why = f"there is no channel {other!r}{_meant(other, declared.channels)}"
+            found.append(Problem(key, why))
+        elif other in given and given[other].terms.stock_with:
+            found.append(Problem(key, f"{other} shows no stock itself: it has stock_with too"))
+    return found
+
+
 def services(
     given: Mapping[str, Channel], plugins: Mapping[str, ChannelPlugin], carriers: Sequence[Carrier]
 ) -> list[Problem]:

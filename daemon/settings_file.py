@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from adapters.settings import Problem
 from daemon import settings_checks
@@ -23,6 +24,7 @@ from daemon.settings import (
     Settings,
     SettingsError,
     Warehouse,
+    assortment,
 )
 from daemon.settings_checks import Declared
 from daemon.settings_reading import Reader, Secrets, join
@@ -99,6 +101,8 @@ def _sales_problems(
 ) -> list[Problem]:
     kinds = {plugin.name: plugin for plugin in plugins.channels}
     problems = settings_checks.channels(channels, kinds)
+    problems += settings_checks.products(channels)
+    problems += settings_checks.shared_stock(channels, declared)
     if len(carriers) == len(declared.carriers):  # else a service may be missing because its carrier is wrong
         problems += settings_checks.services(channels, kinds, tuple(carriers.values()))
     return problems
@@ -142,6 +146,24 @@ def load_carrier_rules(
     if problems:
         raise SettingsError(str(settings.path), tuple(problems))
     return tuple(rule for carrier in known for rule in carrier.rules)
+
+
+def load_assortments(
+    settings: Settings, plugins: Plugins, environ: Mapping[str, str]
+) -> Mapping[str, Assortment]:
+    """Read again what the channels' articles hold, as SIGHUP asks; a channel that is new waits for a restart.
+
+    Raises:
+        SettingsError: with everything that is wrong; the articles in force stay so.
+    """
+    document = _parsed(settings.path)
+    reader = Reader(Secrets(settings.path.parent, environ))
+    channels = _each(reader, document, "channels", lambda name, table: _channel(reader, name, table, plugins))
+    problems = reader.problems + settings_checks.products(channels)
+    if problems:
+        raise SettingsError(str(settings.path), tuple(problems))
+    known = {name: channel for name, channel in channels.items() if name in settings.channels}
+    return {name: assortment(channel.terms) for name, channel in known.items()}
 
 
 def _parsed(path: Path) -> Table:

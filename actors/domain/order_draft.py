@@ -1,6 +1,6 @@
 """What a decision about an order is made from and into: facts, and a draft of events. It decides nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -8,9 +8,10 @@ from msgspec import Struct
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import Document, ErpLine, ErpOrder, ShopState, ShopStatus
+from actors.domain.line_prices import LinePrices
 from actors.domain.order_events import EffectRequested, OrderEvent
 from actors.domain.order_fold import evolve
-from actors.domain.order_state import Order, effect_id, line_prices
+from actors.domain.order_state import Order, effect_id
 from actors.domain.routing import Picture, RoutingRules
 from actors.domain.stock_events import Quantity
 
@@ -90,10 +91,20 @@ def show(order: Order) -> str:
     return f"wharfctl order show {order.id}"
 
 
-def erp_lines(order: Order, rows: list[tuple[str, Quantity]]) -> tuple[ErpLine, ...]:
-    """Return the lines of a document: what goes from which warehouse, at the order's prices."""
-    prices = line_prices(order)
-    return tuple(
-        ErpLine(str(number), line.sku, line.units, prices[line.sku], warehouse)
-        for number, (warehouse, line) in enumerate(rows, 1)
-    )
+def erp_lines(
+    order: Order, rows: Sequence[tuple[str, Quantity]], already: Iterable[Quantity] = ()
+) -> tuple[ErpLine, ...]:
+    """Return the lines of a document: what goes from which warehouse, each unit at the price it was sold at.
+
+    `already` is what earlier documents of the same kind have named, so that together they come to the order's
+    amount where a SKU was sold at several prices.
+    """
+    prices = LinePrices(order.facts.lines)
+    for quantity in already:
+        prices.take(quantity.sku, quantity.units)
+    priced = [
+        (line.sku, units, price, warehouse)
+        for warehouse, line in rows
+        for units, price in prices.take(line.sku, line.units)
+    ]
+    return tuple(ErpLine(str(number), *row) for number, row in enumerate(priced, 1))

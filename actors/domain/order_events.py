@@ -57,6 +57,12 @@ class ContactCorrected(Struct, frozen=True, tag="order.contact_corrected"):
     country: str
 
 
+class LinesCorrected(Struct, frozen=True, tag="order.lines_corrected"):
+    """The lines are understood otherwise than at the import, before anything was promised for them."""
+
+    lines: tuple[OrderLine, ...]
+
+
 class OrderHeld(Struct, frozen=True, tag="order.held"):
     """The order stops until the hold is released or expires; all `reasons` at once."""
 
@@ -227,6 +233,7 @@ class ParcelLabelled(Struct, frozen=True, tag="order.labelled"):
 OrderEvent = (
     OrderImported
     | ContactCorrected
+    | LinesCorrected
     | OrderHeld
     | HoldReleased
     | OrderRouted

@@ -21,6 +21,7 @@ from actors.domain.order_events import (
     FulfilmentReady,
     FulfilmentShipped,
     HoldReleased,
+    LinesCorrected,
     OrderBackordered,
     OrderCancelled,
     OrderConfirmed,
@@ -69,6 +70,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, imported=event)
         case ContactCorrected(contact, country):
             return replace(order, imported=replace(order.facts, contact=contact, country=country))
+        case LinesCorrected(lines):
+            return replace(order, imported=replace(order.facts, lines=lines))
         case OrderHeld(hold):
             return replace(order, holds={**order.holds, hold: event})
         case HoldReleased(hold):

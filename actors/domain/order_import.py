@@ -1,11 +1,20 @@
 """How a shop's order becomes ours, and what a later copy of it says."""
 
+from collections.abc import Callable
+
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_allocation import go_on
 from actors.domain.order_cancel import cancel
 from actors.domain.order_commands import Import
-from actors.domain.order_draft import Draft, Facts, show
-from actors.domain.order_events import ContactCorrected, HoldReleased, OrderHeld, OrderImported, OrderLine
+from actors.domain.order_draft import Draft, show
+from actors.domain.order_events import (
+    ContactCorrected,
+    HoldReleased,
+    LinesCorrected,
+    OrderHeld,
+    OrderImported,
+    OrderLine,
+)
 from actors.domain.order_shipping import ask_again
 from actors.domain.order_state import Order
 
@@ -33,27 +42,29 @@ def import_order(draft: Draft, command: Import) -> None:
             payload=command.payload,
         )
     )
-    problems = (*_line_problems(draft.order, draft.facts), *command.address_problems)
+    problems = (*_line_problems(draft.order, draft.facts.knows), *command.address_problems)
     if problems:
         draft.add(OrderHeld("validation", problems, None, "validation"))
         mend = (
-            f"mend the address in the shop or receive the SKU, and it goes on by itself;"
-            f" else wharfctl order release {draft.order.id} --hold validation"
+            f"mend the address in the shop, receive the SKU or list the article among the channel's products,"
+            f" and it goes on by itself; else wharfctl order release {draft.order.id} --hold validation"
         )
-        draft.raise_anomaly("invalid", "invalid_order", "; ".join(problems), mend)
+        unknown = {_unknown_sku(line) for line in command.lines}
+        problem = "unknown_sku" if set(problems) <= unknown else "invalid_order"
+        draft.raise_anomaly("invalid", problem, "; ".join(problems), mend)
     if command.standing == "unpaid":
         draft.add(OrderHeld("payment", ("the shop says that it is not paid yet",), None, "shop"))
     go_on(draft)
 
 
-def _line_problems(order: Order, facts: Facts) -> tuple[str, ...]:
+def _line_problems(order: Order, knows: Callable[[str], bool]) -> tuple[str, ...]:
     """Return everything that is wrong with the lines, all at once."""
     lines = order.facts.lines
     problems = [] if lines else ["the order has no lines"]
     for line in lines:
         if not line.sku:
             problems.append(f"line {line.line} has no SKU")
-        elif not facts.knows(line.sku):
+        elif not knows(line.sku):
             problems.append(_unknown_sku(line))
         if line.units <= 0:
             problems.append(f"line {line.line} asks for {line.units} units")
@@ -70,7 +81,7 @@ def release_once_skus_are_known(draft: Draft) -> None:
     """Lift the validation hold if all that was wrong were SKUs that have turned up in a warehouse since."""
     order = draft.order
     held = order.holds.get("validation")
-    if held is None or _line_problems(order, draft.facts):
+    if held is None or _line_problems(order, draft.facts.knows):
         return
     if set(held.reasons) <= {_unknown_sku(line) for line in order.facts.lines}:
         draft.add(HoldReleased("validation", "mapping"))
@@ -87,7 +98,7 @@ def _take_address(draft: Draft, command: Import) -> None:
     draft.add(ContactCorrected(command.contact, command.country))
     held = draft.order.holds.get("validation")
     if held is not None:
-        problems = (*_line_problems(draft.order, draft.facts), *command.address_problems)
+        problems = (*_line_problems(draft.order, draft.facts.knows), *command.address_problems)
         if not problems:
             draft.add(HoldReleased("validation", "shop"))
             go_on(draft)
@@ -97,7 +108,29 @@ def _take_address(draft: Draft, command: Import) -> None:
         ask_again(draft, "shop", labels_only=True)
 
 
+def _take_lines(draft: Draft, command: Import) -> None:
+    """Take the lines as they are understood by now, and go on if they were all that was wrong."""
+    held = draft.order.holds["validation"]
+    said_of_lines = _line_problems(draft.order, lambda _sku: False)
+    draft.add(LinesCorrected(command.lines))
+    others = [reason for reason in held.reasons if reason not in said_of_lines]
+    problems = (*_line_problems(draft.order, draft.facts.knows), *others)
+    if not problems:
+        draft.add(HoldReleased("validation", "mapping"))
+        go_on(draft)
+    elif problems != held.reasons:
+        draft.add(OrderHeld("validation", problems, None, "validation"))
+
+
+def _are_other_lines(order: Order, command: Import) -> bool:
+    """Tell whether there are other lines by now, and nothing was done with the ones of the import."""
+    is_untouched = not order.parts and not order.effects_asked and not order.ended
+    return "validation" in order.holds and is_untouched and command.lines != order.facts.lines
+
+
 def _import_again(draft: Draft, command: Import) -> None:
+    if command.standing in ("open", "unpaid") and _are_other_lines(draft.order, command):
+        _take_lines(draft, command)
     if command.is_readdressed and needs_address(draft.order):
         _take_address(draft, command)
     order = draft.order

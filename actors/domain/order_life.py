@@ -190,7 +190,7 @@ def _resolve_what_moved_on(draft: Draft) -> None:
         match problem:
             case "silent":
                 settled_by_itself = anomaly != silence_id(order)
-            case "invalid_order":
+            case "invalid_order" | "unknown_sku":
                 settled_by_itself = "validation" not in order.holds
             case "no_carrier":
                 parts = [part for part in order.live() if part.state == "packed"]

@@ -89,9 +89,10 @@ def dispatch_answered(draft: Draft, part: Part, command: Answered) -> None:
         draft.raise_anomaly(f"dispatch:{part.fulfilment}", "dispatch_refused", why, mend)
         return
     draft.tell_erp_of_order(unplaced_at=part.warehouse)
+    already = [line for other in draft.order.live() if other.state == "shipped" for line in other.lines]
     draft.add(FulfilmentShipped(part.fulfilment))
     order = draft.order
-    lines = erp_lines(order, [(part.warehouse, line) for line in part.lines])
+    lines = erp_lines(order, [(part.warehouse, line) for line in part.lines], already)
     note = ErpDeliveryNote(part.fulfilment, order.id, part.warehouse, lines, draft.facts.now)
     draft.tell("erp-note", part.fulfilment, ERP, note)
     tracking = ShopTracking(order.facts.shop_order, _parcels_under_way(order))

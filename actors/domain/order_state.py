@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -258,11 +257,3 @@ def asked_again(order: Order, effect: str) -> str:
 def erp_has_order(order: Order) -> bool:
     """Tell whether the ERP was ever asked to book the order."""
     return effect_id("erp-order", order.id) in order.effects_asked
-
-
-def line_prices(order: Order) -> dict[str, Decimal]:
-    """Return the unit price of each SKU; the first line's where a SKU stands in several."""
-    prices: dict[str, Decimal] = {}
-    for line in order.facts.lines:
-        prices.setdefault(line.sku, line.unit_price)
-    return prices

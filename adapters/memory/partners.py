@@ -22,7 +22,7 @@ from actors.domain.documents import (
     ShopStatus,
 )
 from actors.errors import OutcomeUnknownError, UnreachableError
-from actors.ports import Contact, Outcome, Poll, ShopOrder, TrackingEvent, UnreadableOrder
+from actors.ports import Contact, Outcome, Poll, Pushed, ShopOrder, TrackingEvent, UnreadableOrder
 
 LosesAnswer = Callable[[], bool]
 
@@ -88,12 +88,12 @@ class MemoryShop:
         await self._answer(unknown=False)
         return dict(self.levels)
 
-    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
+    async def push_stock(self, levels: Mapping[str, int]) -> Pushed:
         """Show these figures."""
         self._reachable()
         self.levels.update(levels)
         await self._answer(unknown=True)
-        return ()
+        return Pushed()
 
     def shipped(self) -> int:
         """Return how many orders the shop shows as shipped."""

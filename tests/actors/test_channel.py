@@ -1,6 +1,7 @@
 """A channel: no order is lost on its way in, and the shop sells nothing that is not free."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import dataclasses
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import trio
 import trio.testing
 from msgspec.structs import replace
 
-from actors.channel import FAILURES_UNSEEN_MAX, LOOK_AGAIN_POLLS, SWEEP_EVERY_S, Channel, ChannelSettings
+from actors.channel import FAILURES_UNSEEN_MAX, LOOK_AGAIN_POLLS, Channel, ChannelSettings
 from actors.desk import Desk, Raise, Resolve
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.ledger import apply
@@ -21,7 +22,8 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_events import StockReceived
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import Append, Contact, Poll, ShopLine, ShopOrder, UnreadableOrder
+from actors.ports import Append, Contact, Poll, Pushed, ShopLine, ShopOrder, UnreadableOrder
+from actors.shop_window import SWEEP_EVERY_S
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
@@ -36,6 +38,7 @@ class Shop(MemoryShop):
     """A shop that knows only the SKUs it is told, and counts what it is asked."""
 
     sells: set[str] = field(default_factory=lambda: {"TEAPOT", "CUP"})
+    refuses: set[str] = field(default_factory=set)
     pushed: list[dict[str, int]] = field(default_factory=list)
     polled: list[str | None] = field(default_factory=list)
 
@@ -43,10 +46,14 @@ class Shop(MemoryShop):
         self.polled.append(cursor)
         return await MemoryShop.poll(self, cursor)
 
-    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
+    async def push_stock(self, levels: Mapping[str, int]) -> Pushed:
         self.pushed.append(dict(levels))
-        await MemoryShop.push_stock(self, {sku: n for sku, n in levels.items() if sku in self.sells})
-        return [sku for sku in levels if sku not in self.sells]
+        taken = {sku: n for sku, n in levels.items() if sku in self.sells - self.refuses}
+        await MemoryShop.push_stock(self, taken)
+        return Pushed(
+            unknown=tuple(sku for sku in levels if sku not in self.sells),
+            refused={sku: "code 85" for sku in levels if sku in self.refuses},
+        )
 
 
 class Journal(MemoryJournal):
@@ -63,7 +70,7 @@ class Journal(MemoryJournal):
 class House:
     """A channel, and what it leans on; the warehouse only shows what it holds."""
 
-    def __init__(self, orders_since: datetime | None = None, **settings: int) -> None:
+    def __init__(self, orders_since: datetime | None = None, *, safety: int = 0, buffer: int = 0) -> None:
         self.shop = Shop()
         self.journal = Journal()
         self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
@@ -71,14 +78,13 @@ class House:
         self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda _seconds: None)
         self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
         self.deliveries = 0
-        self.settings = settings
+        self.settings = ChannelSettings("main", 5, safety, buffer)
         self.restart(orders_since)
 
     def restart(self, orders_since: datetime | None) -> None:
         """Begin with a channel that knows only what the journal holds."""
-        settings = self.settings
         self.channel = Channel(
-            ChannelSettings("main", 5, settings.get("safety", 0), settings.get("buffer", 0), orders_since),
+            dataclasses.replace(self.settings, orders_since=orders_since),
             self.shop,
             self.journal,
             self.hall,

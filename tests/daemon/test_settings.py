@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.domain.assortment import Assortment, Contents
 from adapters.settings import Secret
 from daemon.plugins import PLUGINS
 from daemon.settings import Rules, SettingsError, routing_rules
 from daemon.settings import Settings as WholeSettings
-from daemon.settings_file import load, load_carrier_rules, load_rules
+from daemon.settings_file import load, load_assortments, load_carrier_rules, load_rules
 
 GOOD = """
 [database]
@@ -67,6 +68,8 @@ country = "FR"
 parts_max = 3
 closed = ["lille"]
 """
+
+SHARES = "products.SET = { contains = { A = 1 }, price_shares = "
 
 SECRETS = {"shop.key": "S" * 31 + "1", "swift.key": "swift-hunter2", "DIVALTO_PASSWORD": "divalto-hunter2"}
 ENVIRON = {"DIVALTO_PASSWORD": SECRETS["DIVALTO_PASSWORD"]}
@@ -166,6 +169,13 @@ def test_no_secret_stands_in_what_settings_print(folder: Path) -> None:
         ("erp.example:8080", "localhost:9464", "daemon.web_port: is the port of erp.url on this machine"),
         ("https://shop.example", "http://[::1]:9464", "daemon.web_port: is the port of channels.main.url on"),
         ("[rules]", "rules_file = 5\n[rules]", "rules_file: expected str, got int"),
+        ("buffer = 1", "products.SET = { contains = {} }", "channels.main.products.SET.contains: expect"),
+        ("buffer = 1", "products.SET = { contains = { A = 0 } }", "channels.main.products.SET.contains"),
+        ("buffer = 1", SHARES + "{ B = 1 } }", "channels.main.products.SET.price_shares: has to name t"),
+        ("buffer = 1", SHARES + "{ A = 0 } }", "channels.main.products.SET.price_shares: are all 0"),
+        ("buffer = 1", 'stock_with = "mian"', "channels.main.stock_with: there is no channel 'mian': is"),
+        ("buffer = 1", 'stock_with = "main"', "channels.main.stock_with: is the channel itself"),
+        ("buffer = 1", 'sku_from = ["name"]', "channels.main.sku_from[0]: "),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_by_its_key(folder: Path, old: str, new: str, expected: str) -> None:
@@ -305,6 +315,30 @@ services = { home = { code = "SLOW" } }
     (folder / "wharfinger.toml").write_text(changed)
     (rule,) = load_carrier_rules(got, PLUGINS, {})
     assert (rule.carrier, rule.countries) == ("swift", ("FR", "IT"))
+
+
+def test_what_articles_hold_is_read_again_but_a_new_channel_waits_for_a_restart(folder: Path) -> None:
+    got = read(folder, GOOD)
+    assert got.assortments == {"main": Assortment()}
+    new = """[channels.other]
+type = "prestashop"
+url = "https://other.example"
+key_file = "shop.key"
+service_of = { 2 = "home" }
+"""
+    listed = "buffer = 1\nproducts.CARTON-6 = { contains = { BOLT = 6 } }"
+    changed = GOOD.replace("buffer = 1", listed).replace("[erp]", new + "[erp]")
+    (folder / "wharfinger.toml").write_text(changed)
+    held = {"CARTON-6": Contents({"BOLT": 6})}
+    assert load_assortments(got, PLUGINS, ENVIRON) == {"main": Assortment(held)}
+
+
+def test_articles_that_are_wrong_are_not_taken_on_sighup(folder: Path) -> None:
+    got = read(folder, GOOD)
+    wrong = GOOD.replace("buffer = 1", SHARES + "{ B = 1 } }")
+    (folder / "wharfinger.toml").write_text(wrong)
+    with pytest.raises(SettingsError, match="has to name the SKUs of contains"):
+        load_assortments(got, PLUGINS, ENVIRON)
 
 
 def test_a_service_that_no_carrier_takes_any_more_is_not_taken_on_sighup(folder: Path) -> None:

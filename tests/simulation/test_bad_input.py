@@ -114,8 +114,8 @@ async def test_an_order_that_makes_no_sense_waits_for_its_mend_and_stops_no_othe
             assert told["detail"] == "unit_price_tax_excl is no number"
             assert told["mend"] == f"mend order {_number(price)} in the shop; it is read again by itself"
             assert (await merchant.anomaly("unreadable_order", field))["detail"] == "id_currency is missing"
-            await merchant.logged("anomaly_raised", anomaly=f"{sku}:invalid", problem="invalid_order")
-            told = await merchant.anomaly("invalid_order", sku)
+            await merchant.logged("anomaly_raised", anomaly=f"{sku}:invalid", problem="unknown_sku")
+            told = await merchant.anomaly("unknown_sku", sku)
             assert told["detail"].startswith("no warehouse knows the SKU NOVELTY")
             told = await merchant.anomaly("invalid_order", address)
             assert told["detail"] == "the delivery address has no postcode"

@@ -14,7 +14,7 @@ from typing import Self
 
 from actors.domain.documents import ShopDocument
 from actors.errors import MalformedError
-from actors.ports import Outcome, Poll, ShopOrder, UnreadableOrder
+from actors.ports import Outcome, Poll, Pushed, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.polling import OrderFeed
@@ -104,8 +104,8 @@ class PrestaShop:
         with self._understanding("read the stock"):
             return await self._stock.read()
 
-    async def push_stock(self, levels: Mapping[str, int]) -> Sequence[str]:
-        """Set the sellable quantity of these SKUs; return those that the shop does not know."""
+    async def push_stock(self, levels: Mapping[str, int]) -> Pushed:
+        """Set the sellable quantity of these articles, and read back what the shop shows."""
         with self._understanding("push the stock"):
             return await self._stock.push(levels)
 

@@ -1,7 +1,7 @@
 """What a PrestaShop channel is called and what its settings are."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -18,6 +18,10 @@ OVERLAP_SECONDS = 300
 
 SETTLE_SECONDS = 3.0
 """How long a write whose answer was lost may still be under way in the shop; the slowest seen took 1.4 s."""
+
+
+SkuSource = Literal["reference", "ean13", "id"]
+"""What names an article: its reference, its EAN, or the shop's ids, as "id:7" or "id:7-12"."""
 
 
 STATE_OF: Mapping[ShopState, int] = {"preparing": 3, "backordered": 9, "shipped": 4, "cancelled": 6}
@@ -41,6 +45,8 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         state_of: our statuses as the shop's states.
         unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from
             the shop's own flags: not paid is unpaid, shipped is shipped, the rest is open.
+        sku_from: what names an article, and so is its SKU unless the channel's products list it: the first of
+            these that it has.
         service_of: a carrier's `id_reference` (as text, since TOML's keys are) as one of our services.
         refunds: whether the shop's refunds (order_slip) are read: what is refunded before it is shipped
             is not shipped. The key then needs GET on order_slip.
@@ -63,6 +69,7 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     cancelled: tuple[int, ...] = (6, 7)
     shipped: tuple[int, ...] = (4, 5)
     open: tuple[int, ...] = (2, 3, 9, 11, 13)
+    sku_from: Annotated[tuple[SkuSource, ...], Meta(min_length=1)] = ("reference",)
     service_of: Mapping[str, str] = {}
     refunds: bool = True
     mail: bool = False

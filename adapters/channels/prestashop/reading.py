@@ -39,6 +39,7 @@ class OrderReader:
     def __init__(self, webservice: Webservice, settings: PrestaShopSettings) -> None:
         self._webservice = webservice
         self._services = settings.service_of
+        self._sku_from = settings.sku_from
         self._with_refunds = settings.refunds
         self._zone = ZoneInfo(settings.time_zone) if settings.time_zone else None
         self._standings: dict[int, Standing] = {
@@ -95,6 +96,7 @@ class OrderReader:
             currencies=await self._currencies_of(rows),
             services=await self._services_of(rows),
             refunded=refunded,
+            sku_from=self._sku_from,
         )
         return [read_order(row, around) for row in rows]
 

@@ -10,17 +10,35 @@ from collections.abc import Iterable, Mapping, Sequence
 import structlog
 import trio
 
-from actors.errors import OutcomeUnknownError, RefusedError, UnreachableError
+from actors.errors import OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
+from actors.ports import Pushed
 from adapters.channels.prestashop.client import Webservice
-from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import Row, parts, reference_to, stock_change, text, whole
+from adapters.channels.prestashop.plugin import PrestaShopSettings, SkuSource
+from adapters.channels.prestashop.wire import (
+    Row,
+    article_name,
+    parts,
+    reference_to,
+    stock_change,
+    text,
+    whole,
+)
 
 PAGE = 1000
-PRODUCT = "[id,reference,stock_availables[id,id_product_attribute]]"
-COMBINATION = "[id,id_product,reference]"
+PRODUCT = "[id,reference,ean13,stock_availables[id,id_product_attribute]]"
+COMBINATION = "[id,id_product,reference,ean13]"
 
 UNITS_MAX = 2**31 - 1
 """The shop's column; more is refused with code 85."""
+
+LANES = 2
+"""Batches under way at once: a shop takes more from two connections than from one, and has customers too."""
+
+REFUSED_IN_A_ROW_MAX = 5
+"""A shop that refuses so many rows one after another refuses all of them: each is a request of its own."""
+
+ABSENT = -(2**31) - 1
+"""Stands for the figure of a row that the shop does not show; none of its figures is that low."""
 
 PROBLEMS_MAX = 1000
 """Problems kept for a person to read; a shop with more of them needs another look first."""
@@ -33,12 +51,14 @@ class Catalogue:
 
     Attributes:
         rows: stock row id by SKU.
+        products: product id by stock row id.
         problems: what a person should look at: duplicates (the lowest id wins), articles without a reference
             or row.
     """
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
+        self.products: dict[int, int] = {}
         self.problems: list[str] = []
 
     def add(self, sku: str, row_id: int | None, what: str) -> None:
@@ -57,7 +77,9 @@ class Catalogue:
             self.problems.append(problem)
 
 
-def catalogue_of(products: Iterable[Row], combinations: Iterable[Row]) -> Catalogue:
+def catalogue_of(
+    products: Iterable[Row], combinations: Iterable[Row], sku_from: Sequence[SkuSource] = ("reference",)
+) -> Catalogue:
     """Return the catalogue of these rows, both with their ids rising. Pure."""
     of_product: dict[int, list[Row]] = {}
     for combination in combinations:
@@ -69,14 +91,26 @@ def catalogue_of(products: Iterable[Row], combinations: Iterable[Row]) -> Catalo
             reference_to(part, "id_product_attribute"): reference_to(part, "id")
             for part in parts(product, "stock_availables")
         }
+        catalogue.products.update(dict.fromkeys(rows.values(), product_id))
         own = of_product.get(product_id, [])
         for combination in own:
             combination_id = reference_to(combination, "id")
             what = f"combination {combination_id} of product {product_id}"
-            catalogue.add(text(combination, "reference"), rows.get(combination_id), what)
+            sku = _name(combination, product_id, combination_id, sku_from)
+            catalogue.add(sku, rows.get(combination_id), what)
         if not own:
-            catalogue.add(text(product, "reference"), rows.get(0), f"product {product_id}")
+            catalogue.add(_name(product, product_id, 0, sku_from), rows.get(0), f"product {product_id}")
     return catalogue
+
+
+def _name(row: Row, product: int, combination: int, sku_from: Sequence[SkuSource]) -> str:
+    return article_name(
+        sku_from,
+        reference=text(row, "reference"),
+        ean13=text(row, "ean13"),
+        product=product,
+        combination=combination,
+    )
 
 
 class Stock:
@@ -90,9 +124,12 @@ class Stock:
         self._webservice = webservice
         self._batch = settings.stock_batch
         self._settle_seconds = settings.settle_seconds
+        self._sku_from = settings.sku_from
         self._name = name
         self._catalogue: Catalogue | None = None
-        self._doubtful: set[int] = set()
+        self._doubtful: frozenset[int] = frozenset()
+        # A daemon before this one may have died over a write that is still under way in the shop.
+        self._settled_at = trio.current_time() + settings.settle_seconds
 
     @property
     def problems(self) -> Sequence[str]:
@@ -106,96 +143,156 @@ class Stock:
 
     async def read(self) -> Mapping[str, int]:
         """Return the sellable quantity of every SKU."""
+        await trio.sleep_until(self._settled_at)
         catalogue = await self._read_catalogue()
         rows = await self._webservice.every_row("stock_availables", "[id,quantity]", PAGE)
         units = {reference_to(row, "id"): whole(row, "quantity") for row in rows}
         return {sku: units[row_id] for sku, row_id in catalogue.rows.items() if row_id in units}
 
-    async def push(self, levels: Mapping[str, int]) -> Sequence[str]:
-        """Set the sellable quantity of these SKUs where it differs; return those that the shop does not know.
+    async def push(self, levels: Mapping[str, int]) -> Pushed:
+        """Set the sellable quantity of these SKUs where it differs, and read back what the shop shows.
 
         Raises:
-            UnreachableError: not all were set, or an answer was lost and not all are shown. The levels may be
-                stale by now: make new ones and push again.
-            RefusedError: the shop refuses some rows; all others are set.
+            UnreachableError: an answer was lost and not all are shown, or the shop stopped taking any.
+            RefusedError: the shop takes no levels at all.
         """
+        await trio.sleep_until(self._settled_at)
         catalogue = self._catalogue or await self._read_catalogue()
         if any(sku not in catalogue.rows for sku in levels):
             catalogue = await self._read_catalogue()
-        unknown = [sku for sku in levels if sku not in catalogue.rows]
-        wanted = {
-            catalogue.rows[sku]: max(0, min(units, UNITS_MAX))
-            for sku, units in levels.items()
-            if sku in catalogue.rows
-        }
-        refused = await self._set(wanted)
+        sku_of = {catalogue.rows[sku]: sku for sku in levels if sku in catalogue.rows}
+        wanted = {row: max(0, min(levels[sku], UNITS_MAX)) for row, sku in sku_of.items()}
+        pushing = _Pushing(self._webservice, self._batch, self._settle_seconds)
+        await pushing.run(_lanes(wanted, catalogue.products, self._batch))
+        refused, unsettled = await self._read_back(pushing, wanted)
         if refused:
             # The row may have been replaced (stock shared since): the next push reads the catalogue anew.
             self._catalogue = None
-            doing = f"set {len(refused)} of {len(wanted)} stock rows"
-            raise RefusedError(self._webservice.system, doing, f"rows {', '.join(map(str, refused[:20]))}")
-        return unknown
+        return Pushed(
+            unknown=tuple(sku for sku in levels if sku not in catalogue.rows),
+            refused={sku_of[row]: why for row, why in refused.items()},
+            unsettled=tuple(sku_of[row] for row in unsettled),
+        )
 
     async def _read_catalogue(self) -> Catalogue:
         products = await self._webservice.every_row("products", PRODUCT, PAGE)
         combinations = await self._webservice.every_row("combinations", COMBINATION, PAGE)
-        catalogue = catalogue_of(products, combinations)
+        catalogue = catalogue_of(products, combinations, self._sku_from)
         if self._catalogue is None or catalogue.problems != self._catalogue.problems:
             for problem in catalogue.problems:
                 log.warning("prestashop.catalogue", channel=self._name, problem=problem)
         self._catalogue = catalogue
         return catalogue
 
-    async def _shown(self, ids: Iterable[int]) -> dict[int, int]:
-        rows = await self._webservice.rows_by_ids("stock_availables", "[id,quantity]", ids)
-        return {reference_to(row, "id"): whole(row, "quantity") for row in rows}
+    async def _read_back(
+        self, pushing: "_Pushing", wanted: Mapping[int, int]
+    ) -> tuple[dict[int, str], list[int]]:
+        """Return why the shop refuses rows, and the rows that are not as asked for another reason.
 
-    async def _set(self, wanted: Mapping[int, int]) -> list[int]:
-        """Set the rows that differ, batch after batch; return those that the shop does not take."""
-        before = await self._shown(wanted)
-        different = {row: wanted[row] for row in sorted(wanted) if before.get(row) != wanted[row]}
-        refused: list[int] = []
-        ids = list(different)
-        for start in range(0, len(ids), self._batch):
-            batch = ids[start : start + self._batch]
-            refused += await self._set_batch({row: different[row] for row in batch})
-        after = await self._shown(different)
-        # A row that is no longer live says yes and keeps its figure; one that moved was sold from.
-        unmoved = {
-            row
-            for row, units in different.items()
-            if row not in refused and after.get(row) != units and after.get(row) == before.get(row)
-        }
-        dead, self._doubtful = unmoved & self._doubtful, unmoved - self._doubtful
-        if self._doubtful:
-            why = f"{len(self._doubtful)} rows did not move, or were sold from at once"
-            raise UnreachableError(self._webservice.system, "set stock rows", why)
-        return [*refused, *sorted(dead)]
+        A row that is no longer live says yes and keeps its figure; so does one from which as many were sold
+        at once as were added. The second time it is no coincidence.
+        """
+        after = await shown_by(self._webservice, pushing.before)
+        refused = dict(pushing.refused)
+        differing = [row for row in pushing.before if row not in refused and after.get(row) != wanted[row]]
+        unmoved = {row for row in differing if after.get(row, ABSENT) == pushing.before[row]}
+        dead = unmoved & self._doubtful
+        self._doubtful = frozenset(unmoved - dead)
+        refused.update(dict.fromkeys(dead, "the shop says yes and goes on showing another figure"))
+        return refused, [row for row in differing if row not in refused]
 
-    async def _set_batch(self, wanted: Mapping[int, int]) -> list[int]:
+
+def _lanes(wanted: Mapping[int, int], products: Mapping[int, int], batch: int) -> list[dict[int, int]]:
+    """Part rows over the lanes; those of one product stay together, since each write sums up its product."""
+    rows = sorted(wanted, key=lambda row: (products.get(row, 0), row))
+    count = LANES if len(rows) > batch else 1
+    place = {product: number for number, product in enumerate(dict.fromkeys(map(products.get, rows)))}
+    lanes: list[dict[int, int]] = [{} for _ in range(count)]
+    for row in rows:
+        lanes[place[products.get(row)] % count][row] = wanted[row]
+    return [lane for lane in lanes if lane]
+
+
+async def shown_by(webservice: Webservice, ids: Iterable[int]) -> dict[int, int]:
+    """Return what the shop shows in these stock rows."""
+    rows = await webservice.rows_by_ids("stock_availables", "[id,quantity]", ids)
+    return {reference_to(row, "id"): whole(row, "quantity") for row in rows}
+
+
+class _Pushing:
+    """One push under way.
+
+    Attributes:
+        before: what rows showed before they were written, of those that differed from what is wanted.
+        refused: why the shop does not take rows.
+    """
+
+    def __init__(self, webservice: Webservice, batch: int, settle_seconds: float) -> None:
+        self.before: dict[int, int] = {}
+        self.refused: dict[int, str] = {}
+        self._webservice = webservice
+        self._batch = batch
+        self._settle_seconds = settle_seconds
+        self._refused_in_a_row = 0
+        self._failure: PartnerError | None = None
+
+    async def run(self, lanes: Iterable[Mapping[int, int]]) -> None:
+        """Set the rows of each lane, one batch after another; lanes side by side.
+
+        Raises:
+            PartnerError: what a lane met; the others have ended the batch that was in hand, and no later one.
+        """
+        async with trio.open_nursery() as nursery:
+            for lane in lanes:
+                nursery.start_soon(self._set_lane, lane)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _set_lane(self, wanted: Mapping[int, int]) -> None:
+        ids = list(wanted)
         try:
-            await self._webservice.write("PATCH", "/api/stock_availables", stock_change(wanted))
-        except RefusedError:
-            # Those before the wrong row are written, it and those after it are not.
-            return await self._set_singly(wanted)
-        except OutcomeUnknownError as error:
-            await self._settle(wanted, error)
-        return []
+            for start in range(0, len(ids), self._batch):
+                if self._failure is not None:
+                    return
+                await self._set_batch({row: wanted[row] for row in ids[start : start + self._batch]})
+        except PartnerError as error:
+            self._failure = self._failure or error
 
-    async def _set_singly(self, wanted: Mapping[int, int]) -> list[int]:
-        shown = await self._shown(wanted)
-        refused: list[int] = []
-        for row, units in wanted.items():
-            if shown.get(row) == units:
+    async def _set_batch(self, wanted: Mapping[int, int]) -> None:
+        """Look, and write what differs right after it, so that hardly anything can be sold in between."""
+        shown = await shown_by(self._webservice, wanted)
+        before = {row: shown.get(row, ABSENT) for row in wanted if shown.get(row) != wanted[row]}
+        self.before |= before
+        if before:
+            try:
+                await self._write("/api/stock_availables", {row: wanted[row] for row in before})
+            except RefusedError:
+                await self._set_singly(wanted, before)
+
+    async def _set_singly(self, wanted: Mapping[int, int], before: Mapping[int, int]) -> None:
+        """Write a refused batch row by row: those before the wrong one are written, it and the rest are not.
+
+        A row that moved otherwise is left alone: the shop has sold from it.
+        """
+        shown = await shown_by(self._webservice, before)
+        for row, units in before.items():
+            if shown.get(row, ABSENT) != units:
                 continue
             try:
-                path = f"/api/stock_availables/{row}"
-                await self._webservice.write("PATCH", path, stock_change({row: units}))
-            except RefusedError:
-                refused.append(row)
-            except OutcomeUnknownError as error:
-                await self._settle({row: units}, error)
-        return refused
+                await self._write(f"/api/stock_availables/{row}", {row: wanted[row]})
+            except RefusedError as error:
+                self.refused[row] = error.why
+                self._refused_in_a_row += 1
+                if self._refused_in_a_row >= REFUSED_IN_A_ROW_MAX:
+                    raise
+            else:
+                self._refused_in_a_row = 0
+
+    async def _write(self, path: str, wanted: Mapping[int, int]) -> None:
+        try:
+            await self._webservice.write("PATCH", path, stock_change(wanted))
+        except OutcomeUnknownError as error:
+            await self._settle(wanted, error)
 
     async def _settle(self, wanted: Mapping[int, int], error: OutcomeUnknownError) -> None:
         """Return when the shop shows what an unanswered write asked for.
@@ -204,7 +301,7 @@ class Stock:
         """
         # Not before the write can have ended: it would overwrite what is pushed after it.
         await trio.sleep(self._settle_seconds)
-        shown = await self._shown(wanted)
+        shown = await shown_by(self._webservice, wanted)
         differing = [row for row, units in wanted.items() if shown.get(row) != units]
         if differing:
             why = f"{len(differing)} of {len(wanted)} rows are not as asked"

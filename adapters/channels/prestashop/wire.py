@@ -17,6 +17,7 @@ from lxml import etree
 
 from actors.ports import Contact, ShopLine, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.dates import to_utc
+from adapters.channels.prestashop.plugin import SkuSource
 
 Row = Mapping[str, object]
 Standing = Literal["open", "unpaid", "cancelled", "shipped", "unfinished"]
@@ -111,7 +112,10 @@ def parts(row: Row, name: str) -> Sequence[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an order's row only names, by the shop's ids; `refunded` are units by the id of a line."""
+    """What an order's row only names, by the shop's ids; `refunded` are units by the id of a line.
+
+    `sku_from` is what names an article.
+    """
 
     zone: ZoneInfo
     standings: Mapping[int, Standing]
@@ -122,6 +126,7 @@ class Surroundings:
     currencies: Mapping[int, str]
     services: Mapping[int, str]
     refunded: Mapping[int, int]
+    sku_from: Sequence[SkuSource] = ("reference",)
 
 
 def is_unfinished(row: Row) -> bool:
@@ -174,7 +179,8 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         contact = Contact("")
     else:
         raise FieldError("id_address_delivery names no address")
-    lines = tuple(_line(part) for part in parts(row, "order_rows"))
+    lines = tuple(_line(part, around.sku_from) for part in parts(row, "order_rows"))
+    refunded = tuple(line.sku for line in lines if int(line.line) in around.refunded)
     if stands in ("open", "unpaid"):
         lines = tuple(_left(line, around.refunded) for line in lines)
         if lines and not any(line.units for line in lines):
@@ -193,6 +199,7 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         customer=str(whole(row, "id_customer")),
         contact=contact,
         raw=raw,
+        refunded=refunded,
     )
 
 
@@ -203,16 +210,31 @@ def _instant(row: Row, zone: ZoneInfo) -> datetime | None:
         return None
 
 
-def _line(part: Row) -> ShopLine:
+def _line(part: Row, sku_from: Sequence[SkuSource]) -> ShopLine:
     units = whole(part, "product_quantity")
     if not 0 < units <= UNITS_MAX:
         raise FieldError("product_quantity is out of bounds")
     return ShopLine(
         line=str(whole(part, "id")),
-        sku=text(part, "product_reference"),
+        sku=article_name(
+            sku_from,
+            reference=text(part, "product_reference"),
+            ean13=text(part, "product_ean13"),
+            product=reference_to(part, "product_id"),
+            combination=reference_to(part, "product_attribute_id"),
+        ),
         units=units,
         unit_price=money(part, "unit_price_tax_excl"),
     )
+
+
+def article_name(
+    sources: Sequence[SkuSource], *, reference: str, ean13: str, product: int, combination: int
+) -> str:
+    """Return the first of an article's names that it has, "" where it has none of these."""
+    by_id = f"id:{product}-{combination}" if combination else f"id:{product}"
+    names: Mapping[SkuSource, str] = {"reference": reference, "ean13": ean13, "id": by_id}
+    return next((names[source] for source in sources if names[source]), "")
 
 
 def _left(line: ShopLine, refunded: Mapping[int, int]) -> ShopLine:

@@ -819,3 +819,70 @@ def test_what_is_recorded_of_a_plan_says_who_was_looked_at_and_by_which_rules() 
     ]
     assert routed.rules == "unversioned"
     assert isinstance(story.log[0], OrderImported)
+
+
+# --- articles that are not simply a unit of a SKU -----------------------------------------------------------
+
+
+def remapped(*lines: OrderLine, problems: tuple[str, ...] = ()) -> Import:
+    return replace(copy_of({}, "open", *problems), lines=lines)
+
+
+def test_an_article_that_nobody_knew_goes_on_by_itself_once_it_is_listed() -> None:
+    story = Story()
+    assert story.tell(remapped(OrderLine("1", "TEA-SET", 1, Decimal(40)))) == [
+        "OrderImported",
+        "OrderHeld",
+        "AnomalyRaised",
+    ]
+    assert story.problems() == ["unknown_sku"]
+    listed = remapped(OrderLine("1.1", TEAPOT, 1, Decimal(8)), OrderLine("1.2", CUP, 4, Decimal(8)))
+    assert story.tell(listed) == ["LinesCorrected", "HoldReleased", "OrderRouted", "AnomalyResolved"]
+    story.grant("main-1.1")
+    (booked,) = (each for each in story.documents() if isinstance(each, ErpOrder))
+    assert [(line.sku, line.units) for line in booked.lines] == [(TEAPOT, 1), (CUP, 4)]
+    assert {line.unit_price for line in booked.lines} == {Decimal(8)}
+    assert story.tell(listed) == []
+
+
+def test_an_article_that_is_listed_does_not_mend_an_address() -> None:
+    story = Story()
+    no_city = "the delivery address has no city"
+    story.tell(remapped(OrderLine("1", "TEA-SET", 1, Decimal(40)), problems=(no_city,)))
+    assert story.problems() == ["invalid_order"]
+    # The shop has a city by now, and the address that the order was imported with still has none.
+    story.tell(remapped(OrderLine("1", TEAPOT, 1, Decimal(40))))
+    assert story.order.holds["validation"].reasons == (no_city,)
+
+
+def test_lines_that_were_promised_are_not_understood_anew() -> None:
+    story = picking()
+    assert story.tell(remapped(OrderLine("1", CUP, 3, Decimal(1)))) == ["AnomalyRaised"]
+    assert story.problems() == ["changed_in_shop"]
+
+
+def test_units_of_a_sku_that_was_sold_at_two_prices_are_booked_at_theirs_over_all_notes() -> None:
+    story = Story(lyon={TEAPOT: 1, CUP: 3}, nantes={TEAPOT: 0, CUP: 9})
+    story.tell(
+        remapped(
+            OrderLine("1.1", TEAPOT, 1, Decimal("8.00")),
+            OrderLine("1.2", CUP, 4, Decimal("8.00")),
+            OrderLine("2", CUP, 2, Decimal("4.50")),
+        )
+    )
+    parts = list(story.order.parts)
+    assert len(parts) == 2
+    story.grant(*parts, waits=True)
+    for part in parts:
+        story.tell(Answered("confirm", part, Done()))
+    for part in reversed(parts):
+        story.pack(part)
+        story.settle_all()
+        story.dispatch(part)
+    booked = [each for each in story.documents() if isinstance(each, ErpOrder)]
+    notes = [each for each in story.documents() if isinstance(each, ErpDeliveryNote)]
+    assert len(notes) == 2
+    for documents in (booked, notes):
+        amounts = [line.units * line.unit_price for each in documents for line in each.lines]
+        assert sum(amounts) == Decimal("49.00")
+        assert sum(line.units for each in documents for line in each.lines) == 7

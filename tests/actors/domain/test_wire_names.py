@@ -51,6 +51,7 @@ EVENTS = {
         "payload",
     ),
     "order.labelled": ("effect", "parcel", "tracking", "reference", "price", "currency", "label"),
+    "order.lines_corrected": ("lines",),
     "order.packed": ("fulfilment", "parcels"),
     "order.parcel_tracked": ("parcel", "status", "carrier_event", "at"),
     "order.routed": ("plan", "candidates", "rules"),

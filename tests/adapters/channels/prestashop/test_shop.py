@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from actors.domain.documents import ShopParcel, ShopStatus, ShopTracking
-from actors.ports import Contact, ShopOrder, UnreadableOrder
+from actors.ports import Contact, Pushed, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.placing import Placing
 from adapters.channels.prestashop.plugin import PrestaShopSettings
@@ -91,7 +91,7 @@ async def play(settings: PrestaShopSettings, sku: str, number: int) -> None:
         assert isinstance(cancelled, ShopOrder)
         assert cancelled.standing == "cancelled"
 
-        assert await shop.push_stock({sku: before, "no-such-article": 1}) == ["no-such-article"]
+        assert await shop.push_stock({sku: before, "no-such-article": 1}) == Pushed(("no-such-article",))
         assert (await shop.stock())[sku] == before
 
 

@@ -1,0 +1,146 @@
+"""A shop's window: what it shows as for sale, brought to what the ledger can promise.
+
+It knows what the shop showed last, and forgets that of everything whose figure the shop may have moved
+itself. When to look, and that the shop's orders are read before anything is shown, is the channel's matter.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+import trio
+
+from actors.desk import Desk, Raise
+from actors.directory import Directory
+from actors.domain.assortment import Assortment
+from actors.domain.ledger import sellable
+from actors.ports import Journal, Pushed, ShopOrder, ShopPort, UnreadableOrder
+
+SWEEP_EVERY_S = 900.0
+"""How often all of the shop's figures are read and set right, whoever changed them."""
+
+
+class ShopWindow:
+    """What one shop shows.
+
+    Attributes:
+        assortment: what its articles hold of our SKUs.
+        withheld: units of each SKU that it may not sell: safety stock and buffer.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        shop: ShopPort,
+        journal: Journal,
+        desk: Desk,
+        directory: Directory,
+        *,
+        withheld: int,
+    ) -> None:
+        self.assortment = Assortment()
+        self.withheld = withheld
+        self._channel = channel
+        self._shop = shop
+        self._journal = journal
+        self._desk = desk
+        self._directory = directory
+        self._shown: dict[str, int] | None = None
+        self._unknown: frozenset[str] = frozenset()
+        self._refused: frozenset[str] = frozenset()
+        self._swept_at = 0.0
+
+    def forget(self, orders: Iterable[ShopOrder | UnreadableOrder]) -> None:
+        """Forget what the shop moved itself with these orders: sold, cancelled, refunded."""
+        if self._shown is None:
+            return
+        for order in orders:
+            if isinstance(order, ShopOrder):
+                articles = [*(line.sku for line in order.lines), *order.refunded]
+                for article in self.assortment.moved_with(articles):
+                    self._shown.pop(article, None)
+
+    def forget_all(self) -> None:
+        """Forget everything: the next look reads all of the shop's figures."""
+        self._shown = None
+
+    def sells(self, assortment: Assortment) -> None:
+        """Show by another assortment from now on."""
+        self.assortment = assortment
+        self.forget_all()
+
+    async def behind(self, articles_max: int) -> dict[str, int]:
+        """Return the levels of articles that the shop does not show yet, so many at most.
+
+        Raises:
+            PartnerError: as the shop's port.
+        """
+        levels = await self._levels()
+        if self._shown is None or trio.current_time() >= self._swept_at + SWEEP_EVERY_S:
+            self._shown = await self._sweep(levels)
+        shown, passed_over = self._shown, self._unknown | self._refused
+        wrong = (
+            article
+            for article, units in levels.items()
+            if shown.get(article) != units and article not in passed_over
+        )
+        return {article: levels[article] for article in islice(wrong, articles_max)}
+
+    async def show(self, levels: Mapping[str, int]) -> bool:
+        """Have the shop show these levels; return whether each of them stood still meanwhile.
+
+        What the shop does not take is put before a person, and left alone until a sweep.
+
+        Raises:
+            PartnerError: as the shop's port; nobody knows then what the shop shows.
+        """
+        self._shown = self._shown or {}
+        pushed = await self._shop.push_stock(levels)
+        not_shown = {*pushed.unknown, *pushed.refused, *pushed.unsettled}
+        for article, units in levels.items():
+            if article in not_shown:
+                self._shown.pop(article, None)
+            else:
+                self._shown[article] = units
+                await self._desk.resolve(self._refusal(article), "system")
+        await self._say_what_is_not_shown(pushed)
+        return not pushed.unsettled
+
+    async def _levels(self) -> dict[str, int]:
+        """Return what may be sold: what is available, less what open orders already wait for."""
+        wanted = await self._journal.wanted()
+        free = {sku: units - wanted.get(sku, 0) for sku, units in self._directory.available().items()}
+        return self.assortment.levels(sellable(free, safety=self.withheld, buffer=0))
+
+    async def _sweep(self, levels: Mapping[str, int]) -> dict[str, int]:
+        """Read what the shop shows; take back what was said, perhaps by an earlier daemon, and is mended."""
+        shown = dict(await self._shop.stock())
+        self._swept_at = trio.current_time()
+        for article, units in shown.items():
+            await self._desk.resolve(self._ignorance(article), "system")
+            if levels.get(article) == units:
+                await self._desk.resolve(self._refusal(article), "system")
+        for article in levels.keys() - shown.keys():
+            if self.assortment.is_sold_packed(article):
+                await self._desk.resolve(self._ignorance(article), "system")
+        self._unknown -= shown.keys()
+        self._refused = frozenset()
+        return shown
+
+    async def _say_what_is_not_shown(self, pushed: Pushed) -> None:
+        self._unknown |= frozenset(pushed.unknown)
+        self._refused |= pushed.refused.keys()
+        for article in pushed.unknown:
+            if self.assortment.is_sold_packed(article):
+                continue
+            detail = f"the shop has no product with the reference {article}"
+            mend = f"give a product of the shop {self._channel} the reference {article}"
+            await self._desk.raise_anomaly(Raise(self._ignorance(article), "unknown_sku", detail, mend))
+        for article, why in pushed.refused.items():
+            mend = f"look at the stock of {article} in the shop {self._channel}; it is tried again by itself"
+            await self._desk.raise_anomaly(Raise(self._refusal(article), "stock_refused", why, mend))
+
+    def _ignorance(self, article: str) -> str:
+        return f"{self._channel}:{article}"
+
+    def _refusal(self, article: str) -> str:
+        return f"{self._channel}:{article}:stock"
