@@ -4,42 +4,13 @@ Exit codes: 0 well, 1 not well (as the command says), 2 wrong usage, and of syse
 be reached, 70 a fault of ours, 75 the lease or the database was lost: start again, 78 wrong settings.
 """
 
-import os
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-if TYPE_CHECKING:
-    from daemon.settings import Settings
-    from daemon.upkeep import Progress
-
-NOT_WELL = 1
-UNREACHABLE = 69
-FAULT = 70
-START_AGAIN = 75
-WRONG_SETTINGS = 78
-
-DEFAULT_CONFIG = "/etc/wharfinger/wharfinger.toml"
-
-config_option = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="WHARFINGER_CONFIG",
-    default=DEFAULT_CONFIG,
-    show_default=True,
-    help="The settings, as TOML.",
-)
-log_option = click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="At debug the names and addresses of customers are readable.",
-)
+from daemon.cli_running import NOT_WELL, config_option, endings, log_option, progress, settings_of
+from daemon.cli_shop import SHOP
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,13 +19,17 @@ def main() -> None:
     """Keep orders, stock and parcels between a shop and an ERP."""
 
 
+for shop_command in SHOP:
+    main.add_command(shop_command)
+
+
 @main.command()
 @config_option
 @log_option
 def run(*, config: Path, log_level: str) -> None:
     """Run the daemon until SIGTERM; SIGHUP reads the rules again."""
-    settings = _settings(config)
-    with _endings(log_level):
+    settings = settings_of(config)
+    with endings(log_level):
         import trio
 
         from daemon import upkeep
@@ -68,7 +43,7 @@ def run(*, config: Path, log_level: str) -> None:
 @config_option
 def check(*, config: Path) -> None:
     """Check the settings and say everything that is wrong with them; nothing is started."""
-    settings = _settings(config)
+    settings = settings_of(config)
     counts = [
         f"{len(given)} {what}{'' if len(given) == 1 else 's'}"
         for what, given in (
@@ -84,8 +59,8 @@ def check(*, config: Path) -> None:
 @config_option
 def migrate(*, config: Path) -> None:
     """Bring the database's schema up to date; to be run as the schema's owner."""
-    settings = _settings(config)
-    with _endings():
+    settings = settings_of(config)
+    with endings():
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:
@@ -100,12 +75,12 @@ def migrate(*, config: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def audit(*, config: Path, as_json: bool) -> None:
     """Prove from the events alone that the log is whole and nothing was promised twice; exit 1 if not."""
-    settings = _settings(config)
-    with _endings():
+    settings = settings_of(config)
+    with endings():
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:
-            report = upkeep.audited(dsn, settings.database.wait_seconds, _progress())
+            report = upkeep.audited(dsn, settings.database.wait_seconds, progress())
     if as_json:
         import msgspec
 
@@ -126,12 +101,12 @@ def audit(*, config: Path, as_json: bool) -> None:
 @config_option
 def rebuild(*, config: Path) -> None:
     """Drop what follows from the events and make it again, to the same content; no daemon may be at work."""
-    settings = _settings(config)
-    with _endings():
+    settings = settings_of(config)
+    with endings():
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:
-            events = upkeep.rebuilt(dsn, settings.database.wait_seconds, _progress())
+            events = upkeep.rebuilt(dsn, settings.database.wait_seconds, progress())
     click.echo(f"rebuilt from {events} events")
 
 
@@ -142,14 +117,14 @@ def rebuild(*, config: Path) -> None:
 )
 def forget(*, config: Path, customer: str) -> None:
     """Erase a customer's data for good; orders and stock stay proved, without the person."""
-    settings = _settings(config)
+    settings = settings_of(config)
     channel, _, number = customer.partition(":")
     if channel not in settings.channels or not number:
         known = ", ".join(settings.channels)
         raise click.BadParameter(
             f"expected CHANNEL:ID with one of the channels {known}", param_hint="--customer"
         )
-    with _endings():
+    with endings():
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:
@@ -164,78 +139,8 @@ def forget(*, config: Path, customer: str) -> None:
 @click.option("--report", type=click.Path(path_type=Path), help="Write the figures there, as JSON.")
 def demo(*, orders: int, seed: int, leave: bool, report: Path | None) -> None:
     """Play a whole merchant on this machine: shop, ERP, carrier, two warehouses, and the daemon."""
-    with _endings():
+    with endings():
         from daemon.demo.play import Wish, run_demo
 
         sound = run_demo(Wish(orders, seed, stay=not leave, report=report))
     sys.exit(0 if sound else NOT_WELL)
-
-
-def _settings(config: Path) -> "Settings":
-    from daemon.plugins import PLUGINS
-    from daemon.settings import SettingsError
-    from daemon.settings_file import load
-
-    try:
-        return load(config, PLUGINS, os.environ)
-    except SettingsError as error:
-        _end(WRONG_SETTINGS, str(error))
-
-
-def _progress() -> "Progress | None":
-    """Return what shows a person at a terminal how far it is."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda events: click.echo(f"\r{events} events", nl=False, err=True)
-
-
-@contextmanager
-def _endings(log_level: str = "warning") -> Generator[None]:
-    """Turn what ends a command into a line and an exit code; only our own faults are logged."""
-    from daemon import logs
-
-    logs.configure(level=log_level)
-    try:
-        yield
-    except KeyboardInterrupt:
-        _end(130, "interrupted")  # as a shell counts SIGINT
-    except Exception as error:  # noqa: BLE001 - the outermost one: it ends the process, and says why
-        leaves = list(_leaves(error))
-        code = _code_of(leaves)
-        if code == FAULT:
-            import structlog
-
-            # The log masks what the text of any exception may hold; the line for people names only its kind.
-            structlog.get_logger().critical("failed", exc_info=error)
-            _end(code, "failed: " + ", ".join(sorted({type(leaf).__name__ for leaf in leaves})))
-        _end(code, "\n".join(dict.fromkeys(str(leaf) for leaf in leaves)))
-
-
-def _code_of(leaves: Sequence[BaseException]) -> int:
-    from actors.ports import CorruptionError, FencedError
-    from daemon import upkeep
-    from daemon.control.serving import SocketTakenError
-    from daemon.web import AddressTakenError
-
-    unreachable = (*upkeep.UNUSABLE, SocketTakenError, AddressTakenError)
-    if all(isinstance(leaf, unreachable) for leaf in leaves):
-        return UNREACHABLE
-    if all(isinstance(leaf, CorruptionError) for leaf in leaves):
-        return NOT_WELL
-    if all(isinstance(leaf, (FencedError, *unreachable)) for leaf in leaves):
-        return START_AGAIN
-    return FAULT
-
-
-def _leaves(error: BaseException) -> Generator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _end(code: int, text: str) -> NoReturn:
-    for line in text.splitlines():
-        click.echo(f"wharfinger: {line}", err=True)
-    raise SystemExit(code)

@@ -39,16 +39,22 @@ def utc_now() -> datetime:
 async def open_partners(settings: Settings) -> AsyncGenerator[Partners]:
     """Make the adapters that the settings ask for; their connections are closed in the end."""
     async with AsyncExitStack() as stack:
-        shops = {name: await _open_shop(stack, channel) for name, channel in settings.channels.items()}
+        shops = {
+            name: await stack.enter_async_context(open_shop(channel))
+            for name, channel in settings.channels.items()
+        }
         erp = await _open_erp(stack, settings.erp)
         carriers = {name: await _open_carrier(stack, carrier) for name, carrier in settings.carriers.items()}
         yield Partners(shops, erp, carriers)
 
 
-async def _open_shop(stack: AsyncExitStack, channel: Channel) -> ShopPort:
+@asynccontextmanager
+async def open_shop(channel: Channel) -> AsyncGenerator[ShopPort]:
+    """Make the adapter of one channel; its connections are closed in the end."""
     match channel.settings:
         case PrestaShopSettings():
-            return await stack.enter_async_context(aclosing(PrestaShop(channel.settings, channel.name)))
+            async with PrestaShop.open(channel.settings, channel.name) as shop:
+                yield shop
         case _:
             raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
 

@@ -1,4 +1,4 @@
-"""What an operator does to the journal from outside the daemon: migrate, audit, rebuild, forget.
+"""What an operator does to the journal from outside the daemon: migrate, adopt, audit, rebuild, forget.
 
 It owns where the database is and whether a Postgres of our own has to be started for it; the work itself
 stands in `adapters.postgres`.
@@ -7,22 +7,43 @@ stands in `adapters.postgres`.
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import trio
 
+from actors.domain.partitions import PARTITIONS
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.connect import DatabaseUnavailableError
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.forget import forget
+from adapters.postgres.journal import open_journal
+from adapters.postgres.leases import LeaseTakenError
 from adapters.postgres.migrate import MigrationError, migrate
 from adapters.postgres.rebuild import RebuildError, rebuild
-from daemon.settings import Database
+from daemon.settings import Channel, Database
+from daemon.taking_over import AdoptionReport, take_over
 
-__all__ = ["UNUSABLE", "AuditReport", "attached", "audited", "forgotten", "migrated", "owned", "rebuilt"]
+__all__ = [
+    "UNUSABLE",
+    "AuditReport",
+    "adopted",
+    "attached",
+    "audited",
+    "forgotten",
+    "migrated",
+    "owned",
+    "rebuilt",
+]
 
-UNUSABLE = (DatabaseUnavailableError, EmbeddedPostgresError, MigrationError, RebuildError)
+UNUSABLE = (
+    DatabaseUnavailableError,
+    EmbeddedPostgresError,
+    LeaseTakenError,
+    MigrationError,
+    RebuildError,
+)
 """Why a database cannot be worked with; their texts are for operators and hold no secret."""
 
 
@@ -101,3 +122,37 @@ def forgotten(dsn: str, seconds_max: float, customer: str) -> int:
         DatabaseUnavailableError: see `adapters.postgres.forget`.
     """
     return trio.run(lambda: forget(dsn, customer, database_seconds_max=seconds_max))
+
+
+def adopted(
+    dsn: str,
+    seconds_max: float,
+    channel: Channel,
+    since: datetime,
+    *,
+    dry_run: bool,
+    progress: Progress | None,
+) -> AdoptionReport:
+    """Draw the line between a shop's old orders and ours; see `daemon.taking_over`.
+
+    Raises:
+        LeaseTakenError: a daemon is at work on the database.
+        PartnerError: the shop does not answer, or makes no sense.
+        DatabaseUnavailableError, MigrationError: see `adapters.postgres.journal`.
+    """
+    from daemon.compose import open_shop, owner_name  # late: no other command needs the partners
+
+    async def adopt() -> AdoptionReport:
+        async with (
+            open_journal(
+                dsn,
+                owner=owner_name(),
+                partitions_min=PARTITIONS,
+                database_seconds_max=seconds_max,
+                standby=False,
+            ) as journal,
+            open_shop(channel) as shop,
+        ):
+            return await take_over(journal, shop, channel.name, since, dry_run=dry_run, progress=progress)
+
+    return trio.run(adopt)

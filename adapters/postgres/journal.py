@@ -169,7 +169,7 @@ class PostgresJournal:
 
 
 @contextlib.asynccontextmanager
-async def open_journal(
+async def open_journal(  # noqa: PLR0913 - all by name, and most by default
     dsn: str,
     *,
     owner: str,
@@ -179,6 +179,7 @@ async def open_journal(
     lease_seconds: float = LEASE_SECONDS,
     renew_seconds: float = RENEW_SECONDS,
     observe: Callable[[Committed], None] | None = None,
+    standby: bool = True,
 ) -> AsyncGenerator[PostgresJournal]:
     """Migrate the schema if need be, wait until there are partitions to own, and serve the journal.
 
@@ -191,9 +192,11 @@ async def open_journal(
         lease_seconds: after how long of silence another may take over.
         renew_seconds: how often to renew; several times within a lease.
         observe: told of every commit, for metrics.
+        standby: wait for partitions that are taken.
 
     Raises:
         DatabaseUnavailableError: the database stayed away, or refused us.
+        LeaseTakenError: the partitions are taken, without `standby`.
         MigrationError: the schema is not what this version can work on.
         FencedError: while open: a partition was lost, or the database. It comes in an ExceptionGroup; the
         daemon stops. CorruptionError: the log's end is not what its head says, or while open: the books
@@ -209,6 +212,7 @@ async def open_journal(
                 partitions_min=partitions_min,
                 partitions_max=partitions_max,
                 lease_seconds=lease_seconds,
+                standby=standby,
             )
             try:
                 tips = await bridge.run(_load_tips, connection, sorted(claim.fences))

@@ -71,6 +71,10 @@ _GIVE_BACK = """
 log = structlog.get_logger(__name__)
 
 
+class LeaseTakenError(Exception):
+    """Somebody else owns the partitions, and waiting for them was not wanted."""
+
+
 async def acquire(
     bridge: Bridge,
     connection: Connection,
@@ -79,13 +83,18 @@ async def acquire(
     partitions_min: int = 1,
     partitions_max: int = PARTITIONS,
     lease_seconds: float = LEASE_SECONDS,
+    standby: bool = True,
 ) -> Claim:
     """Return the partitions that were free, at most so many; wait as a standby until there are enough.
 
     A daemon that works on whole warehouses and channels wants all of them or none: `partitions_min` says so.
+    Without `standby` it is not waited for.
 
     Free is what was given back, what ran out, and what belonged to a writer whose connection is gone.
     `connection` is the writer's: it tells the others by its locks that we are alive.
+
+    Raises:
+        LeaseTakenError: there are too few free ones, without `standby`.
     """
     waited = False
     while True:
@@ -95,6 +104,8 @@ async def acquire(
         if fences:
             log.info("lease.taken", owner=owner, partitions=len(fences))
             return Claim(owner, fences)
+        if not standby:
+            raise LeaseTakenError("a daemon is at work on this database: stop it first")
         if not waited:
             log.info("lease.standby", owner=owner)
             waited = True
