@@ -11,13 +11,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-kill bench lint format lock clean
+.PHONY: help demo test test-kill test-shop bench lint format lock clean
 .PHONY: lint-format lint-ruff lint-async lint-mypy lint-pyright lint-imports
 
 help:
 	@echo 'make demo       a whole merchant on this machine: shop, ERP, carriers, two warehouses, and the daemon'
 	@echo 'make test       the tests'
 	@echo 'make test-kill  the long run of kill -9 under load'
+	@echo 'make test-shop  what holds in front of any shop, in a real PrestaShop that may be worked in'
 	@echo 'make bench      the benchmarks, beside what they are compared with'
 	@echo 'make lint       format, lint, types and import contracts'
 	@echo 'make format     set the format, and mend what can be mended by itself'
@@ -32,6 +33,15 @@ test: $(VENV)/dev.stamp
 
 test-kill: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -m kill $(ARGS)
+
+# The shop keeps the orders that this places.
+test-shop: $(VENV)/dev.stamp
+	@test -n "$$WHARFINGER_PRESTASHOP_URL" && test -n "$$WHARFINGER_PRESTASHOP_KEY" || { \
+		echo 'make test-shop works in a real PrestaShop, and none is named. Set' >&2; \
+		echo '  WHARFINGER_PRESTASHOP_URL  its address, such as http://shop.example' >&2; \
+		echo '  WHARFINGER_PRESTASHOP_KEY  a key of its webservice with all rights, 32 characters' >&2; \
+		echo 'make test runs the same tests in front of the simulator.' >&2; exit 2; }
+	@$(BIN)/python -m pytest tests/adapters/channels/prestashop/test_any_shop.py --real-shop $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

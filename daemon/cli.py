@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli_demo import DEMO
 from daemon.cli_running import NOT_WELL, config_option, endings, log_option, progress, settings_of
 from daemon.cli_shop import SHOP
 
@@ -19,8 +20,8 @@ def main() -> None:
     """Keep orders, stock and parcels between a shop and an ERP."""
 
 
-for shop_command in SHOP:
-    main.add_command(shop_command)
+for elsewhere in (*SHOP, *DEMO):
+    main.add_command(elsewhere)
 
 
 @main.command()
@@ -130,17 +131,3 @@ def forget(*, config: Path, customer: str) -> None:
         with upkeep.attached(settings.database) as dsn:
             rows = upkeep.forgotten(dsn, settings.database.wait_seconds, customer)
     click.echo(f"{rows} row{'' if rows == 1 else 's'} erased")
-
-
-@main.command()
-@click.option("--orders", default=60, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--seed", default=1, show_default=True, help="The same seed, the same goods and orders.")
-@click.option("--exit", "leave", is_flag=True, help="End when every order has; else the stage stays up.")
-@click.option("--report", type=click.Path(path_type=Path), help="Write the figures there, as JSON.")
-def demo(*, orders: int, seed: int, leave: bool, report: Path | None) -> None:
-    """Play a whole merchant on this machine: shop, ERP, carrier, two warehouses, and the daemon."""
-    with endings():
-        from daemon.demo.play import Wish, run_demo
-
-        sound = run_demo(Wish(orders, seed, stay=not leave, report=report))
-    sys.exit(0 if sound else NOT_WELL)

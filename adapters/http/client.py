@@ -5,6 +5,7 @@ httpx has had no release for years; whoever replaces it changes this module alon
 
 import zlib
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import trio
@@ -54,6 +55,8 @@ class Client:
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
             headers={"Accept-Encoding": "gzip"},
             follow_redirects=False,
+            # A shop begins a session with every answer; who came back with it would be somebody's visitor.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,
         )
 

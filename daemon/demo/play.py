@@ -4,27 +4,26 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from adapters.channels.prestashop.simulator import Shopper
 from adapters.postgres.embedded import EmbeddedPostgres
 from daemon.control.client import ControlError
 from daemon.demo.crew import Crew
-from daemon.demo.report import figures, is_sound
-from daemon.demo.scenario import WAREHOUSES, PlannedOrder, Scenario, plan
+from daemon.demo.real_front import open_real_front
+from daemon.demo.report import DONE, figures, is_sound
+from daemon.demo.scenario import WAREHOUSES, Fate, PlannedOrder, Scenario, plan, plan_from
 from daemon.demo.screen import Screen
-from daemon.demo.stage import SERVICE_CARRIER, DaemonProcess, Stage, open_stage
+from daemon.demo.stage import DaemonProcess, House, open_house, open_stage
 
 PEOPLE = 3
 """Pickers in each warehouse."""
-
-PLACE_EVERY_S = 0.02
-"""Fifty orders a second: a peak for a merchant of this size."""
 
 SETTLE_S_MAX = 600.0
 """A demo that has not come to rest after ten minutes reports what is still open and fails."""
@@ -36,9 +35,9 @@ LOOK_EVERY_S = 0.5
 class Play:
     """One demo under way."""
 
-    stage: Stage
+    stage: House
     screen: Screen
-    place_every_s: float = PLACE_EVERY_S
+    place_every_s: float | None = None
     left_alone: set[str] = field(default_factory=set)
     too_late: set[str] = field(default_factory=set)
     crews: dict[str, Crew] = field(default_factory=dict)
@@ -52,7 +51,7 @@ class Play:
         """The customer of an order that is cancelled too late calls now."""
         if order in self.too_late:
             self.too_late.discard(order)
-            self.stage.shop.cancel_order(int(order.removeprefix("main-")))
+            await self.stage.front.cancel(order.removeprefix("main-"))
         await trio.lowlevel.checkpoint()
 
     async def run(self) -> None:
@@ -71,30 +70,30 @@ class Play:
             nursery.cancel_scope.cancel()
 
     async def _place_all(self) -> None:
+        orders = iter(list(enumerate(self.stage.scenario.orders)))
         async with trio.open_nursery() as nursery:
-            for number, order in enumerate(self.stage.scenario.orders):
-                placed = self._place(number, order)
-                if order.fate == "cancelled_early":
-                    self.left_alone.add(placed)
-                    nursery.start_soon(self._cancel_early, placed)
-                elif order.fate == "cancelled_late":
-                    self.too_late.add(placed)
-                await trio.sleep(self.place_every_s)
+            for _ in range(self.stage.front.at_once):
+                nursery.start_soon(self._place, orders, nursery)
 
-    def _place(self, number: int, order: PlannedOrder) -> str:
-        """Place an order in the shop; return our name for it."""
-        shopper = Shopper(
-            firstname="Camille",
-            lastname=f"Martin {number}",
-            email=f"camille{number}@example.org",
-            country=order.country,
-        )
-        return f"main-{self.stage.shop.place_order(order.lines, shopper, carrier=SERVICE_CARRIER)}"
+    async def _place(self, orders: Iterator[tuple[int, PlannedOrder]], nursery: trio.Nursery) -> None:
+        """Place what is not placed yet; what is to become of an order is noted before it is worked on."""
+        pause_s = self.stage.front.place_every_s if self.place_every_s is None else self.place_every_s
+        for number, order in orders:
+            placed = await self.stage.front.place(number, order, partial(self._foretell, order.fate))
+            if order.fate == "cancelled_early":
+                nursery.start_soon(self._cancel_early, f"main-{placed}")
+            await trio.sleep(pause_s)
+
+    def _foretell(self, fate: Fate, shop_order: str) -> None:
+        if fate == "cancelled_early":
+            self.left_alone.add(f"main-{shop_order}")
+        elif fate == "cancelled_late":
+            self.too_late.add(f"main-{shop_order}")
 
     async def _cancel_early(self, order: str) -> None:
         """Cancel once the order lies on a floor, before anybody picks it."""
         await self._until(order, "picking")
-        self.stage.shop.cancel_order(int(order.removeprefix("main-")))
+        await self.stage.front.cancel(order.removeprefix("main-"))
 
     async def _until(self, order: str, state: str) -> None:
         while await self._state(order) != state:
@@ -122,16 +121,18 @@ class Play:
     async def _come_to_rest(self) -> None:
         """Wait until no order is open, the outbox is empty and the shop shows what the ledger can promise."""
         while True:
-            report = await figures(self.stage, NO_AUDIT, 0.0)
             status = await self.stage.client.get("/v1/status")
-            if is_sound(report) and not sum(partner["pending"] for partner in status["partners"]):
+            under_way = sum(count for state, count in status["orders"].items() if state not in DONE)
+            # The shop is asked only when there is a chance: it may be somebody's, and slow.
+            untold = sum(partner["pending"] for partner in status["partners"])
+            if not (under_way or untold) and is_sound(await figures(self.stage, NO_AUDIT, 0.0)):
                 return
             await trio.sleep(LOOK_EVERY_S)
 
     async def _look_on(self) -> None:
         while True:
             status = await self.stage.client.get("/v1/status")
-            self.screen.show(status, len(self.stage.shop.orders()), len(self.stage.carrier.labels))
+            self.screen.show(status, self.stage.front.placed, len(self.stage.carrier.labels))
             await trio.sleep(LOOK_EVERY_S)
 
 
@@ -162,12 +163,17 @@ def audit(config: Path) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What demo somebody wants; with `stay` everything stays up afterwards, to be looked at, until Ctrl-C."""
+    """What demo somebody wants; with `stay` everything stays up afterwards, to be looked at, until Ctrl-C.
+
+    `shop_url` and `shop_key` name somebody's shop to sell in; without them one is simulated.
+    """
 
     orders: int
     seed: int
     stay: bool
     report: Path | None
+    shop_url: str = ""
+    shop_key: str = field(default="", repr=False)
 
 
 def run_demo(wish: Wish) -> bool:
@@ -178,10 +184,22 @@ def run_demo(wish: Wish) -> bool:
             return trio.run(_play, wish, folder, server.dsn)
 
 
+@asynccontextmanager
+async def _house(wish: Wish, folder: Path, dsn: str) -> AsyncGenerator[House]:
+    if not wish.shop_url:
+        async with open_stage(plan(wish.orders, wish.seed), wish.seed, folder, dsn) as stage:
+            yield stage
+        return
+    async with open_real_front(wish.shop_url, wish.shop_key) as front:
+        scenario = plan_from(await front.goods(), wish.orders, wish.seed)
+        async with open_house(scenario, wish.seed, folder, dsn, front) as house:
+            yield house
+
+
 async def _play(wish: Wish, folder: Path, dsn: str) -> bool:
     began = trio.current_time()
     with Screen(wish.orders) as screen:
-        async with open_stage(plan(wish.orders, wish.seed), wish.seed, folder, dsn) as stage:
+        async with _house(wish, folder, dsn) as stage:
             process = DaemonProcess(stage.config, stage.log_file)
             process.start()
             try:

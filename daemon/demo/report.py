@@ -5,26 +5,22 @@ from typing import Any
 
 from actors.domain.ledger import INNER_ACCOUNTS
 from daemon.demo.scenario import WAREHOUSES
-from daemon.demo.stage import DEPOTS, Stage
-
-SHIPPED_STATE = 4
-BACKORDERED_STATE = 9
-"""PrestaShop's order states "Shipped" and "On backorder (paid)"."""
+from daemon.demo.stage import DEPOTS, House
 
 DONE = ("shipped", "delivered", "cancelled")
 
 
-async def figures(stage: Stage, audit: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+async def figures(house: House, audit: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return the report.
 
     An order that was backordered and then shipped counts under `backordered`, not under `shipped`; what is
     neither shipped nor cancelled in the end is `open`. So placed = shipped + backordered + cancelled + open.
     """
-    counts = (await stage.client.get("/v1/status"))["orders"]
+    counts = (await house.client.get("/v1/status"))["orders"]
     ended = counts.get("shipped", 0) + counts.get("delivered", 0)
-    ledger = {site: await _stock(stage, site) for site in WAREHOUSES}
-    shown = stage.shop.orders()
-    waited = sum({BACKORDERED_STATE, SHIPPED_STATE} <= set(order.states) for order in shown)
+    ledger = {site: await _stock(house, site) for site in WAREHOUSES}
+    shown = await house.front.shown()
+    waited = sum(order.was_backordered and order.was_shipped for order in shown)
     return {
         "orders": {
             "placed": len(shown),
@@ -36,39 +32,40 @@ async def figures(stage: Stage, audit: Mapping[str, Any], seconds: float) -> dic
         },
         "shop": {
             "tracked": sum(bool(order.tracking) for order in shown),
-            "shipped": sum(SHIPPED_STATE in order.states for order in shown),
-            "stock_mismatches": len(shop_mismatches(stage, ledger)),
+            "shipped": sum(order.was_shipped for order in shown),
+            "stock_mismatches": len(await shop_mismatches(house, ledger)),
         },
         "erp": {
-            "orders": len({piece.reference.partition(".")[0] for piece in stage.erp.pieces(ticod="C")}),
-            "duplicates": len(stage.erp.duplicates()),
-            "delivery_notes": len(stage.erp.pieces(ticod="C", picod=3)),
-            "stock_mismatches": len(erp_mismatches(stage, ledger)),
+            "orders": len({piece.reference.partition(".")[0] for piece in house.erp.pieces(ticod="C")}),
+            "duplicates": len(house.erp.duplicates()),
+            "delivery_notes": len(house.erp.pieces(ticod="C", picod=3)),
+            "stock_mismatches": len(erp_mismatches(house, ledger)),
         },
-        "carriers": {"labels": len(stage.carrier.labels), "duplicate_labels": stage.carrier.duplicate_labels},
+        "carriers": {"labels": len(house.carrier.labels), "duplicate_labels": house.carrier.duplicate_labels},
         "audit": {name: audit[name] for name in ("ok", "events", "movements", "oversold_units", "chain")},
         "seconds": round(seconds, 1),
     }
 
 
-async def _stock(stage: Stage, site: str) -> Mapping[str, Mapping[str, int]]:
-    rows = (await stage.client.get(f"/v1/warehouses/{site}/stock"))["stock"]
+async def _stock(house: House, site: str) -> Mapping[str, Mapping[str, int]]:
+    rows = (await house.client.get(f"/v1/warehouses/{site}/stock"))["stock"]
     return {row["sku"]: row for row in rows}
 
 
-def shop_mismatches(stage: Stage, ledger: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
+async def shop_mismatches(house: House, ledger: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
     """Return the SKUs whose sellable figure in the shop is not what the ledger could promise."""
-    skus = [article.sku for article in stage.scenario.articles]
+    skus = [article.sku for article in house.scenario.articles]
     promised = {sku: sum(site[sku]["available"] for site in ledger.values() if sku in site) for sku in skus}
-    return [sku for sku in skus if stage.shop.stock(sku) != promised[sku]]
+    shown = await house.front.stock(skus)
+    return [sku for sku in skus if shown[sku] != promised[sku]]
 
 
-def erp_mismatches(stage: Stage, ledger: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
+def erp_mismatches(house: House, ledger: Mapping[str, Mapping[str, Mapping[str, int]]]) -> list[str]:
     """Return "warehouse SKU" where the ERP's physical stock is not what lies in the house."""
     wrong: list[str] = []
     for site, depot in DEPOTS.items():
-        booked = stage.erp.stock(depot)
-        for article in stage.scenario.articles:
+        booked = house.erp.stock(depot)
+        for article in house.scenario.articles:
             row = ledger[site].get(article.sku)
             if booked.get(article.sku, 0) != (
                 sum(row[account] for account in INNER_ACCOUNTS) if row is not None else 0

@@ -1,5 +1,7 @@
 """What is sold in the demo and what is ordered: a pure function of the number of orders and the seed.
 
+In somebody's shop it is a function of his goods as well.
+
 Besides ordinary orders there are those that go wrong in every shop: one that only two warehouses together can
 fill, one that nobody can fill until goods arrive, one cancelled before the pick, one cancelled too late.
 """
@@ -32,8 +34,21 @@ class Article(Struct, frozen=True):
     slot: str
 
 
+class Goods(Struct, frozen=True):
+    """What somebody's shop has to sell: so many units of an article, `price` without tax."""
+
+    sku: str
+    price: Decimal
+    weight_g: int
+    units: int
+
+
+class NotEnoughGoodsError(Exception):
+    """The shop has too little to sell for so many orders."""
+
+
 class PlannedOrder(Struct, frozen=True):
-    """An order to be placed, and what is to become of it."""
+    """An order to be placed, and what is to become of it; in somebody's shop the country is his matter."""
 
     lines: tuple[tuple[str, int], ...]
     fate: Fate
@@ -73,6 +88,64 @@ def plan(orders: int, seed: int) -> Scenario:
     return Scenario(articles, _stock(articles, placed), placed)
 
 
+def plan_from(goods: Sequence[Goods], orders: int, seed: int) -> Scenario:
+    """Return orders of what somebody's shop has to sell, never of more than it has.
+
+    None waits for goods: what the shop may sell is what the warehouses hold.
+
+    Raises:
+        NotEnoughGoodsError: there are too few goods.
+    """
+    if len(goods) < len(WAREHOUSES):
+        msg = f"the shop has {len(goods)} articles that the demo could sell, and it takes {len(WAREHOUSES)}"
+        raise NotEnoughGoodsError(msg)
+    rng = random.Random(seed)
+    left = {each.sku: each.units - SPARE_UNITS for each in goods}
+    apart = tuple(each.sku for each in goods[: len(WAREHOUSES)])
+    placed = tuple(_order_from(left, apart, number, rng) for number in range(orders))
+    articles = tuple(
+        Article(each.sku, each.sku, each.price, each.weight_g, _slot(number, rng))
+        for number, each in enumerate(goods)
+    )
+    stock: dict[str, dict[str, int]] = {site: {} for site in WAREHOUSES}
+    for each in goods:
+        if each.sku in apart:
+            stock[WAREHOUSES[apart.index(each.sku)]][each.sku] = each.units
+        else:
+            lyon, nantes = WAREHOUSES
+            stock[lyon][each.sku] = each.units - each.units // 3
+            stock[nantes][each.sku] = each.units // 3
+    return Scenario(articles, stock, placed)
+
+
+FATES_IN_SOMEBODYS_SHOP: Mapping[int, Fate] = {1: "split", 3: "cancelled_early", 4: "cancelled_late"}
+
+
+def _order_from(
+    left: dict[str, int], apart: tuple[str, ...], number: int, rng: random.Random
+) -> PlannedOrder:
+    fate = FATES_IN_SOMEBODYS_SHOP.get(number % SPECIAL_EVERY, "ships")
+    there = [sku for sku, units in left.items() if units > 0]
+    if fate == "split" and all(left[sku] > 0 for sku in apart):
+        skus = list(apart)
+    elif there:
+        fate = "ships" if fate == "split" else fate
+        skus = rng.sample(there, min(len(there), rng.choice((1, 1, 2, 2, 3))))
+    else:
+        msg = f"the shop has goods for {number} orders: take --orders {number}"
+        raise NotEnoughGoodsError(msg)
+    lines: list[tuple[str, int]] = []
+    for sku in skus:
+        units = min(left[sku], rng.choice((1, 1, 1, 2)))
+        left[sku] -= units
+        lines.append((sku, units))
+    return PlannedOrder(tuple(lines), fate, "")
+
+
+def _slot(number: int, rng: random.Random) -> str:
+    return f"{'ABCD'[number % 4]}-{number // 4:02d}-{rng.randrange(1, 6)}"
+
+
 def _articles(rng: random.Random) -> tuple[Article, ...]:
     skus = [f"{kind}-{colour}" for kind in KINDS for colour in COLOURS]
     return tuple(
@@ -81,7 +154,7 @@ def _articles(rng: random.Random) -> tuple[Article, ...]:
             name=sku.replace("-", " ").title(),
             price=Decimal(rng.randrange(350, 8_900)) / 100,
             weight_g=rng.randrange(150, 1_800),
-            slot=f"{'ABCD'[number % 4]}-{number // 4:02d}-{rng.randrange(1, 6)}",
+            slot=_slot(number, rng),
         )
         for number, sku in enumerate([*skus, ONLY_LYON, ONLY_NANTES, RARE])
     )

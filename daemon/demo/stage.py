@@ -13,18 +13,16 @@ from pathlib import Path
 import trio
 
 from adapters.carriers.swift.simulator import API_KEY, Carrier
-from adapters.channels.prestashop.simulator import FULL_KEY, Shop, address
+from adapters.channels.prestashop.simulator import Shop, address
 from adapters.channels.prestashop.simulator import serve as serve_shop
 from adapters.erps.divalto.simulator import Divalto
 from adapters.http.faults import Faults
 from daemon.control.client import ControlClient
+from daemon.demo.fronts import Front, SimulatedFront
 from daemon.demo.patience import PatientClient
 from daemon.demo.scenario import WAREHOUSES, Scenario
 
 DEPOTS = {"lyon": "LYO", "nantes": "NTE"}
-SERVICE_CARRIER = 2
-"""The shop's carrier (its id_reference) that every demo order is placed with."""
-
 READY_S_MAX = 60.0
 """A daemon that is not ready after a minute will not be: its log says why."""
 
@@ -36,12 +34,11 @@ CARRIER_HOURS_A_SECOND = 6
 
 
 @dataclass(slots=True)
-class Stage:
-    """Everything that plays in a demo."""
+class House:
+    """Everything behind the shop that plays in a demo, and the shop as a customer meets it."""
 
     scenario: Scenario
-    shop: Shop
-    faults: Faults
+    front: Front
     erp: Divalto
     carrier: Carrier
     folder: Path
@@ -55,24 +52,54 @@ class Stage:
         return self.folder / "daemon.log"
 
 
+@dataclass(slots=True)
+class Stage(House):
+    """A house whose shop is the simulator in this process."""
+
+    shop: Shop
+    faults: Faults
+
+
 @asynccontextmanager
-async def open_stage(scenario: Scenario, seed: int, folder: Path, dsn: str) -> AsyncGenerator[Stage]:
-    """Serve the partners on loopback and write the settings that name them."""
+async def open_house(
+    scenario: Scenario, seed: int, folder: Path, dsn: str, front: Front
+) -> AsyncGenerator[House]:
+    """Serve ERP and carrier on loopback, beside a shop that is served already, and write the settings."""
     async with trio.open_nursery() as nursery:
-        shop = _shop(scenario, seed)
-        faults = Faults(random.Random(seed))
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        await nursery.start(serve_shop, shop, listeners, faults)
         erp = _erp(scenario, seed)
         erp_url = await nursery.start(erp.serve)
         carrier = Carrier("Swift", seed, now=datetime.now(UTC))
         carrier_url = await nursery.start(carrier.serve)
         nursery.start_soon(_carrier_clock, carrier)
         web_port = _free_port()
-        config = _write_settings(folder, dsn, web_port, address(listeners), erp_url, carrier_url)
+        config = _write_settings(folder, dsn, web_port, front, erp_url, carrier_url)
         async with ControlClient(folder / "control.sock") as client:
-            patient = PatientClient(client)
-            yield Stage(scenario, shop, faults, erp, carrier, folder, config, patient, web_port)
+            yield House(scenario, front, erp, carrier, folder, config, PatientClient(client), web_port)
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_stage(scenario: Scenario, seed: int, folder: Path, dsn: str) -> AsyncGenerator[Stage]:
+    """Serve all partners on loopback, the shop among them, and write the settings that name them."""
+    async with trio.open_nursery() as nursery:
+        shop = _shop(scenario, seed)
+        faults = Faults(random.Random(seed))
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await nursery.start(serve_shop, shop, listeners, faults)
+        front = SimulatedFront(shop, address(listeners))
+        async with open_house(scenario, seed, folder, dsn, front) as house:
+            yield Stage(
+                house.scenario,
+                house.front,
+                house.erp,
+                house.carrier,
+                house.folder,
+                house.config,
+                house.client,
+                house.web_port,
+                shop,
+                faults,
+            )
         nursery.cancel_scope.cancel()
 
 
@@ -106,8 +133,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _write_settings(folder: Path, dsn: str, web_port: int, shop: str, erp: str, carrier: str) -> Path:
-    secrets = {"dsn": dsn, "shop.key": FULL_KEY, "erp.password": "a password", "swift.key": API_KEY}
+def _write_settings(folder: Path, dsn: str, web_port: int, front: Front, erp: str, carrier: str) -> Path:
+    secrets = {"dsn": dsn, "shop.key": front.key, "erp.password": "a password", "swift.key": API_KEY}
     for name, text in secrets.items():
         secret = folder / name
         secret.touch(mode=0o600)
@@ -124,12 +151,9 @@ web_port = {web_port}
 
 [channels.main]
 type = "prestashop"
-url = "{shop}"
+url = "{front.url}"
 key_file = "shop.key"
-poll_seconds = 0.5
-settle_seconds = 0.2
-service_of = {{ "{SERVICE_CARRIER}" = "standard" }}
-
+{front.channel_settings()}
 [erp]
 type = "divalto"
 url = "{erp}"

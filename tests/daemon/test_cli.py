@@ -150,7 +150,15 @@ def test_the_config_may_come_from_the_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("nonsense",), ("run", "--log-level", "loud"), ("demo", "--orders", "0")]
+    "arguments",
+    [
+        ("nonsense",),
+        ("run", "--log-level", "loud"),
+        ("demo", "--orders", "0"),
+        ("demo", "--shop-url", "http://127.0.0.1:1"),
+        ("demo", "--shop-url", "http://127.0.0.1:1", "--shop-key-file", "/nowhere"),
+        ("simulate", "prestashop", "--port", "70000"),
+    ],
 )
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
     assert wharfinger(*arguments).exit_code == 2

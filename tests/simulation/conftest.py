@@ -18,8 +18,9 @@ from adapters.channels.prestashop.simulator import Shopper
 from adapters.postgres.embedded_binaries import Binaries, available_binaries
 from daemon.control.client import ControlError
 from daemon.demo.crew import Crew
+from daemon.demo.fronts import SERVICE_CARRIER
 from daemon.demo.scenario import WAREHOUSES, plan
-from daemon.demo.stage import SERVICE_CARRIER, DaemonProcess, Stage, open_stage
+from daemon.demo.stage import DaemonProcess, Stage, open_stage
 
 LOOK_EVERY_S = 0.05
 SECONDS_MAX = 30.0

@@ -4,10 +4,11 @@ Nothing of it is used in production. Every step is read back by something that i
 address, the cart), so that a lost answer, or PHP's warning in front of it, makes nothing twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from lxml import etree
+from msgspec import Struct
 
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError
 from actors.ports import Contact
@@ -16,18 +17,38 @@ from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.stock import Stock
 from adapters.channels.prestashop.wire import new_history, reference_to, text, whole
 
-PAID = 2
-PAYMENT_ERROR = 8
-CANCELLED = 6
-CUSTOMERS_GROUP = 3
-LANGUAGE = 1
-CURRENCY = 1
-"""Ids of a fresh installation."""
-
 MODULE = "ps_wirepayment"
 """A payment module of every fresh installation; an unknown one kills PHP."""
 
 Fields = Mapping[str, str | int]
+
+
+class Terms(Struct, frozen=True):
+    """What the shop's configuration says of its orders, by the shop's ids; else a fresh installation's."""
+
+    customers: int = 3
+    language: int = 1
+    currency: int = 1
+    paid: int = 2
+    payment_error: int = 8
+    preparing: int = 3
+    backordered: int = 9
+    shipped: int = 4
+    cancelled: int = 6
+
+
+CONFIGURATION = {
+    "PS_CUSTOMER_GROUP": "customers",
+    "PS_LANG_DEFAULT": "language",
+    "PS_CURRENCY_DEFAULT": "currency",
+    "PS_OS_PAYMENT": "paid",
+    "PS_OS_ERROR": "payment_error",
+    "PS_OS_PREPARATION": "preparing",
+    "PS_OS_OUTOFSTOCK_PAID": "backordered",
+    "PS_OS_SHIPPING": "shipped",
+    "PS_OS_CANCELED": "cancelled",
+}
+"""The shop's names of them."""
 
 
 class Placing:
@@ -39,13 +60,31 @@ class Placing:
     def __init__(self, settings: PrestaShopSettings, name: str) -> None:
         self._webservice = Webservice(settings, name)
         self._stock = Stock(self._webservice, settings, name)
+        self._id_shop = settings.id_shop or 1
+        self._terms: Terms | None = None
+        self._countries: dict[str, int] = {}
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._webservice.aclose()
 
+    async def terms(self) -> Terms:
+        """Return what the shop is configured to; it is read once."""
+        if self._terms is None:
+            query = {"filter[name]": f"[{'|'.join(CONFIGURATION)}]"}
+            rows = await self._webservice.rows("configurations", "[name,value]", **query)
+            found = {CONFIGURATION.get(text(row, "name"), ""): reference_to(row, "value") for row in rows}
+            self._terms = Terms(**{name: row_id for name, row_id in found.items() if name and row_id})
+        return self._terms
+
     async def place(
-        self, buyer: Contact, lines: Sequence[tuple[str, int]], *, carrier: int, password: str
+        self,
+        buyer: Contact,
+        lines: Sequence[tuple[str, int]],
+        *,
+        carrier: int,
+        password: str,
+        known: Callable[[str], None] = lambda order: None,  # noqa: ARG005 - most callers wait for the answer
     ) -> str:
         """Place a paid order of (SKU, units) and return its id; `buyer.email` names this one order.
 
@@ -54,6 +93,7 @@ class Placing:
             lines: what.
             carrier: the carrier's id_reference.
             password: of the new customer; nobody needs it again.
+            known: called with the order's id before it is paid, so before anybody works on it.
 
         Raises:
             RefusedError: the shop does not sell it, or will not take the order.
@@ -63,11 +103,50 @@ class Placing:
         carrier_id = await self._carrier(carrier)
         cart = await self._cart(customer, address, carrier_id, lines)
         order = await self._order(customer, address, cart, carrier_id)
+        known(str(order))
+        await self._accept(order)
         return str(order)
 
     async def cancel(self, shop_order: str) -> None:
         """Cancel an order, as the back office does."""
-        await self._webservice.write("POST", "/api/order_histories", new_history(int(shop_order), CANCELLED))
+        await self.set_state(shop_order, (await self.terms()).cancelled)
+
+    async def set_state(self, shop_order: str, state: int) -> None:
+        """Move an order to a state, unless it was in it before.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and the state does not show.
+        """
+        lost: OutcomeUnknownError | None = None
+        if await self._has_been_in(shop_order, state):
+            return
+        try:
+            await self._webservice.write("POST", "/api/order_histories", new_history(int(shop_order), state))
+        except OutcomeUnknownError as error:
+            lost = error
+        # Whoever works the order may have moved it on by now, so its history tells.
+        if lost is not None and not await self._has_been_in(shop_order, state):
+            raise lost
+
+    async def _has_been_in(self, shop_order: str, state: int) -> bool:
+        query = {"filter[id_order]": f"[{shop_order}]", "filter[id_order_state]": f"[{state}]"}
+        return bool(await self._webservice.rows("order_histories", "[id]", **query))
+
+    async def edit_address(self, shop_order: str, city: str) -> None:
+        """Send an order to another city, as its customer may; the order's date does not move."""
+        row = await self._webservice.row("orders", int(shop_order), "[id,id_address_delivery]")
+        address = reference_to(row, "id_address_delivery") if row is not None else 0
+        body = _document("address", {"id": address, "city": city})
+        await self._webservice.write("PATCH", f"/api/addresses/{address}", body)
+
+    async def annotate(self, shop_order: str, note: str) -> None:
+        """Write the back office's note of an order."""
+        body = _document("order", {"id": int(shop_order), "note": note})
+        await self._webservice.write("PATCH", f"/api/orders/{shop_order}", body)
+
+    async def delete(self, shop_order: str) -> None:
+        """Delete an order."""
+        await self._webservice.write("DELETE", f"/api/orders/{shop_order}", b"")
 
     async def _made(self, resource: str, body: bytes, **query: str) -> int:
         """POST unless there is one already; return the id by which `query` finds it."""
@@ -84,28 +163,31 @@ class Placing:
 
     async def _customer(self, buyer: Contact, password: str) -> int:
         first, _, last = buyer.name.partition(" ")
+        terms = await self.terms()
         fields: Fields = {
-            "id_default_group": CUSTOMERS_GROUP,
-            "id_lang": LANGUAGE,
+            "id_default_group": terms.customers,
+            "id_lang": terms.language,
             "active": 1,
             "firstname": first,
             "lastname": last or first,
             "email": buyer.email,
             "passwd": password,
         }
-        groups = ("groups", "group", [{"id": CUSTOMERS_GROUP}])
+        groups = ("groups", "group", [{"id": terms.customers}])
         query = {"filter[email]": f"[{buyer.email}]"}
         return await self._made("customers", _document("customer", fields, groups), **query)
 
     async def _address(self, customer: int, buyer: Contact) -> int:
-        countries = await self._webservice.every_row("countries", "[id,iso_code]", 1000)
-        country = next((row for row in countries if text(row, "iso_code") == buyer.country), None)
+        if not self._countries:
+            rows = await self._webservice.every_row("countries", "[id,iso_code]", 1000)
+            self._countries = {text(row, "iso_code"): reference_to(row, "id") for row in rows}
+        country = self._countries.get(buyer.country)
         if country is None:
             raise RefusedError(self._webservice.system, "POST /api/addresses", f"no country {buyer.country}")
         first, _, last = buyer.name.partition(" ")
         fields: Fields = {
             "id_customer": customer,
-            "id_country": reference_to(country, "id"),
+            "id_country": country,
             "alias": "Home",
             "lastname": last or first,
             "firstname": first,
@@ -140,14 +222,15 @@ class Placing:
                     "quantity": units,
                 }
             )
+        terms = await self.terms()
         fields: Fields = {
-            "id_currency": CURRENCY,
-            "id_lang": LANGUAGE,
+            "id_currency": terms.currency,
+            "id_lang": terms.language,
             "id_customer": customer,
             "id_address_delivery": address,
             "id_address_invoice": address,
             "id_carrier": carrier,
-            "id_shop": 1,
+            "id_shop": self._id_shop,
             "id_shop_group": 1,
             # Without it the order's shipping is that of whatever carrier the shop prefers.
             "delivery_option": f'{{"{address}":"{carrier},"}}',
@@ -156,33 +239,38 @@ class Placing:
         return await self._made("carts", body, **{"filter[id_customer]": f"[{customer}]"})
 
     async def _order(self, customer: int, address: int, cart: int, carrier: int) -> int:
+        terms = await self.terms()
         fields: Fields = {
             "id_address_delivery": address,
             "id_address_invoice": address,
             "id_cart": cart,
-            "id_currency": CURRENCY,
-            "id_lang": LANGUAGE,
+            "id_currency": terms.currency,
+            "id_lang": terms.language,
             "id_customer": customer,
             "id_carrier": carrier,
             "module": MODULE,
             "payment": "Bank wire",
-            "current_state": PAID,
+            "current_state": terms.paid,
             "total_paid": "1",
             "total_paid_real": "1",
             "total_products": "1",
             "total_products_wt": "1",
             "conversion_rate": "1",
         }
-        query = {"filter[id_cart]": f"[{cart}]"}
-        order = await self._made("orders", _document("order", fields), **query)
+        return await self._made("orders", _document("order", fields), **{"filter[id_cart]": f"[{cart}]"})
+
+    async def _accept(self, order: int) -> None:
+        """Accept the payment of an order.
+
+        Only the shop can tell what its cart costs. An order paid otherwise begins as a payment error, without
+        stock; accepting the payment takes the stock, as in the back office.
+        """
+        terms = await self.terms()
         row = await self._webservice.row("orders", order, "[id,current_state,total_paid]")
         if row is None:
             raise MalformedError(self._webservice.system, f"read order {order}", "it is gone again")
-        # Only the shop can tell what its cart costs. An order paid otherwise begins as a payment error,
-        # without stock; accepting the payment takes the stock, as in the back office.
-        if whole(row, "current_state") == PAYMENT_ERROR and Decimal(text(row, "total_paid")) > 0:
-            await self._webservice.write("POST", "/api/order_histories", new_history(order, PAID))
-        return order
+        if whole(row, "current_state") == terms.payment_error and Decimal(text(row, "total_paid")) > 0:
+            await self.set_state(str(order), terms.paid)
 
 
 def _document(node: str, fields: Fields, entries: tuple[str, str, Sequence[Fields]] | None = None) -> bytes:

@@ -41,6 +41,8 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         key_in_query: send the key as `ws_key=`, for servers that drop the Authorization header. It then
             stands in the access logs of the shop.
         id_shop: which shop of several; None for a shop that is alone.
+        after_order: the shop's id of the last order that is none of ours: it and all before it are never
+            handed out, whatever happens to them in the shop. For rehearsals on a shop that lives.
         time_zone: what the shop's dates are local to; "" reads PS_TIMEZONE.
         state_of: our statuses as the shop's states.
         unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from
@@ -63,6 +65,7 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     key: Annotated[str, Meta(min_length=32, max_length=32)]
     key_in_query: bool = False
     id_shop: int | None = None
+    after_order: Annotated[int, Meta(ge=0)] = 0
     time_zone: str = ""
     state_of: Mapping[ShopState, int] = field(default_factory=lambda: dict(STATE_OF))
     unpaid: tuple[int, ...] = (1, 8, 10, 12)

@@ -93,6 +93,7 @@ class OrderFeed:
         self._reader = reader
         self._page_size = settings.page_size
         self._with_refunds = settings.refunds
+        self._after_order = settings.after_order
         self._overlap = timedelta(seconds=settings.overlap_seconds)
 
     async def poll(self, saved: str | None) -> Poll:
@@ -114,6 +115,7 @@ class OrderFeed:
         if looked_at:
             found = await self._webservice.rows_by_ids("orders", ORDER, looked_at)
             by_id.update((reference_to(row, "id"), row) for row in found)
+        by_id = {order: row for order, row in by_id.items() if order > self._after_order}
         now = self._webservice.clock
         if first_page:
             began = to_local(now, zone) if now is not None else ""
@@ -154,7 +156,7 @@ class OrderFeed:
 
     def _cursor(self, saved: str | None) -> Cursor:
         if saved is None:
-            return Cursor()
+            return Cursor(last_id=self._after_order)
         try:
             return msgspec.json.decode(saved, type=Cursor)
         except msgspec.MsgspecError as error:

@@ -1,6 +1,6 @@
 """What a freshly installed shop holds: order states, countries, carriers, configuration; ids as in 9.1.4."""
 
-from adapters.channels.prestashop.simulated.tables import Tables
+from adapters.channels.prestashop.simulated.tables import Tables, Value
 
 STATES = {
     1: ("Awaiting check payment", 0, 0, 0, 0, 0),
@@ -30,6 +30,9 @@ COUNTRIES = {
 }  # fmt: skip
 """Country ids of a fresh installation."""
 
+HOME = "FR"
+"""The shop's own country: a fresh installation activates no other."""
+
 STATES_OF_COUNTRIES = {8: (21, "CA", "California"), 35: (21, "NY", "New York")}
 
 
@@ -48,7 +51,9 @@ def furnish(tables: Tables, time_zone: str, shop_name: str) -> None:
         }
         tables.insert("order_states", values, state)
     for country, iso_code in COUNTRIES.items():
-        tables.insert("countries", {"iso_code": iso_code, "name": iso_code, "id_zone": 1}, country)
+        active = "1" if iso_code == HOME else "0"
+        called: dict[str, Value] = {"iso_code": iso_code, "name": iso_code, "id_zone": 1, "active": active}
+        tables.insert("countries", called, country)
     for state, (country, iso_code, name) in STATES_OF_COUNTRIES.items():
         tables.insert("states", {"id_country": country, "iso_code": iso_code, "name": name}, state)
     tables.insert("currencies", {"iso_code": "EUR", "name": "Euro", "active": 1, "conversion_rate": "1"})
@@ -70,7 +75,9 @@ def furnish(tables: Tables, time_zone: str, shop_name: str) -> None:
         "PS_OS_CANCELED": "6",
         "PS_OS_DELIVERED": "5",
         "PS_OS_ERROR": "8",
+        "PS_OS_OUTOFSTOCK_PAID": "9",
         "PS_OS_PAYMENT": "2",
+        "PS_OS_PREPARATION": "3",
         "PS_OS_SHIPPING": "4",
         "PS_OS_WS_PAYMENT": "11",
         "PS_SHOP_DOMAIN": "127.0.0.1",

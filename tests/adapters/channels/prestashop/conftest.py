@@ -19,6 +19,10 @@ from adapters.http.server import Drop, Handler, Request, Response
 SECONDS_MAX = 20
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--real-shop", action="store_true", help="test_any_shop.py: the shop of the environment")
+
+
 @dataclass(slots=True)
 class Clock:
     """The shop's instant; a test moves it."""
