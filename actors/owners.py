@@ -27,8 +27,13 @@ class Owners:
         self._entropy = entropy
 
     async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
-        """Record that the partner has taken the document; return once it is durable."""
+        """Record that the partner has taken the document; return once it is durable.
+
+        What it remarked is put before a person first, so that a fall in between only has it found again.
+        """
         kind, _, name = effect.stream.partition("-")
+        if outcome.remark:
+            await self._remark(effect, outcome.remark)
         if kind == "stock":
             taken = SettleStockEffect(effect.effect, outcome.reference, "")
             await self._directory.ask_warehouse(name, _once(effect, taken))
@@ -44,6 +49,11 @@ class Owners:
             )
             await self._hall.ask(name, settled, beside)
         await self._desk.resolve(_nonsense(effect), "system")
+
+    async def _remark(self, effect: PendingEffect, remark: str) -> None:
+        detail = f"{effect.effect}: {remark}"
+        mend = f"compare it at {effect.partner}, and mend its prices there or in the shop"
+        await self._desk.raise_anomaly(Raise(f"remark:{effect.effect}", "partner_differs", detail, mend))
 
     def _label(
         self, order: str, effect: PendingEffect, outcome: Outcome, contact: Contact | None

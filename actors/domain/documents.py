@@ -68,7 +68,52 @@ class ErpAdjustment(Struct, frozen=True, tag="erp.adjustment"):
     adjusted_at: datetime
 
 
-ErpDocument = ErpOrder | ErpDeliveryNote | ErpCancellation | ErpReception | ErpAdjustment
+class ErpCustomer(Struct, frozen=True, tag="erp.customer"):
+    """A shop's customer as a customer of the ERP's own; `reference` is "channel:shop customer id"."""
+
+    reference: str
+    channel: str
+    contact: str
+
+
+class ErpChange(Struct, frozen=True, tag="erp.change"):
+    """What is still open of a sales order becomes these lines; what was delivered stays delivered."""
+
+    order_reference: str
+    lines: tuple[ErpLine, ...]
+
+
+class ErpReturn(Struct, frozen=True, tag="erp.return"):
+    """Goods that came back into a warehouse, and are credited at these prices."""
+
+    reference: str
+    order_reference: str
+    channel: str
+    warehouse: str
+    lines: tuple[ErpLine, ...]
+    returned_at: datetime
+
+
+ErpDocument = (
+    ErpOrder
+    | ErpDeliveryNote
+    | ErpCancellation
+    | ErpReception
+    | ErpAdjustment
+    | ErpCustomer
+    | ErpChange
+    | ErpReturn
+)
+
+
+def about(document: ErpDocument) -> str:
+    """Return the reference that a document is known by: its own, or its order's where it has none."""
+    match document:
+        case ErpCancellation() | ErpChange():
+            return document.order_reference
+        case _:
+            return document.reference
+
 
 ShopState = Literal["preparing", "backordered", "shipped", "cancelled"]
 

@@ -13,13 +13,14 @@ import trio
 
 from actors.domain.documents import (
     ErpAdjustment,
-    ErpCancellation,
     ErpDeliveryNote,
     ErpDocument,
     ErpReception,
+    ErpReturn,
     LabelPurchase,
     ShopDocument,
     ShopStatus,
+    about,
 )
 from actors.errors import OutcomeUnknownError, UnreachableError
 from actors.ports import Contact, Outcome, Poll, Pushed, ShopOrder, TrackingEvent, UnreadableOrder
@@ -150,7 +151,7 @@ class MemoryErp:
         match document:
             case ErpDeliveryNote():
                 sign = -1
-            case ErpReception() | ErpAdjustment():
+            case ErpReception() | ErpAdjustment() | ErpReturn():
                 sign = 1
             case _:
                 return
@@ -167,8 +168,7 @@ class MemoryErp:
 
 
 def _erp_key(document: ErpDocument) -> tuple[str, str]:
-    reference = document.order_reference if isinstance(document, ErpCancellation) else document.reference
-    return (type(document).__name__, reference)
+    return (type(document).__name__, about(document))
 
 
 @dataclass(slots=True)

@@ -80,6 +80,9 @@ WITHIN = {
     "Candidate": ("warehouses", "rank", "rejected"),
     "erp.adjustment": ("reference", "warehouse", "lines", "adjusted_at"),
     "erp.cancellation": ("order_reference",),
+    "erp.change": ("order_reference", "lines"),
+    "erp.customer": ("reference", "channel", "contact"),
+    "erp.return": ("reference", "order_reference", "channel", "warehouse", "lines", "returned_at"),
     "erp.delivery_note": ("reference", "order_reference", "warehouse", "lines", "shipped_at"),
     "ErpLine": ("line", "sku", "units", "unit_price", "warehouse"),
     "erp.order": (
