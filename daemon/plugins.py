@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from adapters.carriers.swift import plugin as swift
 from adapters.channels.prestashop import plugin as prestashop
+from adapters.erps.divalto import checking as divalto_checking
 from adapters.erps.divalto import plugin as divalto
 from daemon.plugin import CarrierPlugin, ChannelPlugin, ErpPlugin, Plugins
 
@@ -39,7 +40,7 @@ PLUGINS = Plugins(
             settings=divalto.DivaltoSettings,
             warehouses=_divalto_warehouses,
             channels=_divalto_channels,
-            faults=divalto.problems,
+            faults=divalto_checking.problems,
         ),
     ),
     carriers=(

@@ -1,10 +1,10 @@
 """Divalto behind the ERP port: each document once, found by its reference, and the mapped depots' stock.
 
-It owns the order of look-ups and writes and what an answer means for the caller. Fields are
-`blocks` and `pieces`; how a site is reached is a `Transport`.
+It owns the order of look-ups and writes and what an answer means for the caller. Fields are `blocks`,
+`changing` and `pieces`; how a document is found is `lookups`; how a site is reached is a `Transport`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import assert_never
@@ -14,24 +14,28 @@ import structlog
 from actors.domain.documents import (
     ErpAdjustment,
     ErpCancellation,
+    ErpChange,
+    ErpCustomer,
     ErpDeliveryNote,
     ErpDocument,
     ErpOrder,
     ErpReception,
+    ErpReturn,
+    about,
 )
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from actors.ports import Contact, Outcome
-from adapters.erps.divalto import blocks, pieces
+from adapters.erps.divalto import blocks, changing
 from adapters.erps.divalto.blocks import Built
-from adapters.erps.divalto.pieces import InexpressibleError, Piece
+from adapters.erps.divalto.books import Books
+from adapters.erps.divalto.flows import Flows
+from adapters.erps.divalto.lookups import NOTHING_TO_CLOSE, LookUps, amount_remark, is_open_order, outcome_of
+from adapters.erps.divalto.pieces import InexpressibleError, Piece, tiers_of
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.rest import RestTransport
+from adapters.erps.divalto.reading import Reader
+from adapters.erps.divalto.shared import Shared
 from adapters.erps.divalto.text import reference
-from adapters.erps.divalto.transport import Made, Transport
 from adapters.erps.divalto.unsettled import Unsettled
-
-NOTHING_TO_CLOSE = "no order"
-"""The reference of a cancellation of an order that Divalto has never had: there is nothing to close."""
 
 _log = structlog.get_logger()
 
@@ -42,7 +46,10 @@ class DivaltoErp:
     Args:
         name: the ERP as the settings name it.
         settings: the site's profile.
-        now: what time it is; read for the site's closed hours alone.
+        now: what time it is, aware of its zone.
+
+    Attributes:
+        books: what the site knows beside our documents.
     """
 
     def __init__(
@@ -51,7 +58,11 @@ class DivaltoErp:
         self._system = f"erp {name}"
         self._settings = settings
         self._unsettled = Unsettled(settings.settle_seconds)
-        self._transport: Transport = RestTransport(self._system, settings, now)
+        self._transport = Flows(self._system, settings, now)
+        self._reader = Reader(self._system, settings, self._transport)
+        self.books = Books(self._system, settings, self._transport, self._reader, now)
+        self._look_ups = LookUps(settings, self._reader, self.books)
+        self._stock = Shared(self._read_stock)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -61,39 +72,18 @@ class DivaltoErp:
         """Look the document up by its reference, across all stages and whether it is closed or not.
 
         A cancellation counts as done when no order of that reference is open: also when there is none at all
-        (`NOTHING_TO_CLOSE`).
+        (`NOTHING_TO_CLOSE`). A change counts as done when the order stands as is wanted.
 
         Raises:
             UnreachableError, MalformedError: as everywhere; a look-up changes nothing.
         """
-        settings = self._settings
-        match document:
-            case ErpOrder():
-                return _outcome(await self._pieces_of_order(document.reference))
-            case ErpDeliveryNote():
-                found = await self._customer_pieces(reference(document.reference))
-                return _outcome([piece for piece in found if piece.stage in (pieces.NOTE, pieces.INVOICE)])
-            case ErpCancellation():
-                found = await self._customer_pieces(reference(document.order_reference))
-                if any(map(_is_open_order, found)):
-                    return None
-                return _outcome(found) or Outcome(NOTHING_TO_CLOSE)
-            case ErpReception():
-                return _outcome(
-                    await self._pieces(pieces.SUPPLIER, settings.supplier, reference(document.reference))
-                )
-            case ErpAdjustment():
-                return _outcome(
-                    await self._pieces(pieces.INTERNAL, settings.internal, reference(document.reference))
-                )
-            case _:
-                assert_never(document)
+        return await self._look_ups.find(document)
 
     async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
         """Write the document as one piece, asking Divalto to refuse a reference that exists.
 
         What is refused or answered with nonsense, and then is found under its reference, is there: its
-        outcome is returned. `contact` is read for an order alone.
+        outcome is returned. `contact` is read for an order and a customer alone.
 
         Raises:
             UnreachableError: nothing was done.
@@ -101,8 +91,9 @@ class DivaltoErp:
             RefusedError: Divalto, or the shape of its columns, does not allow it.
             MalformedError: the answer made no sense, and the document is not there.
         """
-        if self._settings.duplicate_check:
+        if self._settings.duplicate_check and not isinstance(document, ErpChange):
             return await self._carry_out(document, contact)
+        # A change bears no reference that Divalto could refuse a second time.
         found = await self.find(document)
         if found is not None:
             self._unsettled.settle(_doing(document))
@@ -119,6 +110,28 @@ class DivaltoErp:
         self._unsettled.settle(_doing(document))
         return done
 
+    async def stock(self) -> Mapping[str, Mapping[str, int]]:
+        """Return the units of sellable nature by warehouse and SKU; a part of a unit counts for nothing.
+
+        Every mapped warehouse is there, also when its depot is empty. Depots that are not mapped are not
+        read. Callers who wait at the same time, as after an outage, are answered by one reading.
+        """
+        return await self._stock.ask()
+
+    async def _read_stock(self) -> Mapping[str, Mapping[str, int]]:
+        reading = await self.books.stock_reading()
+        units: dict[str, dict[str, Decimal]] = {warehouse: {} for warehouse in self._settings.depots}
+        for line in reading.lines:
+            if line.sellable:
+                of_warehouse = units[line.warehouse]
+                of_warehouse[line.sku] = of_warehouse.get(line.sku, Decimal(0)) + line.units
+        return {
+            warehouse: {sku: int(total.to_integral_value(ROUND_FLOOR)) for sku, total in skus.items()}
+            for warehouse, skus in units.items()
+        }
+
+    # --- writing ---
+
     async def _carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
         if isinstance(document, ErpCancellation):
             return await self._close(document)
@@ -127,89 +140,74 @@ class DivaltoErp:
         except InexpressibleError as error:
             cannot = error
         else:
-            return await self._write(document, built, contact)
+            if built is not None:
+                return await self._write(document, built, contact)
+            cannot = InexpressibleError("there is nothing to change")
         found = await self.find(document)  # a note that is already there has left its order no open lines
         if found is not None:
             return found
         raise RefusedError(self._system, _doing(document), str(cannot)) from cannot
 
-    async def stock(self) -> Mapping[str, Mapping[str, int]]:
-        """Return the units of sellable nature by warehouse and SKU; a part of a unit counts for nothing.
-
-        Every mapped warehouse is there, also when its depot is empty. Depots that are not mapped are not
-        read.
-        """
-        return {
-            warehouse: await self._depot_stock(depot)
-            for warehouse, depot in sorted(self._settings.depots.items())
-        }
-
-    # --- reading ---
-
-    async def _pieces(self, ticod: str, tiers: str, wanted: str) -> list[Piece]:
-        found = await self._transport.pieces(ticod, tiers, wanted)
-        return [piece for piece in found if piece.reference == wanted]  # a collation may know no case
-
-    async def _customer_pieces(self, wanted: str) -> list[Piece]:
-        found: list[Piece] = []
-        for tiers in self._settings.web_customers:
-            found += await self._pieces(pieces.CUSTOMER, tiers, wanted)
-        return found
-
-    async def _pieces_of_order(self, order: str) -> list[Piece]:
-        """Return the order's pieces, or its delivery notes where the site removes delivered orders."""
-        wanted = reference(order)
-        found = await self._customer_pieces(wanted)
-        if found or wanted != order:
-            return found
-        for tiers in self._settings.web_customers:
-            found += await self._transport.pieces_beginning(pieces.CUSTOMER, tiers, f"{wanted}.")
-        return [piece for piece in found if piece.reference.startswith(f"{wanted}.")]
-
-    async def _depot_stock(self, depot: str) -> Mapping[str, int]:
-        units: dict[pieces.Article, Decimal] = {}
-        for row in await self._transport.stock(depot):
-            if row.depot == depot and row.nature in self._settings.natures:
-                units[row.article] = units.get(row.article, Decimal(0)) + row.units
-        return {
-            pieces.sku_of(article, self._settings): int(total.to_integral_value(ROUND_FLOOR))
-            for article, total in units.items()
-        }
-
-    # --- writing ---
-
     async def _build(
-        self, document: ErpOrder | ErpDeliveryNote | ErpReception | ErpAdjustment, contact: Contact | None
-    ) -> Built:
+        self,
+        document: ErpOrder
+        | ErpDeliveryNote
+        | ErpReception
+        | ErpAdjustment
+        | ErpCustomer
+        | ErpChange
+        | ErpReturn,
+        contact: Contact | None,
+    ) -> Built | None:
+        settings = self._settings
         match document:
             case ErpOrder():
-                return blocks.order(document, contact, self._settings)
+                tiers = await self._customer_for(document, contact)
+                return blocks.order(document, tiers, contact, settings)
             case ErpDeliveryNote():
-                return await self._build_delivery_note(document)
+                piece = await self._open_order(document.order_reference)
+                return blocks.delivery_note(document, piece, await self._reader.open_lines(piece), settings)
+            case ErpChange():
+                piece = await self._open_order(document.order_reference)
+                return changing.change(document, piece, await self._reader.open_lines(piece), settings)
+            case ErpReturn():
+                found = await self._look_ups.customer_pieces(reference(document.order_reference))
+                tiers = found[0].tiers if found else settings.customer_of(document.channel)
+                return blocks.credit(document, tiers, settings)
+            case ErpCustomer():
+                if contact is None:
+                    raise InexpressibleError("a customer needs a name")
+                return changing.customer(document.reference, contact, settings)
             case ErpReception():
-                return blocks.reception(document, self._settings)
+                return blocks.reception(document, settings)
             case ErpAdjustment():
-                return blocks.adjustment(document, self._settings)
+                return blocks.adjustment(document, settings)
             case _:
                 assert_never(document)
 
-    async def _build_delivery_note(self, document: ErpDeliveryNote) -> Built:
-        found = await self._customer_pieces(reference(document.order_reference))
-        for piece in found:
-            if _is_open_order(piece):
-                return blocks.delivery_note(
-                    document, piece, await self._transport.open_lines(piece), self._settings
-                )
-        if found:
-            raise InexpressibleError(f"the order is {found[0].name} by now and nothing of it is open")
-        raise InexpressibleError(f"the order {document.order_reference} is not there")
+    async def _open_order(self, order: str) -> Piece:
+        piece = await self._look_ups.open_order(order)
+        if piece is None:
+            raise InexpressibleError(f"the order {order} is not there")
+        return piece
+
+    async def _customer_for(self, document: ErpOrder, contact: Contact | None) -> str:
+        """Return whom the order stands under; where each person has a customer, make it if it is missing."""
+        settings = self._settings
+        if settings.customer_policy == "generic" or contact is None or not contact.customer:
+            return settings.customer_of(document.channel)
+        tiers = tiers_of(contact.customer)
+        if await self.books.customer(tiers) is None:
+            customer = ErpCustomer(contact.customer, document.channel, document.contact)
+            await self._write(customer, changing.customer(contact.customer, contact, settings), contact)
+        return tiers
 
     async def _close(self, document: ErpCancellation) -> Outcome:
-        found = await self._customer_pieces(reference(document.order_reference))
+        found = await self._look_ups.customer_pieces(reference(document.order_reference))
         for piece in found:
-            if _is_open_order(piece):
+            if is_open_order(piece):
                 await self._write(document, blocks.closing(piece, self._settings), None)
-        return _outcome(found) or Outcome(NOTHING_TO_CLOSE)
+        return outcome_of(found) or Outcome(NOTHING_TO_CLOSE)
 
     async def _write(self, document: ErpDocument, built: Built, contact: Contact | None) -> Outcome:
         if built.changed:
@@ -225,27 +223,13 @@ class DivaltoErp:
         except (RefusedError, MalformedError) as error:
             trouble = error
         else:
-            self._compare(document, built, made)
             if made.name:
-                return Outcome(made.name)
+                return Outcome(made.name, remark=amount_remark(built.amount, made.amount, self._settings))
             trouble = MalformedError(self._system, _doing(document), "it was accepted, but without a number")
         found = await self._found_after(document, trouble)
         if found is None:
             raise trouble
         return found
-
-    def _compare(self, document: ErpDocument, built: Built, made: Made) -> None:
-        """Tell when Divalto's amount is not ours: its prices, discounts or foot are not the shop's."""
-        if built.amount is None or made.amount is None:
-            return
-        if abs(built.amount - made.amount) > self._settings.amount_tolerance:
-            _log.warning(
-                "divalto_amount_differs",
-                system=self._system,
-                document=_doing(document),
-                ours=str(built.amount),
-                theirs=str(made.amount),
-            )
 
     async def _found_after(self, document: ErpDocument, error: PartnerError) -> Outcome | None:
         """Look whether the document is there in spite of `error`; if that fails too, nothing is known."""
@@ -255,23 +239,8 @@ class DivaltoErp:
             raise OutcomeUnknownError(self._system, _doing(document), error.why) from unseen
 
 
-def _outcome(found: Sequence[Piece]) -> Outcome | None:
-    """Return what a document is best known by: the order before what came of it, the oldest of several."""
-    if not found:
-        return None
-    stages = (pieces.ORDER, pieces.NOTE, pieces.INVOICE, pieces.QUOTE)
-    rank = {stage: place for place, stage in enumerate(stages)}
-    first = min(found, key=lambda piece: (rank.get(piece.stage, len(rank)), len(piece.number), piece.number))
-    return Outcome(first.name)
-
-
-def _is_open_order(piece: Piece) -> bool:
-    return piece.stage == pieces.ORDER and piece.state == pieces.ACTIVE
-
-
 def _doing(document: ErpDocument) -> str:
-    named = document.order_reference if isinstance(document, ErpCancellation) else document.reference
-    return f"{type(document).__name__} {named}"
+    return f"{type(document).__name__} {about(document)}"
 
 
 def _personal(contact: Contact | None) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from actors.domain.documents import ErpAdjustment, ErpDeliveryNote, ErpOrder, ErpReception
+from actors.domain.documents import ErpAdjustment, ErpDeliveryNote, ErpOrder, ErpReception, ErpReturn
 from actors.ports import Contact
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.pieces import (
@@ -18,6 +18,7 @@ from adapters.erps.divalto.pieces import (
     NOTE,
     ORDER,
     SUPPLIER,
+    Article,
     InexpressibleError,
     OpenLine,
     Piece,
@@ -58,8 +59,8 @@ class Built(NamedTuple):
     amount: Decimal | None = None
 
 
-def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings) -> Built:
-    """Return a customer's order (TICOD C, PICOD 2) with its fee and its manual delivery address."""
+def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: DivaltoSettings) -> Built:
+    """Return an order of the customer `tiers` (PICOD 2) with its fee and its manual delivery address."""
     if not document.lines:
         raise InexpressibleError("the order has no lines")
     depots = [depot_of(line.warehouse or next(iter(settings.depots)), settings) for line in document.lines]
@@ -70,7 +71,7 @@ def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings
     piref = fit(f"{document.reference} {document.shop_reference}", PIREF_LENGTH)
     header = {
         **settings.order_header,
-        **_header(CUSTOMER, ORDER, settings.customer_of(document.channel), document.placed_at, settings),
+        **_header(CUSTOMER, ORDER, tiers, document.placed_at, settings),
         "OP": settings.operations.sale,
         "DEPO": depots[0],
         "DEV": document.currency,
@@ -92,13 +93,13 @@ def order(document: ErpOrder, contact: Contact | None, settings: DivaltoSettings
         header[f"PIEDMT_{1:04}"] = wire.decimal_text(document.shipping, 2, settings.decimal)
     data: dict[str, Any] = {"ient": header}
     if contact is not None:
-        address, cut = _address(contact)
+        address, cut = address_of(contact)
         changed += cut
         header["ADRTYP_0003"] = (
             YES  # the third address is that of delivery; "manual" means: of this piece alone
         )
-        data["ieadtb"] = _nested([address], "iead", settings)
-    data["imouvtb"] = _nested(lines, "imouv", settings)
+        data["ieadtb"] = nested([address], "iead", settings)
+    data["imouvtb"] = nested(lines, "imouv", settings)
     return Built(
         {"ipar": _duty(settings.spelling.duty_create, settings), **data},
         tuple(changed),
@@ -128,13 +129,13 @@ def delivery_note(
     ]
     header = {
         **_header(CUSTOMER, ORDER, piece.tiers, document.shipped_at, settings),
-        **_key(piece),
+        **piece_key(piece),
         "DEPO": depot,
         "PINOTIERS": reference(document.reference),
         "PIREF": fit(document.reference, PIREF_LENGTH).text,
     }
     duty = {**_duty(spelling.duty_validate, settings), spelling.target_stage: NOTE}
-    return Built({"ipar": duty, "ient": header, "imouvtb": _nested(lines, "imouv", settings)})
+    return Built({"ipar": duty, "ient": header, "imouvtb": nested(lines, "imouv", settings)})
 
 
 def allocate(
@@ -175,10 +176,17 @@ def allocate(
 
 def closing(piece: Piece, settings: DivaltoSettings) -> Built:
     """Return the change that closes what is open of an order (CE4 8); everything else is left as it is."""
-    header = {"TICOD": CUSTOMER, "PICOD": ORDER, "TIERS": piece.tiers, **_key(piece), "CE4": CLOSED}
+    header = {"TICOD": CUSTOMER, "PICOD": ORDER, "TIERS": piece.tiers, **piece_key(piece), "CE4": CLOSED}
     return Built(
         {"ipar": {settings.spelling.duty: settings.spelling.duty_modify}, "ient": header, "imouvtb": []}
     )
+
+
+def credit(document: ErpReturn, tiers: str, settings: DivaltoSettings) -> Built:
+    """Return a return (OP D) as one piece: it brings the goods in, and credits them at its stage or later."""
+    lines = [_line(line.sku, line.units, settings, price=line.unit_price) for line in document.lines]
+    header = _header(CUSTOMER, str(settings.return_stage), tiers, document.returned_at, settings)
+    return _stock_piece(document, header, lines, settings.operations.credit, settings)
 
 
 def reception(document: ErpReception, settings: DivaltoSettings) -> Built:
@@ -210,7 +218,7 @@ def adjustment(document: ErpAdjustment, settings: DivaltoSettings) -> Built:
 
 
 def _stock_piece(
-    document: ErpReception | ErpAdjustment,
+    document: ErpReception | ErpAdjustment | ErpReturn,
     header: dict[str, str],
     lines: list[dict[str, str]],
     operation: str,
@@ -228,7 +236,7 @@ def _stock_piece(
     }
     lines = [{**line, "DEPO": depot} for line in lines]
     data = {"ipar": _duty(settings.spelling.duty_create, settings), "ient": header}
-    return Built({**data, "imouvtb": _nested(lines, "imouv", settings)}, ("PIREF",) if piref.changed else ())
+    return Built({**data, "imouvtb": nested(lines, "imouv", settings)}, ("PIREF",) if piref.changed else ())
 
 
 def _duty(duty: str, settings: DivaltoSettings) -> dict[str, str]:
@@ -246,14 +254,21 @@ def _header(ticod: str, stage: str, tiers: str, at: datetime, settings: DivaltoS
     return {**header, "PREFPINO": settings.prefix} if settings.prefix else header
 
 
-def _key(piece: Piece) -> dict[str, str]:
+def piece_key(piece: Piece) -> dict[str, str]:
+    """Return the columns that name a piece which is there."""
     return {"PREFPINO": piece.prefix, "PINO": piece.number}
 
 
 def _line(
     sku: str, units: int, settings: DivaltoSettings, *, price: Decimal | None = None, **more: str
 ) -> dict[str, str]:
-    article = article_of(sku, settings)
+    return line_of(article_of(sku, settings), units, settings, price=price, **more)
+
+
+def line_of(
+    article: Article, units: int, settings: DivaltoSettings, *, price: Decimal | None = None, **more: str
+) -> dict[str, str]:
+    """Return a new line; without a price Divalto takes its own."""
     line = {
         "REF": article.ref,
         "SREF1": article.sref1,
@@ -277,7 +292,8 @@ def _whole(units: int) -> int:
     return units
 
 
-def _address(contact: Contact) -> tuple[dict[str, str], list[str]]:
+def address_of(contact: Contact) -> tuple[dict[str, str], list[str]]:
+    """Return an address's columns, and those whose text was changed to fit."""
     texts = {
         "NOM": contact.company or contact.name,
         "ADRCPL1": contact.name if contact.company else "",
@@ -296,5 +312,6 @@ def _address(contact: Contact) -> tuple[dict[str, str], list[str]]:
     ]
 
 
-def _nested(rows: Sequence[Mapping[str, str]], block: str, settings: DivaltoSettings) -> list[Any]:
+def nested(rows: Sequence[Mapping[str, str]], block: str, settings: DivaltoSettings) -> list[Any]:
+    """Return the rows of a table as the site spells them."""
     return [{block: dict(row)} if settings.spelling.lines_nested else dict(row) for row in rows]

@@ -1,21 +1,20 @@
-"""Speaks to Divalto's REST service: it owns the cap on concurrent calls, time-outs and the four errors.
+"""Speaks to Divalto's REST service: it owns tokens, time-outs and the four errors of each endpoint.
 
-It knows no document: what is asked for and what an answer means is `pieces` and `adapter`.
+It knows no document: what is asked for and what an answer means is for its callers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
 
 import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from adapters.erps.divalto import wire
+from adapters.erps.divalto.asking import TOLD_WELL, Told
 from adapters.erps.divalto.credentials import TokenSource
-from adapters.erps.divalto.hours import closed_until
+from adapters.erps.divalto.gate import Gate
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.text import without
-from adapters.erps.divalto.turns import Rank, Turns
+from adapters.erps.divalto.turns import Rank
 from adapters.http.client import Answer, Client
 from adapters.settings import Secret
 
@@ -31,54 +30,38 @@ class DivaltoClient:
     Args:
         system: the partner as the settings name it.
         settings: the site's profile.
-        now: what time it is, aware of its zone; read for the site's closed hours.
+        gate: the way to the site, which other ways in share.
     """
 
-    def __init__(self, system: str, settings: DivaltoSettings, now: Callable[[], datetime]) -> None:
+    def __init__(self, system: str, settings: DivaltoSettings, gate: Gate) -> None:
         self._system = system
         self._settings = settings
         self._http = Client(system, settings.url, seconds_max=settings.execute_seconds_max)
-        self._turns = Turns(settings.concurrency)
-        self._now = now
+        self._gate = gate
         self._tokens = TokenSource(self._authenticate, settings.token_seconds)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def act(
-        self, action: str, data: Mapping[str, Any], *, changes: bool, hidden: Sequence[str] = ()
-    ) -> wire.Result:
-        """Carry out a business action and return its result once Divalto says that all is well.
+    async def ask(self, action: str, param: str, *, changes: bool, rank: Rank) -> Told:
+        """Have a service action carried out and return what it told, whatever that means.
 
         Raises:
             UnreachableError: nothing was done.
             OutcomeUnknownError: it may have been done.
-            RefusedError: Divalto understood and refused, in its own words without those in `hidden`.
+            RefusedError: the service will not take the request.
             MalformedError: the answer makes no sense; where `changes`, it may have been done.
         """
-        settings = self._settings
-        spelling = settings.spelling
-        param = wire.business_param(
-            action, {"dos": settings.dos, "etb": settings.etb}, data, inside=spelling.parameters_inside
-        )
         envelope = await self._call(
             wire.EXECUTE_PATH,
-            lambda token: wire.execute_request(spelling.service, token, param),
+            lambda token: wire.execute_request(action, token, param),
             doing=action,
             changes=changes,
-            rank=Rank.DOCUMENT,
+            rank=rank,
+            tells=not changes,
         )
-        try:
-            result = wire.read_result(envelope.result)
-        except wire.WireError as error:
-            raise MalformedError(self._system, action, str(error)) from error
-        if result.code == wire.RESULT_OK:
-            return result
-        why = without(result.message, *self._secrets(), *hidden) or f"result code {result.code}"
-        if any(word in result.message.lower() for word in settings.locked):
-            raise UnreachableError(self._system, action, why)  # open in somebody's screen: free in a while
-        raise RefusedError(self._system, action, why)
+        return Told(envelope.error, envelope.result if envelope.error == TOLD_WELL else envelope.why)
 
     async def records(
         self, query: wire.RecordQuery, rank: Rank = Rank.DOCUMENT
@@ -146,29 +129,41 @@ class DivaltoClient:
             rows.extend(page)
 
     async def _call(
-        self, path: str, build: Callable[[str], bytes], *, doing: str, changes: bool, rank: Rank
+        self,
+        path: str,
+        build: Callable[[str], bytes],
+        *,
+        doing: str,
+        changes: bool,
+        rank: Rank,
+        tells: bool = False,
     ) -> wire.Envelope:
         """Send one request under a good token; a second time when Divalto says that it no longer is one.
 
         That second time is safe for a write too: a request that is turned away for its token has done
-        nothing.
+        nothing. Where `tells`, an error that the profile does not name is the caller's to judge.
         """
-        until = closed_until(self._now(), self._settings)
-        if until is not None:
-            raise UnreachableError(self._system, doing, f"closed until {until:%H:%M}")
+        self._gate.open_or_raise(doing)
         token = await self._tokens.token()
-        async with self._turns.turn(rank):
-            envelope = await self._try(path, build, token, doing=doing, changes=changes)
+        async with self._gate.turn(rank):
+            envelope = await self._try(path, build, token, doing=doing, changes=changes, tells=tells)
         if envelope is None:
             token = await self._tokens.token(instead_of=token)
-            async with self._turns.turn(rank):
-                envelope = await self._try(path, build, token, doing=doing, changes=changes)
+            async with self._gate.turn(rank):
+                envelope = await self._try(path, build, token, doing=doing, changes=changes, tells=tells)
         if envelope is None:
             raise UnreachableError(self._system, doing, "a new token was refused too")
         return envelope
 
     async def _try(
-        self, path: str, build: Callable[[str], bytes], token: Secret, *, doing: str, changes: bool
+        self,
+        path: str,
+        build: Callable[[str], bytes],
+        token: Secret,
+        *,
+        doing: str,
+        changes: bool,
+        tells: bool,
     ) -> wire.Envelope | None:
         """Return the answer, or None when the token was refused."""
         answer = await self._post(path, build(token.reveal()), doing=doing, changes=changes)
@@ -180,6 +175,8 @@ class DivaltoClient:
         kind = self._settings.error_kinds.get(envelope.error)
         if kind == "token" or (kind is None and self._speaks_of_token(envelope.why)):
             return None
+        if tells and kind is None:
+            return envelope
         why = f"error {envelope.error}: {without(envelope.why, *self._secrets(), token.reveal())}"
         if kind == "refused" and changes:
             raise RefusedError(self._system, doing, why)
@@ -196,7 +193,7 @@ class DivaltoClient:
             # read is never refused either: that would pass for a "no" to the document that is looked for.
             raise UnreachableError(self._system, doing, f"HTTP {answer.status}")
         try:
-            return wire.read_envelope(answer.body)
+            return wire.read_envelope(answer.body, self._settings.encodings)
         except wire.WireError as error:
             raise MalformedError(self._system, doing, str(error)) from error
 

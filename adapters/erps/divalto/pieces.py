@@ -8,13 +8,14 @@ piece's:
   it is looked up across all PICOD;
 - a delivery note of ours bears the fulfilment's id, which begins with the order's id and a dot: where a site
   removes the order's header once all is delivered, the notes still prove that the order was there;
+- a return bears its own id under the customer's TIERS;
 - receptions and adjustments bear their own ids under the supplier's and the internal TIERS.
 
 PIREF (40 characters, no index) holds the same id and what a person in the ERP may want to read beside it. It
 is as unique as PINOTIERS, because Divalto's duplicate check may look at either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from msgspec import Struct
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.hours import at_site
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.text import latin1
+from adapters.erps.divalto.text import latin1, reference
 
 CUSTOMER, SUPPLIER, INTERNAL = "C", "F", "I"
 QUOTE, ORDER, NOTE, INVOICE = "1", "2", "3", "4"
@@ -45,7 +46,7 @@ class Article(NamedTuple):
 
 
 class Piece(Struct, frozen=True):
-    """A header (ENT) as it was read."""
+    """A header (ENT) as it was read; `amount` is its own without tax, None where the site does not tell."""
 
     ticod: str
     stage: str
@@ -54,6 +55,7 @@ class Piece(Struct, frozen=True):
     number: str
     state: str
     reference: str
+    amount: Decimal | None = None
 
     @property
     def name(self) -> str:
@@ -66,7 +68,8 @@ def name_of(ticod: str, stage: str, prefix: str, number: str) -> str:
     return f"{ticod}{stage}-{prefix}{number}"
 
 
-PIECE_COLUMNS = ("TICOD", "PICOD", "TIERS", "PREFPINO", "PINO", "CE4", "PINOTIERS")
+PIECE_KEYS = ("TICOD", "PICOD", "TIERS", "PREFPINO", "PINO", "CE4", "PINOTIERS")
+PIECE_COLUMNS = (*PIECE_KEYS, "HTMT")
 
 
 class OpenLine(Struct, frozen=True):
@@ -83,8 +86,29 @@ LINE_COLUMNS = ("ENRNO", "REF", "SREF1", "SREF2", "DEPO", "PICOD", "CDCE4", "CDQ
 
 
 def read_pieces(records: Sequence[Mapping[str, str]]) -> list[Piece]:
-    """Return the headers in a RecordSql's answer; WireError where a column lacks."""
-    return [Piece(*(value.strip() for value in row)) for row in wire.columns(records, *PIECE_COLUMNS)]
+    """Return the headers in an answer; WireError where a column lacks, except the amount."""
+    keys = wire.columns(records, *PIECE_KEYS)
+    return [
+        Piece(
+            ticod.strip(),
+            stage.strip(),
+            tiers.strip(),
+            prefix.strip(),
+            number.strip(),
+            state.strip(),
+            ours.strip(),
+            amount_of(record.get("HTMT", "")),
+        )
+        for (ticod, stage, tiers, prefix, number, state, ours), record in zip(keys, records, strict=True)
+    ]
+
+
+def amount_of(text: str) -> Decimal | None:
+    """Return the amount a site tells of a piece, None where it tells none."""
+    try:
+        return wire.read_decimal(text)
+    except wire.WireError:
+        return None
 
 
 def read_open_lines(records: Sequence[Mapping[str, str]]) -> list[OpenLine]:
@@ -122,10 +146,15 @@ def article_of(sku: str, settings: DivaltoSettings) -> Article:
     return article
 
 
-def sku_of(article: Article, settings: DivaltoSettings) -> str:
-    """Return our name of an article; the reverse of `article_of`."""
-    named = settings.sku_separator.join(article).rstrip(settings.sku_separator)
-    return {theirs: ours for ours, theirs in settings.articles.items()}.get(named, named)
+def sku_namer(settings: DivaltoSettings) -> Callable[[Article], str]:
+    """Return what names an article as we do, the reverse of `article_of`; made once for many articles."""
+    exceptions = {theirs: ours for ours, theirs in settings.articles.items()}
+
+    def sku_of(article: Article) -> str:
+        named = settings.sku_separator.join(article).rstrip(settings.sku_separator)
+        return exceptions.get(named, named)
+
+    return sku_of
 
 
 def depot_of(warehouse: str, settings: DivaltoSettings) -> str:
@@ -134,6 +163,11 @@ def depot_of(warehouse: str, settings: DivaltoSettings) -> str:
         return settings.depots[warehouse]
     except KeyError:
         raise InexpressibleError(f"warehouse {warehouse!r} is mapped to no depot") from None
+
+
+def tiers_of(customer: str) -> str:
+    """Return the TIERS of a shop's customer, "channel:id", where each is a customer of Divalto's own."""
+    return reference(customer.replace(":", "-"))
 
 
 def day_text(at: datetime, settings: DivaltoSettings) -> str:

@@ -3,36 +3,15 @@
 It owns which dictionary and condition answers which question; the wire's errors are `client`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from actors.errors import MalformedError
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.client import DivaltoClient
-from adapters.erps.divalto.pieces import (
-    LINE_COLUMNS,
-    PIECE_COLUMNS,
-    Article,
-    OpenLine,
-    Piece,
-    name_of,
-    read_open_lines,
-    read_pieces,
-)
+from adapters.erps.divalto.integration import Integrator
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.spelling import Dictionary
-from adapters.erps.divalto.transport import Made, StockRow
-from adapters.erps.divalto.turns import Rank
-
-PIECES_MAX = 1000
-"""Pieces of one reference: an order, its notes and invoices; more means another use of PINOTIERS."""
-
-LINES_MAX = 10_000
-"""Lines of one piece; MOUV numbers them in four digits."""
-
-_Read = TypeVar("_Read")
+from adapters.erps.divalto.spelling import Dictionary, Spelling
+from adapters.erps.divalto.transport import Made, Query, Row
 
 
 class RestTransport:
@@ -41,14 +20,13 @@ class RestTransport:
     Args:
         system: the partner as the settings name it.
         settings: the site's profile.
-        now: what time it is.
+        client: its REST service; closed by whoever made it.
     """
 
-    def __init__(self, system: str, settings: DivaltoSettings, now: Callable[[], datetime]) -> None:
-        self._system = system
-        self._settings = settings
+    def __init__(self, system: str, settings: DivaltoSettings, client: DivaltoClient) -> None:
         self._spelling = settings.spelling
-        self._client = DivaltoClient(system, settings, now)
+        self._client = client
+        self._integrator = Integrator(system, settings, client)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -56,96 +34,33 @@ class RestTransport:
 
     async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
         """Integrate one piece; see `Transport.integrate`."""
-        spelling = self._spelling
-        result = await self._client.act(spelling.integrate, data, changes=True, hidden=hidden)
-        number = result.at(spelling.piece_number_path).strip()
-        stage = result.at(spelling.piece_stage_path).strip()
-        if not number or not stage:
-            return Made("", None)
-        name = name_of(str(data["ient"]["TICOD"]), stage, result.at(spelling.piece_prefix_path), number)
-        return Made(name, _amount(result.at(spelling.piece_amount_path)))
+        return await self._integrator.integrate(data, hidden)
 
-    async def pieces(self, ticod: str, tiers: str, reference: str) -> Sequence[Piece]:
-        """Return headers of any stage with that PINOTIERS; the condition has to leave PICOD open."""
-        dictionary = self._spelling.pieces
-        key = {"ticod": ticod, "tiers": tiers, "pinotiers": reference}
-        return await self._read(dictionary, dictionary.by_key, key, PIECE_COLUMNS, PIECES_MAX, read_pieces)
-
-    async def pieces_beginning(self, ticod: str, tiers: str, beginning: str) -> Sequence[Piece]:
-        """Return headers of any stage whose PINOTIERS begins so."""
-        dictionary = self._spelling.pieces
-        if not dictionary.by_prefix:
+    async def rows(self, query: Query) -> Sequence[Row]:
+        """Return a RecordSql's records, page by page where they are many; see `Transport.rows`."""
+        dictionary, where = dictionary_of(query, self._spelling)
+        if not where:
             return ()
-        key = {"ticod": ticod, "tiers": tiers, "pinotiers": beginning}
-        return await self._read(dictionary, dictionary.by_prefix, key, PIECE_COLUMNS, PIECES_MAX, read_pieces)
-
-    async def open_lines(self, piece: Piece) -> Sequence[OpenLine]:
-        """Return what is still on order of a piece."""
-        dictionary = self._spelling.lines
-        key = {
-            "ticod": piece.ticod,
-            "picod": piece.stage,
-            "tiers": piece.tiers,
-            "prefpino": piece.prefix,
-            "pino": piece.number,
-        }
-        return await self._read(dictionary, dictionary.by_key, key, LINE_COLUMNS, LINES_MAX, read_open_lines)
-
-    async def stock(self, depot: str) -> Sequence[StockRow]:
-        """Return everything that lies in a depot, page by page."""
-        dictionary, names = self._spelling.stock, self._spelling.stock_columns
-        key = (*names.key, *names.parts)
-        query = wire.RecordQuery(
+        asked = wire.RecordQuery(
             dhoq=dictionary.dhoq,
             recordsql=dictionary.recordsql,
-            fields=(*key, names.units),
-            where=dictionary.by_key,
-            where_parameters={"depo": depot},
-        )
-        records = await self._client.all_records(query, key, Rank.STOCK)
-        return self._understood(dictionary, self._stock_rows, records)
-
-    def _stock_rows(self, records: Sequence[Mapping[str, str]]) -> Sequence[StockRow]:
-        names = self._spelling.stock_columns
-        return [
-            StockRow(Article(ref, sref1, sref2), depot, nature, wire.read_decimal(units))
-            for ref, sref1, sref2, depot, nature, units in wire.columns(records, *names.key, names.units)
-        ]
-
-    async def _read(
-        self,
-        dictionary: Dictionary,
-        where: str,
-        key: Mapping[str, str],
-        columns: Sequence[str],
-        count: int,
-        read: Callable[[Sequence[Mapping[str, str]]], _Read],
-    ) -> _Read:
-        query = wire.RecordQuery(
-            dhoq=dictionary.dhoq,
-            recordsql=dictionary.recordsql,
-            fields=tuple(columns),
+            fields=query.columns,
             where=where,
-            where_parameters=key,
-            count=count,
+            where_parameters={name.lower(): value for name, value in query.key.items()},
+            count=query.rows_max,
         )
-        return self._understood(dictionary, read, await self._client.records(query))
-
-    def _understood(
-        self,
-        dictionary: Dictionary,
-        read: Callable[[Sequence[Mapping[str, str]]], _Read],
-        records: Sequence[Mapping[str, str]],
-    ) -> _Read:
-        try:
-            return read(records)
-        except wire.WireError as error:
-            raise MalformedError(self._system, f"RecordSql {dictionary.recordsql}", str(error)) from error
+        if query.unique:
+            return await self._client.all_records(asked, query.unique, query.rank)
+        return await self._client.records(asked, query.rank)
 
 
-def _amount(text: str) -> Decimal | None:
-    """Return the amount a site tells of the piece that it made, None where it tells none."""
-    try:
-        return wire.read_decimal(text)
-    except wire.WireError:
-        return None
+def dictionary_of(query: Query, spelling: Spelling) -> tuple[Dictionary, str]:
+    """Return the dictionary that answers, and its condition's name; "" where the site has none."""
+    match query.table:
+        case "notes":
+            return spelling.pieces, spelling.pieces.beginning
+        case "pieces" if "TIERS" not in query.key:
+            return spelling.pieces, spelling.pieces.reference
+        case table:
+            dictionary: Dictionary = getattr(spelling, table)
+            return dictionary, dictionary.equal

@@ -1,24 +1,26 @@
 """How a Divalto site spells what no public documentation spells; each value is a setting of its profile.
 
 It owns names only: of business actions, blocks, fields, dictionaries and conditions. The simulator reads a
-spelling of its own, so a test can let the two differ. What is documented (`PcePiRefCtrFl`,
-`result.common.resultcode`) stands in `wire`.
+spelling of its own, so a test can let the two differ.
 """
 
 from msgspec import Struct
+
+from adapters.erps.divalto.wire import ERROR_MESSAGE_PATH, RESULT_CODE_PATH
 
 
 class Dictionary(Struct, frozen=True, forbid_unknown_fields=True):
     """A RecordSql that the site has opened: its dictionary, its name, its compiled conditions' names.
 
-    `by_key` selects by equality. `by_prefix` selects by the beginning of the reference; "" where there is
-    none.
+    `equal` selects by equality of the key. Of pieces, `beginning` selects by the beginning of the reference,
+    and `reference` by it alone, whoever the third party is. "" where there is none.
     """
 
     dhoq: str
     recordsql: str
-    by_key: str
-    by_prefix: str = ""
+    equal: str
+    beginning: str = ""
+    reference: str = ""
 
 
 class StockColumns(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +50,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
 
     service: str = "WEB_SERVICE_INFINITY"
     integrate: str = "integration_piece"
+    integrate_customer: str = "integration_client"
     parameters_inside: bool = True
     lines_nested: bool = True
 
@@ -58,12 +61,21 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
     target_stage: str = "PICODFIN"
     quantity: str = "QTE"
 
+    code_path: str = RESULT_CODE_PATH
+    message_path: str = ERROR_MESSAGE_PATH
+    good_codes: tuple[str, ...] = ("0",)
     piece_number_path: str = "result.response.PINO"
     piece_prefix_path: str = "result.response.PREFPINO"
     piece_stage_path: str = "result.response.PICOD"
     piece_amount_path: str = "result.response.HTMT"
 
-    pieces: Dictionary = Dictionary("GTRSENT.dhoq", "Entete", "Equal_Tiers_Pinotiers", "Like_Tiers_Pinotiers")
+    pieces: Dictionary = Dictionary(
+        "GTRSENT.dhoq", "Entete", "Equal_Tiers_Pinotiers", "Like_Tiers_Pinotiers", "Equal_Pinotiers"
+    )
     lines: Dictionary = Dictionary("GTRSMOUV.dhoq", "Mouvement", "Equal_Piece")
     stock: Dictionary = Dictionary("GTRSSTOCK.dhoq", "Stock", "Equal_Depo")
+    articles: Dictionary = Dictionary("GTRSART.dhoq", "ArticleSart", "Equal_Dos")
+    customers: Dictionary = Dictionary("GTRSCLI.dhoq", "Client", "Equal_Tiers")
+    expected: Dictionary = Dictionary("GTRSMOUV.dhoq", "MouvementEntete", "Equal_Ticod_Picod_Cdce4")
+    changed: Dictionary = Dictionary("GTRSENT.dhoq", "Entete", "Greater_Usermodh")
     stock_columns: StockColumns = StockColumns()

@@ -1,22 +1,44 @@
-"""What has to be asked of a Divalto site, whichever way in: REST today, SOAP and files alike.
+"""What has to be asked of a Divalto site, whichever way in: by REST, by actions of its own, or by files.
 
-It owns the questions and the shapes of their answers. A transport raises only the errors of `actors.errors`.
+It owns the two questions, to integrate a piece and to read rows, and the shapes of their answers. A transport
+raises only the errors of `actors.errors`; what rows mean is `reading`.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from adapters.erps.divalto.pieces import Article, OpenLine, Piece
+from msgspec import Struct
+
+from adapters.erps.divalto.turns import Rank
+
+Table = Literal["pieces", "notes", "lines", "stock", "articles", "customers", "expected", "changed"]
+"""What can be read: pieces by their reference or, as "notes", by its beginning; lines of a piece; the stock
+of a depot; articles with their sub-references; one customer; open lines of purchase orders; pieces that were
+changed since an instant."""
+
+Row = Mapping[str, str]
+"""Columns by the dictionary's names, right-trimmed, every value a string."""
 
 
-class StockRow(NamedTuple):
-    """Units of one article and nature in one depot; a place or a lot of it may be a row of its own."""
+class Query(Struct, frozen=True):
+    """Rows that are wanted.
 
-    article: Article
-    depot: str
-    nature: str
-    units: Decimal
+    Attributes:
+        table: what is read.
+        key: columns and the values that select the rows; a transport may answer with more than those.
+        columns: what is wanted of each row.
+        unique: columns that tell rows apart, by which many rows are paged; empty where one page is enough.
+        rows_max: without `unique`, more rows than this are a mistake.
+        rank: what goes first when calls have to wait.
+    """
+
+    table: Table
+    key: Mapping[str, str]
+    columns: tuple[str, ...]
+    unique: tuple[str, ...] = ()
+    rows_max: int = 1000
+    rank: Rank = Rank.DOCUMENT
 
 
 class Made(NamedTuple):
@@ -30,10 +52,10 @@ class Transport(Protocol):
     """A way into one site."""
 
     async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
-        """Integrate one piece and return what the site tells of it.
+        """Integrate one piece, or one customer, and return what the site tells of it.
 
         Args:
-            data: the blocks, as `blocks` builds them.
+            data: the blocks, as `blocks` builds them; a customer has the block `icli` alone.
             hidden: personal values that must not stand in an error's text.
 
         Raises:
@@ -44,20 +66,12 @@ class Transport(Protocol):
         """
         ...
 
-    async def pieces(self, ticod: str, tiers: str, reference: str) -> Sequence[Piece]:
-        """Return headers of any stage with that PINOTIERS, perhaps of another case."""
-        ...
+    async def rows(self, query: Query) -> Sequence[Row]:
+        """Return the rows; none where the site has no such look-up and says so in its profile.
 
-    async def pieces_beginning(self, ticod: str, tiers: str, beginning: str) -> Sequence[Piece]:
-        """Return headers of any stage whose PINOTIERS begins so; none where the site has no such look-up."""
-        ...
-
-    async def open_lines(self, piece: Piece) -> Sequence[OpenLine]:
-        """Return what is still on order of a piece."""
-        ...
-
-    async def stock(self, depot: str) -> Sequence[StockRow]:
-        """Return everything that lies in a depot, of whatever nature."""
+        Raises:
+            UnreachableError, MalformedError: a read is not refused, and leaves no outcome unknown.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -1,93 +1,155 @@
 """Tries a site's profile step by step, reading only, and says what fails and what to do about it.
 
-It owns the order of the steps and their hints; it writes nothing to Divalto and prints nothing.
+It owns the order of the steps and their hints; it writes nothing to Divalto and prints nothing. Into the
+folder of a site that takes files it puts an empty file of its own, to see that it may.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
 from actors.errors import PartnerError
+from adapters.erps.divalto.books import Books
+from adapters.erps.divalto.checking import problems
+from adapters.erps.divalto.envelope import OPERATION
+from adapters.erps.divalto.flows import Flows
 from adapters.erps.divalto.pieces import ACTIVE, CUSTOMER, ORDER, Piece
-from adapters.erps.divalto.plugin import DivaltoSettings, problems
-from adapters.erps.divalto.rest import RestTransport
-from adapters.erps.divalto.transport import Transport
+from adapters.erps.divalto.plugin import DivaltoSettings, flow_of
+from adapters.erps.divalto.reading import Reader
+from adapters.erps.divalto.rest import dictionary_of
+from adapters.erps.divalto.transport import Query, Table
 
 NEVER_A_REFERENCE = "wharfinger-trial"
 """No order of ours has such an id: they end with the shop's number."""
 
 _NO_PIECE = Piece(CUSTOMER, ORDER, "", "", "0", ACTIVE, NEVER_A_REFERENCE)
 
+Attempt = Callable[[], Awaitable[str]]
+
 
 class Step(Struct, frozen=True):
-    """One thing that was tried; `detail` is what was seen, or what failed and a hint. Holds no secret."""
+    """One thing that was tried; `detail` is what was seen, or what failed and a hint. Holds no secret.
+
+    Without what is not `needed` orders and stock still flow.
+    """
 
     name: str
     good: bool
     detail: str
+    needed: bool = True
 
 
-async def try_profile(name: str, settings: DivaltoSettings) -> tuple[Step, ...]:
-    """Try settings, account, dictionaries and depots; end where nothing further can work.
+async def try_profile(
+    name: str, settings: DivaltoSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> tuple[Step, ...]:
+    """Try settings, ways in, look-ups, depots and books; end where nothing further can work.
 
     Args:
         name: the ERP as the settings name it.
         settings: the site's profile.
+        now: what time it is.
     """
     wrong = problems(settings)
     if wrong:
         told = "; ".join(f"{problem.key} {problem.why}" for problem in wrong)
         return (Step("settings", good=False, detail=told),)
-    transport = RestTransport(f"erp {name}", settings, lambda: datetime.now(UTC))
+    system = f"erp {name}"
+    flows = Flows(system, settings, now)
     try:
-        return (Step("settings", good=True, detail="complete"), *await _try_reads(transport, settings))
+        return tuple(await _Trial(system, settings, flows, now).run())
     finally:
-        await transport.aclose()
+        await flows.aclose()
 
 
-async def _try_reads(transport: Transport, settings: DivaltoSettings) -> Sequence[Step]:
-    steps: list[Step] = []
+class _Trial:
+    """The steps of one profile, as they are tried."""
 
-    async def step(name: str, hint: str, attempt: Callable[[], Awaitable[str]]) -> bool:
+    def __init__(
+        self, system: str, settings: DivaltoSettings, flows: Flows, now: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
+        self._flows = flows
+        self._reader = Reader(system, settings, flows)
+        self._books = Books(system, settings, flows, self._reader, now)
+        self._steps = [Step("settings", good=True, detail="complete")]
+
+    async def run(self) -> list[Step]:
+        """Try everything, unless the site cannot be reached at all."""
+        if self._flows.soap is not None and not await self._try("WSDL", self._wsdl, "look at soap.url"):
+            return self._steps
+        if not await self._try("account and pieces", self._by_reference, self._hint("pieces")):
+            return self._steps
+        await self._try("notes of an order", self._by_beginning, self._hint("notes"))
+        await self._try("lines", self._of_lines, self._hint("lines"))
+        for warehouse, depot in self._settings.depots.items():
+
+            async def of_depot(depot: str = depot) -> str:
+                rows = await self._reader.stock(depot)
+                sellable = sum(row.nature in self._settings.natures for row in rows)
+                return f"{len(rows)} rows in depot {depot}, {sellable} of sellable nature"
+
+            await self._try(f"stock of {warehouse}", of_depot, self._hint("stock"))
+        each = self._settings.customer_policy == "each"
+        await self._try("customer", self._of_customer, self._hint("customers"), needed=each)
+        await self._try("articles", self._of_articles, self._hint("articles"), needed=False)
+        await self._try("what is expected", self._of_expected, self._hint("expected"), needed=False)
+        return self._steps
+
+    async def _try(self, name: str, attempt: Attempt, hint: str, *, needed: bool = True) -> bool:
         try:
-            steps.append(Step(name, good=True, detail=await attempt()))
+            self._steps.append(Step(name, good=True, detail=await attempt(), needed=needed))
         except PartnerError as error:
-            steps.append(Step(name, good=False, detail=f"{error}: {hint}"))
-        return steps[-1].good
+            self._steps.append(Step(name, good=False, detail=f"{error}: {hint}", needed=needed))
+        return self._steps[-1].good
 
-    async def by_reference() -> str:
-        found = await transport.pieces(CUSTOMER, settings.customer, NEVER_A_REFERENCE)
-        return "pieces are found by TIERS and PINOTIERS" if not found else f"{len(found)} pieces of a trial"
+    async def _wsdl(self) -> str:
+        soap = self._flows.soap
+        names = () if soap is None else await soap.operations()
+        return f"{OPERATION} is there" if OPERATION in names else f"there is only {', '.join(names)}"
 
-    async def by_beginning() -> str:
-        if not settings.spelling.pieces.by_prefix:
+    async def _by_reference(self) -> str:
+        tiers = "" if self._settings.customer_policy == "each" else self._settings.customer
+        found = await self._reader.pieces(CUSTOMER, tiers, NEVER_A_REFERENCE)
+        return f"{len(found)} pieces of a trial" if found else "pieces are found by their reference"
+
+    async def _by_beginning(self) -> str:
+        query = Query("notes", {}, ())
+        if self._way("notes") == "rest" and not dictionary_of(query, self._settings.spelling)[1]:
             return "not asked for: right where delivered orders keep their header"
-        await transport.pieces_beginning(CUSTOMER, settings.customer, f"{NEVER_A_REFERENCE}.")
+        await self._reader.pieces_beginning(CUSTOMER, self._settings.customer, f"{NEVER_A_REFERENCE}.")
         return "pieces are found by the beginning of PINOTIERS"
 
-    async def of_lines() -> str:
-        await transport.open_lines(_NO_PIECE)
+    async def _of_lines(self) -> str:
+        await self._reader.open_lines(_NO_PIECE)
         return "lines are found by their piece"
 
-    pieces, lines, stock = settings.spelling.pieces, settings.spelling.lines, settings.spelling.stock
-    if not await step(
-        "account and pieces", _hint(pieces.dhoq, pieces.recordsql, pieces.by_key, "account"), by_reference
-    ):
-        return steps
-    await step("notes of an order", _hint(pieces.dhoq, pieces.recordsql, pieces.by_prefix), by_beginning)
-    await step("lines", _hint(lines.dhoq, lines.recordsql, lines.by_key), of_lines)
-    for warehouse, depot in settings.depots.items():
+    async def _of_customer(self) -> str:
+        flags = await self._books.customer(self._settings.customer)
+        if flags is None:
+            return f"{self._settings.customer} is not there: orders would be refused"
+        if not flags.usable or flags.blocked or flags.closed:
+            return f"{self._settings.customer} has no visa, is blocked or closed: orders would be refused"
+        return f"{self._settings.customer} may stand on a piece"
 
-        async def of_depot(depot: str = depot) -> str:
-            rows = await transport.stock(depot)
-            sellable = sum(row.nature in settings.natures for row in rows)
-            return f"{len(rows)} rows in depot {depot}, {sellable} of sellable nature"
+    async def _of_articles(self) -> str:
+        articles = await self._books.articles()
+        return f"{len(articles)} articles, {sum(article.closed for article in articles)} of them closed"
 
-        await step(f"stock of {warehouse}", _hint(stock.dhoq, stock.recordsql, stock.by_key), of_depot)
-    return steps
+    async def _of_expected(self) -> str:
+        return f"{len(await self._books.expected())} open lines of purchase orders"
 
+    def _way(self, table: Table) -> str:
+        return flow_of(table, self._settings.flows)
 
-def _hint(dhoq: str, recordsql: str, condition: str, more: str = "") -> str:
-    asked = f"the site has to open {dhoq} with RecordSql {recordsql} and its condition {condition}"
-    return f"look at url and {more}; {asked}" if more else asked
+    def _hint(self, table: Table) -> str:
+        asked = "pieces" if table == "notes" else table
+        match self._way(table):
+            case "rest":
+                dictionary, where = dictionary_of(Query(table, {"TIERS": ""}, ()), self._settings.spelling)
+                hint = f"the site has to open {dictionary.dhoq} with RecordSql {dictionary.recordsql}"
+                return f"look at url and account; {hint} and its condition {where}"
+            case "files":
+                return f"look at files.exports, which has to hold a young {asked}.csv, and at files.inbox"
+            case _:
+                return f"look at actions.{asked}: its action, template and paths"

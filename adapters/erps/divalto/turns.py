@@ -1,4 +1,4 @@
-"""Whose turn it is at a partner that takes few calls at once: orders before stock, without starving anybody.
+"""Whose turn it is at a partner that takes few calls at once: documents, stock, articles; nobody starves.
 
 It owns the queue and no call.
 """
@@ -19,6 +19,7 @@ class Rank(IntEnum):
 
     DOCUMENT = 0
     STOCK = 1
+    ARTICLE = 2
 
 
 class _Waiter:

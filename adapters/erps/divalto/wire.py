@@ -8,6 +8,7 @@ Decimals exactly.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -19,10 +20,12 @@ AUTH_PATH = "/api/v1/Authent/Auth"
 EXECUTE_PATH = "/api/v1/WebService/Execute"
 RECORDS_PATH = "/api/v1/RecordSql/Execute"
 
-RESULT_OK = "0"
+RESULT_CODE_PATH = "result.common.resultcode"
+ERROR_MESSAGE_PATH = "result.common.errormessage"
 
-_RESULT_CODE = re.compile(r"""["']resultcode\s*["']\s*:\s*["']?\s*(\d+)""", re.IGNORECASE | re.ASCII)
-_ERROR_MESSAGE = re.compile(r"""["']errormessage\s*["']\s*:\s*"((?:[^"\\]|\\.)*)\"""", re.IGNORECASE)
+ENCODINGS = ("utf-8", "cp1252")
+"""What a body is taken for, the first that fits: Divalto declares one encoding and sends the other."""
+
 _CODE = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
 _NUMBER = re.compile(r"([+-]?)(\d{1,24})(?:([.,])(\d{1,12}))?", re.ASCII)
 
@@ -149,16 +152,25 @@ class _Envelope(Struct):
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
-def read_envelope(body: bytes) -> Envelope:
+def read_text(body: bytes, encodings: Sequence[str] = ENCODINGS) -> str:
+    """Return a body as text, in the first of these encodings that it fits, whatever it declares."""
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    for encoding in encodings:
+        with suppress(UnicodeDecodeError):
+            return body.decode(encoding)
+    return body.decode("latin-1")
+
+
+def read_envelope(body: bytes, encodings: Sequence[str] = ENCODINGS) -> Envelope:
     """Parse an answer of Auth, Execute or RecordSql.
 
     Raises:
         WireError: it is not JSON, or not of that shape.
     """
     try:
-        parsed = _ENVELOPE.decode(_utf8(body))
+        parsed = _ENVELOPE.decode(read_text(body, encodings))
         result = msgspec.json.decode(parsed.result)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise WireError("the answer is no JSON of the documented shape") from error
     if not isinstance(result, str):
         result = "" if result is None else json.dumps(result)  # some gateways undo the double encoding
@@ -180,13 +192,13 @@ class Result(Struct, frozen=True):
 
     def at(self, path: str) -> str:
         """Return the trimmed text at a dotted path, "" where there is none."""
-        value: Any = self.content
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        return str(value).rstrip() if isinstance(value, str | int) else ""
+        value = _at(self.content, path)
+        return str(value).rstrip() if isinstance(value, str | int | Decimal) else ""
 
 
-def read_result(text: str) -> Result:
+def read_result(
+    text: str, code_path: str = RESULT_CODE_PATH, message_path: str = ERROR_MESSAGE_PATH
+) -> Result:
     """Parse the inner string of Execute; by pattern where it is no valid JSON, as Divalto's sample is not.
 
     Raises:
@@ -194,20 +206,32 @@ def read_result(text: str) -> Result:
     """
     try:
         content = json.loads(text, parse_float=Decimal)
-        common = content["result"]["common"]
-        code, message = common["resultcode"], common.get("errormessage", "")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return _result_by_pattern(text)
+    except (ValueError, RecursionError):
+        content = None
+    code = _at(content, code_path)
+    if code is None:
+        return _result_by_pattern(text, code_path, message_path)
     if not isinstance(code, str | int) or not _CODE.fullmatch(str(code)):
         raise WireError("the result code is no number")
-    return Result(str(code).strip(), str(message).strip(), content)
+    message = _at(content, message_path)
+    return Result(str(code).strip(), str("" if message is None else message).strip(), content)
 
 
-def _result_by_pattern(text: str) -> Result:
-    code = _RESULT_CODE.search(text)
+def _at(content: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
+    for name in path.split("."):
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return content
+
+
+def _result_by_pattern(text: str, code_path: str, message_path: str) -> Result:
+    """Find `"resultcode": "3"` wherever it stands."""
+    code_name, message_name = (re.escape(path.rpartition(".")[2]) for path in (code_path, message_path))
+    code = re.search(
+        rf"""["']{code_name}\s*["']\s*:\s*["']?\s*(\d{{1,9}})(?!\d)""", text, re.IGNORECASE | re.ASCII
+    )
     if code is None:
         raise WireError("the result holds no result code")
-    message = _ERROR_MESSAGE.search(text)
+    message = re.search(rf"""["']{message_name}\s*["']\s*:\s*"((?:[^"\\]|\\.)*)\"""", text, re.IGNORECASE)
     return Result(code[1], message[1].strip() if message else "", None)
 
 
@@ -243,13 +267,3 @@ def columns(records: Sequence[Mapping[str, str]], *names: str) -> list[tuple[str
 
 def _trimmed(record: Mapping[str, str | int | None]) -> Mapping[str, str]:
     return {name: "" if value is None else str(value).rstrip(" \0") for name, value in record.items()}
-
-
-def _utf8(body: bytes) -> bytes:
-    """Return the body in UTF-8: Divalto declares one encoding and sends the other, in both directions."""
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return body.decode("latin-1").encode()
-    return body

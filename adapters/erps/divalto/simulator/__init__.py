@@ -4,14 +4,18 @@ It owns one company file and the faults in front of it. Deterministic by seed, a
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import trio
 
+from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.simulator.business import Business
+from adapters.erps.divalto.simulator.custom import Custom
+from adapters.erps.divalto.simulator.drop import Drop
 from adapters.erps.divalto.simulator.historic import Historic
 from adapters.erps.divalto.simulator.infinity import Infinity
 from adapters.erps.divalto.simulator.records import Records
@@ -38,11 +42,17 @@ from adapters.erps.divalto.simulator.tables import (
     Tables,
     ThirdParty,
 )
+from adapters.erps.divalto.simulator.views import Views
 from adapters.erps.divalto.spelling import Spelling
 from adapters.http.faults import Faults
-from adapters.http.server import Drop, Request, Response, serve
+from adapters.http.server import Drop as Lost
+from adapters.http.server import Request, Response, serve
 
 __all__ = ["Divalto", "PieceSeen", "Switches", "is_auth", "is_read", "is_write"]
+
+
+ERP_USER = "MARTINE"
+"""Who sits at the ERP's screens."""
 
 
 class Divalto:
@@ -77,13 +87,17 @@ class Divalto:
         rng = random.Random(seed)
         self.account = account or Account("wharfinger", "a password", "DOMAIN", "TEST")
         self.switches = switches or Switches()
-        spelling = spelling or Spelling()
-        self._tables = Tables(dos)
+        self._spelling = spelling = spelling or Spelling()
+        self._tables = Tables(dos, lambda: f"{now():%Y%m%d%H%M%S}")
+        self._tables.user = self.account.user
         self._business = Business(self._tables, self.switches, spelling)
-        records = Records(self._tables, self.switches, spelling)
+        self.views = Views(self._tables, spelling)
+        records = Records(self._tables, self.views, self.switches, spelling)
         secret = rng.randbytes(32)
         infinity = Infinity(self._business, self.switches, spelling, dos)
-        historic = Historic(self._tables, self._business, spelling)
+        historic = Historic(
+            self._tables, self._business, Custom(self._business, self.views), self.switches, spelling
+        )
         self._rest = Rest(
             self.account, infinity, historic, records, self.switches, spelling, secret=secret, now=now
         )
@@ -111,7 +125,7 @@ class Divalto:
             await nursery.start(serve, self.handle, listeners)
             task_status.started(address)
 
-    async def handle(self, request: Request) -> Response | Drop:
+    async def handle(self, request: Request) -> Response | Lost:
         """Answer a request, or fail to, as `faults` says."""
         return await self.faults.apply(request, self._answer)
 
@@ -133,15 +147,24 @@ class Divalto:
         *,
         price: Decimal = Decimal(0),
         stocked: bool = True,
+        weight_kg: Decimal = Decimal(0),
     ) -> None:
         """Add an article, or a sub-reference to one; without `stocked` it is a service, such as a fee."""
-        article = self._tables.articles.setdefault(ref, Article(ref, des or ref, ean, price, stocked))
+        made = Article(ref, des or ref, ean, price, stocked, weight_kg=weight_kg)
+        article = self._tables.articles.setdefault(ref, made)
         if sref1 or sref2:
             article.subs[sref1, sref2] = ean
 
-    def close_article(self, ref: str) -> None:
-        """Put an article's HSDT into the past."""
-        self._tables.articles[ref].closed = True
+    def close_article(self, ref: str, sref1: str = "", sref2: str = "") -> None:
+        """Put an article's HSDT into the past, or end one of its sub-references."""
+        if sref1 or sref2:
+            self._tables.articles[ref].closed_subs.add((sref1, sref2))
+        else:
+            self._tables.articles[ref].closed = True
+
+    def third_party(self, ticod: str, tiers: str) -> ThirdParty | None:
+        """Return a customer, supplier or internal third party."""
+        return self._tables.third_parties.get((ticod, tiers))
 
     def add_third_party(
         self, ticod: str, tiers: str, *, visa: bool = True, feu: int = 1, closed: bool = False
@@ -196,6 +219,10 @@ class Divalto:
             reference for reference, times in self._business.written.items() if reference and times > 1
         )
 
+    def drop(self, settings: FileSettings) -> Drop:
+        """Return the site's task for files; run it in a nursery."""
+        return Drop(self._business, self.views, self._spelling, self.switches, settings)
+
     # --- what ERP users do on their own ---
 
     def turn_into_delivery_note(self, reference: str) -> str:
@@ -208,7 +235,8 @@ class Divalto:
 
     def close(self, reference: str) -> None:
         """Close an order without delivering it."""
-        self._business.close(self._header(reference, ORDER))
+        with self._as_user():
+            self._business.close(self._header(reference, ORDER))
 
     def lock(self, reference: str) -> None:
         """Open the order with that reference in a screen: writes to it are refused until `unlock`."""
@@ -237,10 +265,28 @@ class Divalto:
         """Make every token too old at once."""
         self._rest.expire_tokens()
 
+    def expect(self, supplier: str, ref: str, depot: str, units: int, due: str = "") -> str:
+        """Order units from a supplier, as a buyer does at a screen; return the purchase order's name."""
+        header = {"TICOD": "F", "PICOD": "2", "TIERS": supplier, "DEPO": depot, "OP": "F", "DELDEMDT": due}
+        line = {"REF": ref, self._spelling.quantity: str(units)}
+        duty = {self._spelling.duty: self._spelling.duty_create}
+        with self._as_user():
+            return self._business.integrate({"ipar": duty, "ient": header, "imouvtb": [line]}).name
+
+    @contextmanager
+    def _as_user(self) -> Generator[None]:
+        """Let what is done be a person's."""
+        self._tables.user = ERP_USER
+        try:
+            yield
+        finally:
+            self._tables.user = self.account.user
+
     def _advance(self, reference: str, stage: int, target: int) -> str:
         piece = self._header(reference, stage)
         taken = [(line, line.units, line.depo) for line in piece.open_lines]
-        return self._business.advance(piece, target, taken).name
+        with self._as_user():
+            return self._business.advance(piece, target, taken).name
 
     def _header(self, reference: str, stage: int) -> Header:
         for header in self._tables.headers:

@@ -30,6 +30,7 @@ from adapters.erps.divalto.simulator.tables import (
     Line,
     StockKey,
     Tables,
+    ThirdParty,
 )
 from adapters.erps.divalto.spelling import Spelling
 
@@ -71,6 +72,23 @@ class Business:
             return self._validate(header, lines, target, checked=checked)
         raise BusinessError(BAD_REQUEST, "Action inconnue")
 
+    def make_customer(self, data: Mapping[str, Any]) -> str:
+        """Make the customer of a block `icli`, and return its TIERS.
+
+        Raises:
+            BusinessError: it is refused; nothing has changed.
+        """
+        fields = texts(block_of(data, "icli"), self._switches)
+        tiers = fields.pop("TIERS", "")
+        if not tiers or not fields.get("NOM"):
+            raise BusinessError(BAD_REQUEST, "Zone obligatoire: TIERS, NOM")
+        if ("C", tiers) in self._tables.third_parties:
+            raise BusinessError(REFUSED, "Tiers existe déjà")
+        visa = fields.pop("VISA", "1") == "2"
+        self._tables.third_parties["C", tiers] = ThirdParty(tiers, visa=visa, more=fields)
+        self.written[f"customer {tiers}"] += 1
+        return tiers
+
     # --- create ---
 
     def _create(
@@ -108,6 +126,7 @@ class Business:
             piref=header.get("PIREF", ""),
             dev=header.get("DEV", ""),
             tacod=header.get("TACOD", ""),
+            due=header.get("DELDEMDT", ""),
             footer=number(header.get("PIEDMT_0001") or "0"),
             more={column: header[column] for column in ("REGL", "BLMOD", "TVATIE") if header.get(column)},
             address=dict(addresses[0]) if addresses and header.get("ADRTYP_0003") == "2" else {},
@@ -141,6 +160,7 @@ class Business:
 
     def _modify(self, header: Mapping[str, str], lines: Sequence[Mapping[str, str]]) -> Header:
         piece = self._checks.existing(header)
+        self._tables.touch(piece)
         by_record = {line.enrno: line for line in piece.lines}
         known: list[tuple[Line, Mapping[str, str]]] = []
         created: list[AskedLine] = []
@@ -166,6 +186,7 @@ class Business:
 
     def close(self, piece: Header) -> None:
         """Close what is open of a piece (CE4 8)."""
+        self._tables.touch(piece)
         piece.state = CLOSED
         for line in piece.open_lines:
             line.state = CLOSED
@@ -238,6 +259,7 @@ class Business:
             address=dict(piece.address),
         )
         self._tables.add_header(made)
+        self._tables.touch(piece)
         for line, units, line_depo in taken:
             moved = self._moving_part(piece, line, units)
             moved.header, moved.depo = made, line_depo

@@ -14,6 +14,8 @@ from lxml import etree
 
 from adapters.erps.divalto.simulator.asked import BusinessError, whole
 from adapters.erps.divalto.simulator.business import Business
+from adapters.erps.divalto.simulator.custom import Custom
+from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import ArticleKey, Header, Tables
 from adapters.erps.divalto.spelling import Spelling
 
@@ -35,8 +37,12 @@ def hmp(text: str) -> list[tuple[str, str]]:
 class Historic:
     """The older actions over one company file."""
 
-    def __init__(self, tables: Tables, business: Business, spelling: Spelling) -> None:
+    def __init__(
+        self, tables: Tables, business: Business, custom: Custom, switches: Switches, spelling: Spelling
+    ) -> None:
         self._tables = tables
+        self._custom = custom
+        self._switches = switches
         self._business = business
         self._spelling = spelling
         self._actions: Mapping[str, Callable[[list[tuple[str, str]]], Mapping[str, Any]]] = {
@@ -48,13 +54,15 @@ class Historic:
 
     def answer_hmp(self, action: str, param: str) -> tuple[int, str]:
         """Carry out an action by its name and HMP parameters; return the status and `retour`."""
-        act = self._actions.get(action.upper())
-        if act is None:
-            return 1, "Action inconnue"
+        act, own = self._actions.get(action.upper()), self._custom.actions.get(action.upper())
         try:
-            return 0, json.dumps(act(hmp(param)), ensure_ascii=False)
+            if act is not None:
+                return 0, json.dumps(act(hmp(param)), ensure_ascii=False)
+            if own is not None:
+                return 0, own(param, hmp(param))
         except BusinessError as error:
             return int(error.code), error.message
+        return 1, "Action inconnue"
 
     def answer_xml(self, param: str) -> str:
         """Carry out `<dem><action dos=".." nom="INTERROGER_STOCK"><ref>..</ref>...</dem>`; return XML."""
@@ -81,19 +89,22 @@ class Historic:
 
     def _stock(self, asked: list[tuple[str, str]]) -> Mapping[str, Any]:
         given = dict(asked)
-        if given.get("REF", "") not in self._tables.articles:
+        ref = given.get("REF", "")
+        if ref not in self._tables.articles and not (ref == "*" and self._switches.stock_of_all):
             raise BusinessError("2", "Article inexistant")
         depot = given.get("DEPOT", "*")
         if depot != "*" and depot not in self._tables.depots:
             raise BusinessError("2", "Dépôt inexistant")
-        units: dict[tuple[ArticleKey, str], Decimal] = {}
+        units: dict[tuple[ArticleKey, str, str], Decimal] = {}
         for key, balance in self._tables.balances.items():
-            if key.article.ref == given["REF"] and depot in ("*", key.depot):
-                units[key.article, key.depot] = units.get((key.article, key.depot), Decimal(0)) + balance
+            if ref in ("*", key.article.ref) and depot in ("*", key.depot):
+                at = (key.article, key.depot, key.nature)
+                units[at] = units.get(at, Decimal(0)) + balance
         return {
             "stock": [
-                {"ref": at.ref, "sref1": at.sref1, "sref2": at.sref2, "depot": lies, "qte": f"{total:.3f}"}
-                for (at, lies), total in sorted(units.items())
+                {"ref": at.ref, "sref1": at.sref1, "sref2": at.sref2, "depot": lies}
+                | {"nature": nature, "qte": f"{total:.3f}"}
+                for (at, lies, nature), total in sorted(units.items())
             ]
         }
 
@@ -125,7 +136,7 @@ class Historic:
         found = [
             piece
             for piece in self._tables.headers
-            if (piece.ticod, piece.tiers) == ("C", given.get("TIERS", ""))
+            if (piece.ticod, piece.tiers) == (given.get("TICOD", "C"), given.get("TIERS", ""))
             and str(piece.picod) == given.get("PICOD", "2")
             and begins <= piece.pidt <= ends
         ]
@@ -134,6 +145,7 @@ class Historic:
     def _header(self, piece: Header) -> Mapping[str, str]:
         return {
             "numero": str(piece.pino),
+            "prefixe": piece.prefix,
             "date": piece.pidt,
             "reference": piece.piref,
             "piecetiers": piece.pinotiers,
@@ -150,7 +162,13 @@ class Historic:
         return {
             "lignes": [
                 {"enrno": str(line.enrno), "ref": line.article.ref, "sref1": line.article.sref1}
-                | {"sref2": line.article.sref2, "qte": f"{line.units:.3f}", "pub": f"{line.pub:.4f}"}
+                | {
+                    "sref2": line.article.sref2,
+                    "depot": line.depo,
+                    "ce4": line.state,
+                    "qte": f"{line.units:.3f}",
+                    "pub": f"{line.pub:.4f}",
+                }
                 for line in piece.lines
             ]
         }

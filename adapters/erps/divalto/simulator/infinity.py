@@ -32,15 +32,17 @@ class Infinity:
         try:
             action, data = self._param(param)
             script = str(action.get("swinfinity", ""))
-            piece = self._act(script, data)
+            named = self._act(script, data)
         except BusinessError as error:
             return self._result(script, error.code, error.message, {})
-        return self._result(script, "0", ACCEPTED, self._named(piece))
+        return self._result(script, self._spelling.good_codes[0], ACCEPTED, named)
 
-    def _act(self, script: str, data: Mapping[str, Any]) -> Header:
-        if script != self._spelling.integrate:
-            raise BusinessError(BAD_REQUEST, "Action métier inconnue")
-        return self._business.integrate(data)
+    def _act(self, script: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        if script == self._spelling.integrate:
+            return self._named(self._business.integrate(data))
+        if script == self._spelling.integrate_customer:
+            return {"response": {"TIERS": self._business.make_customer(data)}}
+        raise BusinessError(BAD_REQUEST, "Action métier inconnue")
 
     def _param(self, text: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         param = _diva_json(text)

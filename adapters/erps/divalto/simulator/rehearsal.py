@@ -3,11 +3,12 @@
 It owns sample data only; what is done with it is the caller's matter.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,16 +17,23 @@ import trio
 from actors.domain.documents import (
     ErpAdjustment,
     ErpCancellation,
+    ErpChange,
+    ErpCustomer,
     ErpDeliveryNote,
     ErpDocument,
     ErpLine,
     ErpOrder,
     ErpReception,
+    ErpReturn,
 )
 from actors.ports import Contact, Outcome
 from adapters.erps.divalto.adapter import DivaltoErp
-from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.files_settings import FileSettings
+from adapters.erps.divalto.plugin import DivaltoSettings, FlowSettings, SoapSettings, Way
 from adapters.erps.divalto.simulator import Divalto
+from adapters.erps.divalto.simulator.drop import Drop
+from adapters.erps.divalto.simulator.rest import BASE_PATH
+from adapters.erps.divalto.simulator.soap import SOAP_PATH
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.spelling import Spelling
 from adapters.settings import Secret
@@ -51,6 +59,12 @@ class Site:
     divalto: Divalto
     erp: DivaltoErp
     settings: DivaltoSettings
+    drop: Drop | None = None
+
+    async def told(self) -> None:
+        """Wait, where there are exports, until what has happened so far stands in them."""
+        if self.drop is not None:
+            await self.drop.exported()
 
     async def settle(self, document: ErpDocument, contact: Contact | None = None) -> Outcome:
         """Do as an outbox does after an unknown outcome: look first, write only what is not there."""
@@ -62,9 +76,21 @@ async def open_site(
     *,
     switches: Switches | None = None,
     theirs: Spelling | None = None,
+    way: Way = "rest",
+    folder: Path | None = None,
+    files: Mapping[str, Any] = {},
     **settings: Any,  # noqa: ANN401 - any of DivaltoSettings'
 ) -> AsyncGenerator[Site]:
-    """Yield a site with depots D01 (paris) and D02 (lyon); `settings` are those that are to differ."""
+    """Yield a site with depots D01 (paris) and D02 (lyon).
+
+    Args:
+        switches: the simulated site's habits.
+        theirs: its spelling.
+        way: which way all flows go.
+        folder: where the folders of a site that takes files are made, empty.
+        files: settings of those that are to differ.
+        settings: those that are to differ.
+    """
     divalto = Divalto("1", 7, depots=("D01", "D02"), switches=switches, spelling=theirs)
     for ref in ("TEAPOT", "CUP"):
         divalto.add_article(ref, price=Decimal("99.0000"))
@@ -75,14 +101,38 @@ async def open_site(
     divalto.set_stock("CUP", "D01", 20)
     async with trio.open_nursery() as nursery:
         url = await nursery.start(divalto.serve)
-        ours = msgspec.structs.replace(settings_for(divalto, url), **settings)
+        ours = settings_for(divalto, url)
+        flows = FlowSettings(way, way, way, way)
+        ours = msgspec.structs.replace(ours, flows=flows, **settings)
+        drop: Drop | None = None
+        if folder is not None:
+            dropped = _folders(folder, files)
+            ours = msgspec.structs.replace(ours, files=dropped)
+            drop = divalto.drop(dropped)
+            await nursery.start(drop.run)
         erp = DivaltoErp("divalto", ours)
         try:
-            yield Site(divalto, erp, ours)
+            yield Site(divalto, erp, ours, drop)
         finally:
             with trio.move_on_after(5, shield=True):
                 await erp.aclose()
         nursery.cancel_scope.cancel()
+
+
+def _folders(folder: Path, files: Mapping[str, Any]) -> FileSettings:
+    """Make the folders, and return settings under which a test does not wait."""
+    made = {name: folder / name for name in ("inbox", "rejected", "exports")}
+    for path in made.values():
+        path.mkdir()
+    usual = FileSettings(
+        inbox=str(made["inbox"]),
+        rejected=str(made["rejected"]),
+        exports=str(made["exports"]),
+        look_seconds=0.01,
+        export_seconds=0.0,
+        wait_seconds=5.0,
+    )
+    return msgspec.structs.replace(usual, **files)
 
 
 def settings_for(divalto: Divalto, url: str) -> DivaltoSettings:
@@ -98,6 +148,8 @@ def settings_for(divalto: Divalto, url: str) -> DivaltoSettings:
         customer="WEB",
         depots={"paris": "D01", "lyon": "D02"},
         execute_seconds_max=5.0,
+        soap=SoapSettings(url.removesuffix(BASE_PATH) + SOAP_PATH),
+        settle_seconds=0.0,
     )
 
 
@@ -134,6 +186,28 @@ def note(*lines: ErpLine, number: int = 1, warehouse: str = "paris") -> ErpDeliv
 def cancellation() -> ErpCancellation:
     """Return the cancellation of that order."""
     return ErpCancellation(order_reference="main-1042")
+
+
+def change(*lines: ErpLine) -> ErpChange:
+    """Return a change of that order to these lines."""
+    return ErpChange(order_reference="main-1042", lines=lines)
+
+
+def credit(*lines: ErpLine) -> ErpReturn:
+    """Return a teapot of that order that came back, unless told otherwise."""
+    return ErpReturn(
+        reference="main-1042.R1",
+        order_reference="main-1042",
+        channel="main",
+        warehouse="paris",
+        lines=lines or (line("TEAPOT", 1),),
+        returned_at=NOON,
+    )
+
+
+def customer() -> ErpCustomer:
+    """Return the shop's customer 42."""
+    return ErpCustomer(reference="main:42", channel="main", contact="contact-1")
 
 
 def reception() -> ErpReception:

@@ -211,7 +211,9 @@ class Rest:
         elif action == HISTORIC_ACTION:
             result = self._historic.answer_xml(param)
         else:
-            return _json({"error": 3, "result": "", "txterr": "Action inconnue", "infos": ""})
+            status, result = self._historic.answer_hmp(action, param)
+            if status:
+                return _json({"error": status, "result": "", "txterr": result, "infos": ""})
         return _json({"error": 0, "result": result, "txterr": "", "infos": ""})
 
 

@@ -70,7 +70,7 @@ class Soap:
             return _xml(200, WSDL.format(namespace=NAMESPACE, location=location))
         try:
             envelope = etree.fromstring(request.body, _SAFE)
-        except etree.XMLSyntaxError:
+        except (etree.XMLSyntaxError, ValueError):
             return _fault("soap:Client", "Server was unable to read request.")
         call = envelope.find(f"{{{ENVELOPE}}}Body/{{{NAMESPACE}}}WebServiceDiva")
         if call is None:
@@ -81,9 +81,11 @@ class Soap:
             told = html.escape(told)
         return _xml(
             200,
+            f'<?xml version="1.0" encoding="{self._switches.declared}"?>'
             f'<soap:Envelope xmlns:soap="{ENVELOPE}"><soap:Body><WebServiceDivaResponse xmlns="{NAMESPACE}">'
             f"<WebServiceDivaResult>{status}</WebServiceDivaResult><retour>{html.escape(told)}</retour>"
             "</WebServiceDivaResponse></soap:Body></soap:Envelope>",
+            self._switches.sent,
         )
 
     def _act(self, action: str, param: str) -> tuple[int, str]:
@@ -101,5 +103,5 @@ def _fault(code: str, text: str) -> Response:
     )
 
 
-def _xml(status: int, text: str) -> Response:
-    return Response(status, text.encode(), (("Content-Type", "text/xml; charset=utf-8"),))
+def _xml(status: int, text: str, encoding: str = "utf-8") -> Response:
+    return Response(status, text.encode(encoding, "replace"), (("Content-Type", "text/xml"),))

@@ -35,6 +35,9 @@ class Switches:
         write_seconds: what a business action takes on top of that; it goes on when the caller has gone.
         closed: the nightly window: every business action gets IIS's 503.
         escaped_retour: SOAP's `retour` is HTML-escaped once more.
+        declared, sent: the encoding that SOAP's answers declare, and the one that they are in.
+        dies_before_removing: the task for files ends once between integrating a file and removing it.
+        stock_of_all: INTERROGER_STOCK takes * for the article too.
     """
 
     expired_token: Literal["401", "error"] = "401"  # noqa: S105 - a status, no secret
@@ -57,3 +60,7 @@ class Switches:
     write_seconds: float = 0.0
     closed: bool = False
     escaped_retour: bool = False
+    declared: str = "utf-8"
+    sent: str = "utf-8"
+    dies_before_removing: bool = False
+    stock_of_all: bool = True

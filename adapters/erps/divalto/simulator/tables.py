@@ -5,6 +5,7 @@ table descriptions.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -14,7 +15,7 @@ WIDTHS = {
     "OP": 3, "CE4": 1, "CDCE4": 1, "DEV": 4, "TACOD": 8, "REF": 25, "SREF1": 8, "SREF2": 8, "DES": 80,
     "EAN": 13,
     "REFERENCE": 25, "SREFERENCE1": 8, "SREFERENCE2": 8, "NATURESTOCK": 2, "EMPLACEMENT": 20, "SERIELOT": 30,
-    "DOSSIER": 8, "BLMOD": 8, "REGL": 4, "TVAART": 8,
+    "DOSSIER": 8, "BLMOD": 8, "USERMO": 20, "VENUN": 4, "CONF": 4, "REGL": 4, "TVAART": 8,
     "NOM": 80, "ADRCPL1": 50, "ADRCPL2": 50, "RUE": 50, "LOC": 50, "VIL": 50, "PAY": 3, "CPOSTAL": 10,
     "TEL": 20,
     "EMAIL": 80,
@@ -54,17 +55,23 @@ class Article:
     price: Decimal
     stocked: bool = True
     closed: bool = False
+    weight_kg: Decimal = Decimal(0)
+    closed_subs: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     subs: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
 
 @dataclass(slots=True)
 class ThirdParty:
-    """CLI, FOU or an internal one: without a visa unusable, FEU 3 blocks, HSDT closes."""
+    """CLI, FOU or an internal one: without a visa unusable, FEU 3 blocks, HSDT closes.
+
+    `more` is what else came in with it: its name and address.
+    """
 
     tiers: str
     visa: bool = True
     feu: int = 1
     closed: bool = False
+    more: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +116,9 @@ class Header:
     dev: str = ""
     tacod: str = ""
     state: str = ACTIVE
+    due: str = ""
+    changed_by: str = ""
+    changed_at: str = ""
     footer: Decimal = Decimal(0)
     more: dict[str, str] = field(default_factory=dict[str, str])
     address: dict[str, str] = field(default_factory=dict[str, str])
@@ -151,10 +161,17 @@ class Movement:
 
 
 class Tables:
-    """One company file (DOS). Every write to it goes through `business`, or is an ERP user's."""
+    """One company file (DOS). Every write to it goes through `business`, or is an ERP user's.
 
-    def __init__(self, dos: str) -> None:
+    Args:
+        dos: its name.
+        clock: what the ERP's own clock shows, as YYYYMMDDHHMMSS.
+    """
+
+    def __init__(self, dos: str, clock: Callable[[], str] = lambda: "20260302120000") -> None:
         self.dos = dos
+        self.clock = clock
+        self.user = ""
         self.articles: dict[str, Article] = {}
         self.third_parties: dict[tuple[str, str], ThirdParty] = {}
         self.depots: set[str] = set()
@@ -180,9 +197,14 @@ class Tables:
     def add_header(self, header: Header) -> None:
         """Insert a header."""
         self.headers.append(header)
+        self.touch(header)
         self._by_number[header.ticod, header.picod, header.prefix, header.pino] = header
         self._by_reference[_reference_key(header)].append(header)
         self._by_piref[header.ticod, header.tiers, header.piref.lower()].append(header)
+
+    def touch(self, header: Header) -> None:
+        """Note who changes a header, and when."""
+        header.changed_by, header.changed_at = self.user, self.clock()
 
     def remove_header(self, header: Header) -> None:
         """Delete a header."""
@@ -195,21 +217,31 @@ class Tables:
         """Return a header by its number."""
         return self._by_number.get((ticod, picod, prefix, pino))
 
-    def with_reference(self, ticod: str, tiers: str, pinotiers: str) -> list[Header]:
-        """Return headers by their foreign reference, which the usual collation compares without case."""
-        return list(self._by_reference.get((ticod, tiers, pinotiers.lower()), ()))
+    def with_reference(self, ticod: str, tiers: str | None, pinotiers: str) -> list[Header]:
+        """Return headers by their foreign reference, which the usual collation compares without case.
+
+        Without `tiers` all third parties are gone through, as without an index.
+        """
+        if tiers is not None:
+            return list(self._by_reference.get((ticod, tiers, pinotiers.lower()), ()))
+        return [
+            header
+            for (kind, _, reference), headers in self._by_reference.items()
+            if (kind, reference) == (ticod, pinotiers.lower())
+            for header in headers
+        ]
 
     def with_piref(self, ticod: str, tiers: str, piref: str) -> list[Header]:
         """Return headers by PIREF."""
         return list(self._by_piref.get((ticod, tiers, piref.lower()), ()))
 
-    def with_prefix(self, ticod: str, tiers: str, beginning: str) -> list[Header]:
+    def with_prefix(self, ticod: str, tiers: str | None, beginning: str) -> list[Header]:
         """Return headers whose foreign reference begins so."""
         beginning = beginning.lower()
         return [
             header
             for (kind, party, pinotiers), headers in self._by_reference.items()
-            if kind == ticod and party == tiers and pinotiers.startswith(beginning)
+            if kind == ticod and tiers in (None, party) and pinotiers.startswith(beginning)
             for header in headers
         ]
 

@@ -8,15 +8,16 @@ import pytest
 import trio
 
 from actors.errors import RefusedError
+from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.pieces import (
     Article,
     InexpressibleError,
     article_of,
     day_text,
     read_open_lines,
-    sku_of,
+    sku_namer,
 )
-from adapters.erps.divalto.plugin import DivaltoSettings, Operations, problems
+from adapters.erps.divalto.plugin import DivaltoSettings, Operations
 from adapters.erps.divalto.simulator import Switches, is_read
 from adapters.erps.divalto.simulator.rehearsal import (
     NOON,
@@ -195,7 +196,7 @@ def test_a_sku_and_its_article_name_each_other() -> None:
         ("X//Y", Article("X", "", "Y")),
     ):
         assert article_of(sku, ours) == article
-        assert sku_of(article, ours) == sku
+        assert sku_namer(ours)(article) == sku
     with pytest.raises(InexpressibleError):
         article_of("/XL", ours)
 

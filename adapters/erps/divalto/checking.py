@@ -1,0 +1,201 @@
+"""Whether the profile of a site can be: it owns what is wrong with settings of the right types. Pure."""
+
+from collections.abc import Sequence
+from string import Template
+
+from adapters.erps.divalto.plugin import (
+    CONCURRENCY_MAX,
+    DEPOT_LENGTH,
+    DOS_LENGTH,
+    ETB_LENGTH,
+    HEADER_LENGTHS,
+    OPERATION_LENGTH,
+    PREFIX_LENGTH,
+    TIERS_LENGTH,
+    TOKEN_MARGIN_SECONDS,
+    WINDOW,
+    DivaltoSettings,
+)
+from adapters.erps.divalto.questions import question_problems
+from adapters.settings import Problem, url_problems
+
+
+def problems(settings: DivaltoSettings) -> tuple[Problem, ...]:
+    """Return everything that is wrong with the settings, so that a person mends it in one go."""
+    found = [
+        *_wrong_ways(settings),
+        *question_problems("actions", settings.actions),
+        *_wrong_encodings(settings.encodings),
+        *_wrong_lengths(settings),
+        *_wrong_numbers(settings),
+        *_wrong_depots(settings),
+        *_wrong_timezone(settings),
+        *_wrong_hours(settings),
+    ]
+    found += [
+        Problem(f"order_header.{column}", f"is not one of {', '.join(HEADER_LENGTHS)}")
+        for column in settings.order_header
+        if column not in HEADER_LENGTHS
+    ]
+    if len(settings.sku_separator) != 1:
+        found.append(Problem("sku_separator", "has to be one character"))
+    if settings.shipping == "line" and not settings.shipping_article:
+        found.append(Problem("shipping_article", 'is needed where shipping = "line"'))
+    return tuple(found)
+
+
+def _wrong_ways(settings: DivaltoSettings) -> list[Problem]:
+    """Return what each way lacks that some flow goes."""
+    ways, found = settings.flows.used, list[Problem]()
+    if {"rest", "execute"} & ways:
+        found += url_problems("url", settings.url)
+        found += [
+            Problem(key, "is needed where a flow goes by REST")
+            for key, value in (("user", settings.user), ("password", settings.password.reveal()))
+            if not value
+        ]
+    if "soap" in ways:
+        found += url_problems("soap.url", settings.soap.url)
+    if "files" in ways:
+        found += _wrong_files(settings)
+    if settings.customer_policy == "each" and not _looks_up_by_reference_alone(settings):
+        why = "needs a look-up by the reference alone: nobody knows under which customer an order stands"
+        found.append(Problem("customer_policy", why))
+    return found
+
+
+def _looks_up_by_reference_alone(settings: DivaltoSettings) -> bool:
+    match settings.flows.look_up:
+        case "rest":
+            return bool(settings.spelling.pieces.reference)
+        case "files":
+            return True
+        case _:
+            return "TIERS" not in Template(settings.actions.pieces.ask).get_identifiers()
+
+
+def _wrong_files(settings: DivaltoSettings) -> list[Problem]:
+    files, flows = settings.files, settings.flows
+    wanted = [("inbox", files.inbox), ("rejected", files.rejected)] if flows.write == "files" else []
+    if "files" in (flows.look_up, flows.stock, flows.books):
+        wanted.append(("exports", files.exports))
+    found = [
+        Problem(f"files.{key}", "is needed where a flow goes by files") for key, path in wanted if not path
+    ]
+    bounds = (("wait_seconds", files.wait_seconds), ("export_seconds", files.export_seconds))
+    found += [
+        Problem(f"files.{key}", "has to be between 0 and 86400")
+        for key, value in bounds
+        if not 0 <= value <= 86_400  # noqa: PLR2004 - a day
+    ]
+    if not 0.01 <= files.look_seconds <= 60:  # noqa: PLR2004 - a file share is not to be worn out
+        found.append(Problem("files.look_seconds", "has to be between 0.01 and 60"))
+    return found + [Problem("files.encoding", "is no encoding")] * (not _is_encoding(files.encoding))
+
+
+def _wrong_encodings(encodings: Sequence[str]) -> list[Problem]:
+    return [
+        Problem("encodings", f"{encoding!r} is no encoding")
+        for encoding in encodings
+        if not _is_encoding(encoding)
+    ]
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        "".encode(name)
+    except LookupError:  # none at all, or one of bytes such as base64
+        return False
+    return True
+
+
+_LOOKED_UP_BY = ("customer", "customers", "supplier", "internal", "depots")
+
+
+def _wrong_lengths(settings: DivaltoSettings) -> list[Problem]:
+    operations = settings.operations
+    bounds = [
+        ("dos", settings.dos, 1, DOS_LENGTH),
+        ("etb", settings.etb, 1, ETB_LENGTH),
+        ("customer", settings.customer, 1, TIERS_LENGTH),
+        ("supplier", settings.supplier, 1, TIERS_LENGTH),
+        ("internal", settings.internal, 1, TIERS_LENGTH),
+        ("prefix", settings.prefix, 0, PREFIX_LENGTH),
+        ("tariff", settings.tariff, 0, 8),
+        *((f"tax_regimes.{country}", regime, 1, 8) for country, regime in settings.tax_regimes.items()),
+        *(
+            (f"order_header.{column}", value, 1, HEADER_LENGTHS[column])
+            for column, value in settings.order_header.items()
+            if column in HEADER_LENGTHS
+        ),
+        ("operations.sale", operations.sale, 1, OPERATION_LENGTH),
+        ("operations.credit", operations.credit, 1, OPERATION_LENGTH),
+        ("operations.purchase", operations.purchase, 1, OPERATION_LENGTH),
+        ("operations.stock_in", operations.stock_in, 1, OPERATION_LENGTH),
+        ("operations.stock_out", operations.stock_out, 1, OPERATION_LENGTH),
+        *((f"customers.{channel}", tiers, 1, TIERS_LENGTH) for channel, tiers in settings.customers.items()),
+        *((f"depots.{warehouse}", depot, 1, DEPOT_LENGTH) for warehouse, depot in settings.depots.items()),
+    ]
+    too_long = [
+        Problem(key, f"has to be {least} to {most} characters long")
+        for key, value, least, most in bounds
+        if not least <= len(value) <= most
+    ]
+    return too_long + [
+        Problem(key, "must not hold ; or =, which part a look-up's parameters")
+        for key, value, _, _ in bounds
+        if key.partition(".")[0] in _LOOKED_UP_BY and set(value) & set(";=")
+    ]
+
+
+def _wrong_numbers(settings: DivaltoSettings) -> list[Problem]:
+    bounds: list[tuple[str, float, float, float]] = [
+        ("internal_stage", settings.internal_stage, 1, 4),
+        ("return_stage", settings.return_stage, 3, 4),
+        ("look_back_days", settings.look_back_days, 1, 4000),
+        ("warm_seconds", settings.warm_seconds, 0, 86_400),
+        ("shipping_footer", settings.shipping_footer, 1, 3),
+        ("token_seconds", settings.token_seconds, 2 * TOKEN_MARGIN_SECONDS, 86_400),
+        ("concurrency", settings.concurrency, 1, CONCURRENCY_MAX),
+        ("auth_seconds_max", settings.auth_seconds_max, 0.1, 600),
+        ("execute_seconds_max", settings.execute_seconds_max, 0.1, 600),
+        ("settle_seconds", settings.settle_seconds, 0, 3600),
+        ("page_rows", settings.page_rows, 2, 100_000),
+    ]
+    return [
+        Problem(key, f"has to be between {least:g} and {most:g}")
+        for key, value, least, most in bounds
+        if not least <= value <= most
+    ]
+
+
+def _wrong_depots(settings: DivaltoSettings) -> list[Problem]:
+    if not settings.depots:
+        return [Problem("depots", "has to map at least one warehouse")]
+    seen: dict[str, str] = {}
+    found: list[Problem] = []
+    for warehouse, depot in settings.depots.items():
+        if depot in seen:
+            found.append(Problem(f"depots.{warehouse}", f"is the depot of {seen[depot]} already"))
+        seen.setdefault(depot, warehouse)
+    return found
+
+
+def _wrong_hours(settings: DivaltoSettings) -> list[Problem]:
+    return [
+        Problem("closed_hours", f'{window!r} is no window such as "22:00-05:30"')
+        for window in settings.closed_hours
+        if WINDOW.fullmatch(window) is None
+    ]
+
+
+def _wrong_timezone(settings: DivaltoSettings) -> list[Problem]:
+    from zoneinfo import ZoneInfo  # read late: only a site outside UTC needs the machine's time zones
+
+    if settings.timezone == "UTC":
+        return []
+    try:
+        ZoneInfo(settings.timezone)
+    except (KeyError, ValueError, OSError):  # a name it does not know, no name at all, a folder's name
+        return [Problem("timezone", "is not a time zone that this machine knows")]
+    return []

@@ -1,0 +1,52 @@
+"""Which way each flow of a site goes: it owns the transports of a profile and hands each question its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from adapters.erps.divalto.actions import ActionTransport
+from adapters.erps.divalto.client import DivaltoClient
+from adapters.erps.divalto.files import FileTransport
+from adapters.erps.divalto.gate import Gate
+from adapters.erps.divalto.plugin import DivaltoSettings, Way, flow_of
+from adapters.erps.divalto.rest import RestTransport
+from adapters.erps.divalto.soap import SoapClient
+from adapters.erps.divalto.transport import Made, Query, Row, Transport
+
+
+class Flows:
+    """Every way into one site that its profile uses, as one `Transport`.
+
+    Args:
+        system: the partner as the settings name it.
+        settings: the site's profile.
+        now: what time it is, aware of its zone.
+    """
+
+    def __init__(self, system: str, settings: DivaltoSettings, now: Callable[[], datetime]) -> None:
+        self._settings = settings
+        gate = Gate(system, settings, now)
+        ways = settings.flows.used
+        self._rest = DivaltoClient(system, settings, gate) if {"rest", "execute"} & ways else None
+        self.soap = SoapClient(system, settings, gate) if "soap" in ways else None
+        self._ways: dict[Way, Transport] = {}
+        if self._rest is not None:
+            self._ways["rest"] = RestTransport(system, settings, self._rest)
+            self._ways["execute"] = ActionTransport(system, settings, self._rest, now)
+        if self.soap is not None:
+            self._ways["soap"] = ActionTransport(system, settings, self.soap, now)
+        if "files" in ways:
+            self._ways["files"] = FileTransport(system, settings, gate)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for way in self._ways.values():
+            await way.aclose()
+
+    async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
+        """Integrate one piece by the flow for writes; see `Transport.integrate`."""
+        return await self._ways[self._settings.flows.write].integrate(data, hidden)
+
+    async def rows(self, query: Query) -> Sequence[Row]:
+        """Read by the flow of what is read; see `Transport.rows`."""
+        return await self._ways[flow_of(query.table, self._settings.flows)].rows(query)

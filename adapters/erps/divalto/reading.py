@@ -1,0 +1,101 @@
+"""Reads a Divalto site whichever way in: it owns which rows answer a question, and their meaning.
+
+Rows that a transport could not select are left out here: a collation may know no case, an action may list all
+pieces of a customer.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+
+from actors.errors import MalformedError
+from adapters.erps.divalto import wire
+from adapters.erps.divalto.pieces import (
+    LINE_COLUMNS,
+    PIECE_COLUMNS,
+    Article,
+    OpenLine,
+    Piece,
+    read_open_lines,
+    read_pieces,
+)
+from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.transport import Query, Row, Transport
+from adapters.erps.divalto.turns import Rank
+
+PIECES_MAX = 1000
+"""Pieces of one reference: an order, its notes and invoices; more means another use of PINOTIERS."""
+
+LINES_MAX = 10_000
+"""Lines of one piece; MOUV numbers them in four digits."""
+
+_Read = TypeVar("_Read")
+
+
+class StockRow(NamedTuple):
+    """Units of one article and nature in one depot; a place or a lot of it may be a row of its own."""
+
+    article: Article
+    depot: str
+    nature: str
+    units: Decimal
+
+
+class Reader:
+    """The reads that writing needs.
+
+    Args:
+        system: the partner as the settings name it.
+        settings: the site's profile.
+        transport: the way in.
+    """
+
+    def __init__(self, system: str, settings: DivaltoSettings, transport: Transport) -> None:
+        self._system = system
+        self._settings = settings
+        self._transport = transport
+
+    async def pieces(self, ticod: str, tiers: str, reference: str) -> list[Piece]:
+        """Return headers of any stage with exactly that PINOTIERS; of any third party where `tiers` is ""."""
+        key = {"TICOD": ticod, **({"TIERS": tiers} if tiers else {}), "PINOTIERS": reference}
+        found = await self._read(Query("pieces", key, PIECE_COLUMNS, rows_max=PIECES_MAX), read_pieces)
+        return [piece for piece in found if piece.reference == reference]
+
+    async def pieces_beginning(self, ticod: str, tiers: str, beginning: str) -> list[Piece]:
+        """Return headers of any stage whose PINOTIERS begins so; none where the site has no such look-up."""
+        key = {"TICOD": ticod, "TIERS": tiers, "PINOTIERS": beginning}
+        found = await self._read(Query("notes", key, PIECE_COLUMNS, rows_max=PIECES_MAX), read_pieces)
+        return [piece for piece in found if piece.reference.startswith(beginning)]
+
+    async def open_lines(self, piece: Piece) -> list[OpenLine]:
+        """Return what is still on order of a piece."""
+        key = {
+            "TICOD": piece.ticod,
+            "PICOD": piece.stage,
+            "TIERS": piece.tiers,
+            "PREFPINO": piece.prefix,
+            "PINO": piece.number,
+        }
+        return await self._read(Query("lines", key, LINE_COLUMNS, rows_max=LINES_MAX), read_open_lines)
+
+    async def stock(self, depot: str) -> list[StockRow]:
+        """Return everything that lies in a depot, of whatever nature."""
+        names = self._settings.spelling.stock_columns
+        unique = (*names.key, *names.parts)
+        query = Query("stock", {"DEPO": depot}, (*unique, names.units), unique, rank=Rank.STOCK)
+        rows = await self._read(query, self._stock_rows)
+        return [row for row in rows if row.depot == depot]
+
+    def _stock_rows(self, rows: Sequence[Row]) -> list[StockRow]:
+        names = self._settings.spelling.stock_columns
+        return [
+            StockRow(Article(ref, sref1, sref2), depot, nature, wire.read_decimal(units))
+            for ref, sref1, sref2, depot, nature, units in wire.columns(rows, *names.key, names.units)
+        ]
+
+    async def _read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:
+        rows = await self._transport.rows(query)
+        try:
+            return read(rows)
+        except wire.WireError as error:
+            raise MalformedError(self._system, f"reading {query.table}", str(error)) from error
