@@ -11,7 +11,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-kill test-shop bench lint format lock clean
+# Where `make install` puts what. DESTDIR stages it elsewhere, as packagers do.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+
+.PHONY: help demo test test-kill test-shop test-systemd bench lint format lock clean install uninstall
 .PHONY: lint-format lint-ruff lint-async lint-mypy lint-pyright lint-imports
 
 help:
@@ -19,6 +24,9 @@ help:
 	@echo 'make test       the tests'
 	@echo 'make test-kill  the long run of kill -9 under load'
 	@echo 'make test-shop  what holds in front of any shop, in a real PrestaShop that may be worked in'
+	@echo 'make test-systemd  the units on a real systemd (as root, with systemd-container)'
+	@echo 'make install    install below PREFIX ($(PREFIX)), with the units; it starts nothing and overwrites no settings'
+	@echo 'make uninstall  remove what make install put there; settings and data stay'
 	@echo 'make bench      the benchmarks, beside what they are compared with'
 	@echo 'make lint       format, lint, types and import contracts'
 	@echo 'make format     set the format, and mend what can be mended by itself'
@@ -29,7 +37,7 @@ demo: $(VENV)/runtime.stamp
 	@$(BIN)/wharfinger demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not kill and not bench' $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not kill and not bench and not systemd' $(ARGS)
 
 test-kill: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -m kill $(ARGS)
@@ -42,6 +50,9 @@ test-shop: $(VENV)/dev.stamp
 		echo '  WHARFINGER_PRESTASHOP_KEY  a key of its webservice with all rights, 32 characters' >&2; \
 		echo 'make test runs the same tests in front of the simulator.' >&2; exit 2; }
 	@$(BIN)/python -m pytest tests/adapters/channels/prestashop/test_any_shop.py --real-shop $(ARGS)
+
+test-systemd: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -m systemd $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
@@ -74,6 +85,12 @@ lint-imports: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix $(ARGS)
 	$(BIN)/ruff format $(ARGS)
+
+install: $(VENV)/runtime.stamp
+	@systemd/install.sh '$(BIN)/python' '$(PYTHON)' '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)'
+
+uninstall:
+	@systemd/uninstall.sh '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)'
 
 lock:
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }

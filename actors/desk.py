@@ -97,6 +97,11 @@ class Desk:
         self._arrival = trio.Event()
         self._rules_changed = True  # nobody knows by which rules an earlier daemon decided
 
+    @property
+    def mailbox(self) -> Mailbox[Raise | Resolve]:
+        """What it has still to record, to look at."""
+        return self._mailbox
+
     def rules_changed(self) -> None:
         """Note that orders are routed and parcels assigned by other rules from now on."""
         self._rules_changed = True

@@ -11,6 +11,7 @@ import click
 from daemon import ctl_view as view
 from daemon.ctl_asking import DEFAULT_SOCKET, Asking, asking, key_option, limit_option, path_to
 from daemon.ctl_floor import FLOOR
+from daemon.ctl_helm import HELM
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,8 +30,8 @@ def main(context: click.Context, *, socket: str, as_json: bool) -> None:
     context.obj = Asking(socket, as_json)
 
 
-for floor_command in FLOOR:
-    main.add_command(floor_command)
+for command in (*FLOOR, *HELM):
+    main.add_command(command)
 
 
 @main.command()

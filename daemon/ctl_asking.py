@@ -1,9 +1,12 @@
-"""How wharfctl asks the daemon, and what it ends with when it gets no answer or a no."""
+"""How wharfctl asks the daemon, and what it ends with when it gets no answer or a no.
+
+Options that hold for every command, `--json` and `--dry-run`, may stand anywhere on its line.
+"""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import click
@@ -13,6 +16,9 @@ from daemon import ctl_view as view
 FAILED = 1
 REFUSED = 4
 AWAY = 69
+
+P = ParamSpec("P")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_SOCKET = "/run/wharfinger/control.sock"
 
@@ -24,8 +30,9 @@ TRY_AGAIN = (503, 504)
 class Asking:
     """Where to ask and how to answer."""
 
-    socket: str
-    as_json: bool
+    socket: str = DEFAULT_SOCKET
+    as_json: bool = False
+    dry_run: bool = False
 
     def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> None:
         """Ask for something and show it."""
@@ -33,7 +40,9 @@ class Asking:
 
     def change(self, path: str, body: Mapping[str, object], key: str | None) -> None:
         """Have something done; a repeat under the same key changes nothing."""
-        self._show(self._ask("POST", path, body, key or str(uuid.uuid4()), None), view.done)
+        query = {"dry_run": "true"} if self.dry_run else None
+        answer = self._ask("POST", path, body, key or str(uuid.uuid4()), query)
+        self._show(answer, view.trial if self.dry_run else view.done)
 
     def _show(self, answer: Mapping[str, Any], show: view.View) -> None:
         if self.as_json:
@@ -81,6 +90,33 @@ def path_to(*parts: str) -> str:
     return "/".join(["/v1", *(quote(part, safe="") for part in parts)])
 
 
-asking = click.make_pass_decorator(Asking)
-key_option = click.option("--key", help="Repeat a change whose answer was lost: the key it was made under.")
+def _noted(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Return what notes an option of a command where `Asking` finds it."""
+    change: dict[str, Any] = {name: True}
+
+    def note(context: click.Context, _option: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's way
+        if given:
+            context.obj = replace(context.ensure_object(Asking), **change)
+
+    return note
+
+
+def _flag(option: str, name: str, what: str) -> Callable[[Command], Command]:
+    return click.option(option, is_flag=True, expose_value=False, callback=_noted(name), help=what)
+
+
+def asking(command: Callable[Concatenate[Asking, P], None]) -> Callable[P, None]:
+    """Hand a command its `Asking`, and let `--json` stand on its line."""
+    handed: Callable[P, None] = click.make_pass_decorator(Asking)(command)
+    return _flag("--json", "as_json", "Print the answer as JSON.")(handed)
+
+
+def key_option(command: Command) -> Command:
+    """Let a change be repeated, or only tried."""
+    tried = _flag("--dry-run", "dry_run", "Show what would be recorded, and change nothing.")(command)
+    return click.option("--key", help="Repeat a change whose answer was lost: the key it was made under.")(
+        tried
+    )
+
+
 limit_option = click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))

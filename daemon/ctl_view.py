@@ -134,6 +134,11 @@ def outbox(answer: Answer) -> Sequence[Table]:
     return (_table("Outbox", ("requested at", "partner", "document", "effect"), answer["outbox"]),)
 
 
+def trial(answer: Answer) -> Sequence[Table]:
+    """Show what would be recorded."""
+    return (_table("Would record", ("kind", "data"), answer["would"]),)
+
+
 def done(_answer: Answer) -> Sequence[Table]:
     """Show nothing: what was asked is so."""
     return ()

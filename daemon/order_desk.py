@@ -8,12 +8,15 @@ import trio
 
 from actors.domain.order_commands import AskAgain, Cancel, Hold, OrderCommand, ReleaseHold, Wake
 from actors.domain.order_events import CancelRefused, OrderBackordered, OrderRouted
+from actors.domain.order_fold import evolve
+from actors.domain.order_life import decide
 from actors.domain.order_state import Order
 from actors.drain import Drain
 from actors.order import stream_of
 from actors.ports import OrderRow, Recorded
 from actors.system import System
-from daemon.control.service import CONFLICT, NOT_FOUND, Refused
+from daemon.control.service import CONFLICT, NOT_FOUND, Mandate, Refused
+from daemon.control.trial import trial
 from daemon.control.wire import (
     AnomalyTold,
     CandidateTold,
@@ -26,6 +29,7 @@ from daemon.control.wire import (
     RoutingTold,
     Status,
     Step,
+    Trial,
     Untold,
 )
 
@@ -86,30 +90,31 @@ class OrderDesk:
             routing=tuple(told for each in recorded if (told := _routing(each)) is not None),
         )
 
-    async def hold(self, order: str, asked: HoldOrder, *, by: str, key: str) -> Done:
+    async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done | Trial:
         """Stop the order."""
+        command = Hold(asked.hold, asked.reason, asked.expires_at, mandate.by)
+        if mandate.dry_run:
+            return await self._would(order, command)
         await self._row(order)
-        state = await self._ask(order, Hold(asked.hold, asked.reason, asked.expires_at, by), key)
+        state = await self._ask(order, command, mandate.key)
         if state.ended:
             raise Refused(f"{order} is {state.ended} already")
         return Done()
 
-    async def release(self, order: str, asked: ReleaseOrder, *, by: str, key: str) -> Done:
+    async def release(self, order: str, asked: ReleaseOrder, mandate: Mandate) -> Done | Trial:
         """Let the order go on."""
-        await self._row(order)
-        await self._ask(order, ReleaseHold(asked.hold, by), key)
-        return Done()
+        return await self._tell(order, ReleaseHold(asked.hold, mandate.by), mandate)
 
-    async def retry(self, order: str, *, by: str, key: str) -> Done:
+    async def retry(self, order: str, mandate: Mandate) -> Done | Trial:
         """Ask partners once more for what they refused, if there is anything."""
-        await self._row(order)
-        await self._ask(order, AskAgain(by), key)
-        return Done()
+        return await self._tell(order, AskAgain(mandate.by), mandate)
 
-    async def cancel(self, order: str, *, by: str, key: str) -> Done:
+    async def cancel(self, order: str, mandate: Mandate) -> Done | Trial:
         """Stop the order for good, if that still can be; say where to intercept it if not."""
+        if mandate.dry_run:
+            return await self._would(order, Cancel(mandate.by))
         await self._row(order)
-        await self._ask(order, Cancel(by), key)
+        await self._ask(order, Cancel(mandate.by), mandate.key)
         # The order hears one thing after another: it answers this when the warehouses have answered it.
         state = await self._ask(order, Wake())
         if state.ended == "cancelled":
@@ -145,6 +150,21 @@ class OrderDesk:
         if row is None:
             raise Refused(f"there is no order {order}", NOT_FOUND)
         return row
+
+    async def _tell(self, order: str, command: OrderCommand, mandate: Mandate) -> Done | Trial:
+        if mandate.dry_run:
+            return await self._would(order, command)
+        await self._row(order)
+        await self._ask(order, command, mandate.key)
+        return Done()
+
+    async def _would(self, order: str, command: OrderCommand) -> Trial:
+        """Decide as the order would, on what is recorded of it, and record nothing."""
+        state = Order()
+        await self._row(order)
+        for each in await self._system.journal.read(stream_of(order)):
+            state = evolve(state, each.event, each.at)  # type: ignore[arg-type] # an order's stream
+        return trial(decide(state, command, self._system.facts()))
 
     async def _ask(self, order: str, command: OrderCommand, key: str = "") -> Order:
         if self._system.draining:

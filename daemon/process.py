@@ -1,23 +1,29 @@
 """The daemon's life: what opens before what, what a signal does, how it ends. The work it does not know."""
 
+import faulthandler
 import os
 import signal
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
 import trio
 
 from actors.domain.partitions import PARTITIONS
-from actors.system import System
+from actors.system import Rules, System
 from adapters.postgres.journal import open_journal
 from daemon.collector import collect_seldom
 from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
+from daemon.control.access import access_of, gid_of
+from daemon.control.api import Services
 from daemon.control.serving import serve_control
+from daemon.helm import ProcessHelm
 from daemon.logs import observe
 from daemon.metrics import Metrics
 from daemon.order_desk import OrderDesk
 from daemon.plugins import PLUGINS
-from daemon.sd_notify import notify
+from daemon.pulse import Line, keep_pulse, tell_status
+from daemon.sd_notify import notify, take_listener, watchdog_seconds
 from daemon.settings import Settings, SettingsError
 from daemon.settings_file import load_assortments, load_carrier_rules, load_rules
 from daemon.version import VERSION
@@ -25,6 +31,9 @@ from daemon.warehouse_floor import WarehouseFloor
 from daemon.web import serve_web
 
 log = structlog.get_logger(__name__)
+
+ENDED = ("shipped", "delivered", "cancelled")
+"""The states of the orders that are not in hand any more."""
 
 
 class Daemon:
@@ -37,6 +46,7 @@ class Daemon:
         self._system: System | None = None
         self._whole = trio.CancelScope()
         self._started_at: datetime = utc_now()
+        self._handed_over = take_listener("control")
 
     @property
     def phase(self) -> str:
@@ -50,9 +60,11 @@ class Daemon:
             ExceptionGroup: of what no part of it survives, such as `FencedError` or a taken port.
         """
         observe(self._metrics.logged)
+        faulthandler.enable()  # a watchdog's SIGABRT leaves every thread's stack in the log
         with self._whole:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._obey_signals)
+                nursery.start_soon(keep_pulse, self._lines, self._is_ready, watchdog_seconds(), notify)
                 await nursery.start(serve_web, self._settings.daemon, self._metrics, lambda: self.phase)
                 await self._work()
                 nursery.cancel_scope.cancel()
@@ -79,7 +91,10 @@ class Daemon:
             desk = OrderDesk(
                 system, version=VERSION, started_at=self._started_at, partitions=len(journal.owned)
             )
-            await nursery.start(serve_control, settings.daemon.socket_path, desk, WarehouseFloor(system))
+            await nursery.start(
+                self._serve_control, Services(desk, WarehouseFloor(system), self._helm(system))
+            )
+            nursery.start_soon(tell_status, self._told_status, notify)
             log.info("daemon_starting", partitions=len(journal.owned), rules=system.rules.routing.version)
             nursery.start_soon(self._say_ready, system)
             await system.run()
@@ -88,8 +103,29 @@ class Daemon:
     async def _say_ready(self, system: System) -> None:
         await system.started.wait()
         collect_seldom()
-        notify("READY=1", "STATUS=running")
+        notify("READY=1", f"STATUS={await self._told_status()}")
         log.info("daemon_ready", warehouses=len(system.directory.warehouses))
+
+    def _is_ready(self) -> bool:
+        """Tell whether READY=1 was said: from then on only the watchdog counts."""
+        return self._system is not None and self._system.started.is_set()
+
+    def _lines(self) -> Mapping[str, Line]:
+        """Return the mailboxes of whoever has to answer for the daemon to be well."""
+        if self._system is None:
+            return {}
+        houses = self._system.directory.warehouses.values()
+        lines: dict[str, Line] = {f"warehouse {house.name}": house.mailbox for house in houses}
+        return lines | {"desk": self._system.desk.mailbox}
+
+    async def _told_status(self) -> str:
+        if self._system is None or not self._is_ready():
+            return self.phase
+        counts = await self._system.journal.order_counts()
+        in_hand = sum(count for state, count in counts.items() if state not in ENDED)
+        to_tell = sum(drain.depth for drain in self._system.drains.values())
+        away = [f"{name} is away" for name, drain in self._system.drains.items() if drain.circuit.is_open]
+        return "; ".join((f"{self.phase}: {in_hand} orders in hand", f"{to_tell} documents to tell", *away))
 
     async def _obey_signals(self, *, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -114,11 +150,29 @@ class Daemon:
     def _reload(self) -> None:
         """Read the rules again; what is wrong with them is said and changes nothing."""
         try:
-            rules = load_rules(self._settings)
-            carriers = load_carrier_rules(self._settings, PLUGINS, os.environ)
-            assortments = load_assortments(self._settings, PLUGINS, os.environ)
+            rules = self._rules()
         except SettingsError as error:
             log.warning("rules_not_reloaded", why=str(error))
             return
         if self._system is not None:
-            self._system.reload(rules_of(self._settings, rules, carriers, assortments))
+            self._system.reload(rules)
+
+    def _rules(self) -> Rules:
+        rules = load_rules(self._settings)
+        carriers = load_carrier_rules(self._settings, PLUGINS, os.environ)
+        assortments = load_assortments(self._settings, PLUGINS, os.environ)
+        return rules_of(self._settings, rules, carriers, assortments)
+
+    def _helm(self, system: System) -> ProcessHelm:
+        return ProcessHelm(self._rules, system.reload, self._metrics.logged)
+
+    async def _serve_control(self, services: Services, *, task_status: trio.TaskStatus[None]) -> None:
+        daemon = self._settings.daemon
+        await serve_control(
+            daemon.socket_path,
+            services,
+            access_of(daemon.viewers, daemon.operators, daemon.admins),
+            handed_over=self._handed_over,
+            group=gid_of(daemon.viewers),
+            task_status=task_status,
+        )

@@ -51,13 +51,19 @@ class Daemon(Struct, frozen=True, kw_only=True):
     """The process itself.
 
     Attributes:
-        socket: where the control socket lies; its owner alone may use it.
+        socket: where the control socket lies, unless the service manager hands one over.
+        viewers, operators, admins: the groups whose members may look, work, and steer; each role may do what
+            those before it may. A group that the machine does not have gives its role to nobody; root and
+            the daemon's own user may do everything.
         web_host, web_port: metrics and health. They tell figures, so loopback, unless `web_anywhere`.
         web_anywhere: allow another address than loopback.
         drain_seconds: how long SIGTERM waits for the work in hand.
     """
 
     socket: str = "/run/wharfinger/control.sock"
+    viewers: str = "wharfinger-viewers"
+    operators: str = "wharfinger-operators"
+    admins: str = "wharfinger-admins"
     web_host: str = "127.0.0.1"
     web_port: Port = 9464
     web_anywhere: bool = False

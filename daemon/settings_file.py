@@ -45,7 +45,7 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
         SettingsError: with everything that is wrong.
     """
     document = _parsed(path)
-    reader = Reader(Secrets(path.parent, environ))
+    reader = Reader(_secrets(path, environ))
     reader.known_only("", document, SECTIONS)
     rules_path = _rules_path(reader, document, path)
     database = reader.struct("database", _section(reader, document, "database"), Database)
@@ -136,7 +136,7 @@ def load_carrier_rules(
         SettingsError: with everything that is wrong; the rules in force stay so.
     """
     document = _parsed(settings.path)
-    reader = Reader(Secrets(settings.path.parent, environ))
+    reader = Reader(_secrets(settings.path, environ))
     carriers = _each(reader, document, "carriers", lambda name, table: _carrier(reader, name, table, plugins))
     known = tuple(carrier for name, carrier in carriers.items() if name in settings.carriers)
     problems = reader.problems
@@ -157,13 +157,19 @@ def load_assortments(
         SettingsError: with everything that is wrong; the articles in force stay so.
     """
     document = _parsed(settings.path)
-    reader = Reader(Secrets(settings.path.parent, environ))
+    reader = Reader(_secrets(settings.path, environ))
     channels = _each(reader, document, "channels", lambda name, table: _channel(reader, name, table, plugins))
     problems = reader.problems + settings_checks.products(channels)
     if problems:
         raise SettingsError(str(settings.path), tuple(problems))
     known = {name: channel for name, channel in channels.items() if name in settings.channels}
     return {name: assortment(channel.terms) for name, channel in known.items()}
+
+
+def _secrets(path: Path, environ: Mapping[str, str]) -> Secrets:
+    """Return where these settings' secrets lie: wharfinger.toml has credentials/, x.toml x.credentials/."""
+    name = "credentials" if path.stem == "wharfinger" else f"{path.stem}.credentials"
+    return Secrets(path.parent, environ, path.parent / name)
 
 
 def _parsed(path: Path) -> Table:

@@ -22,6 +22,9 @@ S = TypeVar("S", bound=Struct)
 SECRET_BYTES_MAX = 64 * 1024
 """A key or a password is far smaller: more than this is the wrong file."""
 
+HANDED_OVER = "secret_"
+"""What the units' LoadCredential= puts before the names of the files in their credentials folder."""
+
 _SECRET_NAME = re.compile(r"(^|_)(key|password|secret|token)$")
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 _AT = re.compile(r" - at `\$(.*)`$")
@@ -33,11 +36,14 @@ class Secrets:
     Args:
         folder: what relative names are taken from where systemd hands over no credentials.
         environ: the process's environment.
+        source: the folder that the unit has systemd hand over, each file under `HANDED_OVER`: so that a
+            command that a person types finds the same secrets. None where there is no such folder.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], source: Path | None = None) -> None:
         handed_over = environ.get("CREDENTIALS_DIRECTORY")
         self._folder = Path(handed_over) if handed_over else folder
+        self._source = None if handed_over else source
         self._environ = environ
 
     def from_file(self, name: str) -> Secret:
@@ -47,6 +53,8 @@ class Secrets:
             ValueError: with what a person may do about it, and nothing of the contents.
         """
         path = self._folder / name
+        if self._source is not None and name.startswith(HANDED_OVER) and not path.exists():
+            path = self._source / name.removeprefix(HANDED_OVER)
         try:
             with path.open("rb") as file:
                 raw = file.read(SECRET_BYTES_MAX + 1)

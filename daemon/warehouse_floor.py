@@ -20,10 +20,12 @@ from actors.domain.stock_commands import (
     ReportShort,
     StockCommand,
 )
+from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
 from actors.mailbox import SetAsideError
 from actors.system import System
-from daemon.control.service import NOT_FOUND, Refused
+from daemon.control.service import NOT_FOUND, Mandate, Refused
+from daemon.control.trial import trial
 from daemon.control.wire import (
     Adjustment,
     Done,
@@ -35,6 +37,7 @@ from daemon.control.wire import (
     Short,
     SlotAssignment,
     StockLevel,
+    Trial,
 )
 
 UNAVAILABLE = 503
@@ -74,16 +77,16 @@ class WarehouseFloor:
             if sku in (None, name)
         ]
 
-    async def scan(self, warehouse: str, asked: Scan, *, key: str) -> Done:
+    async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done | Trial:
         """Record a pick."""
-        return await self._ask(warehouse, Pick(asked.fulfilment, asked.slot, asked.sku, asked.units), key)
+        return await self._ask(warehouse, Pick(asked.fulfilment, asked.slot, asked.sku, asked.units), mandate)
 
-    async def short(self, warehouse: str, asked: Short, *, key: str) -> Done:
+    async def short(self, warehouse: str, asked: Short, mandate: Mandate) -> Done | Trial:
         """Record that a slot held too few."""
         command = ReportShort(asked.fulfilment, asked.slot, asked.sku, asked.missing, asked.reason)
-        return await self._ask(warehouse, command, key)
+        return await self._ask(warehouse, command, mandate)
 
-    async def pack(self, warehouse: str, asked: PackFulfilment, *, key: str) -> Done:
+    async def pack(self, warehouse: str, asked: PackFulfilment, mandate: Mandate) -> Done | Trial:
         """Record what lies in which parcel; the parcels are numbered within their fulfilment."""
         parcels = tuple(
             PackedParcel(
@@ -93,9 +96,9 @@ class WarehouseFloor:
             )
             for number, parcel in enumerate(asked.parcels, 1)
         )
-        return await self._ask(warehouse, Pack(asked.fulfilment, parcels), key)
+        return await self._ask(warehouse, Pack(asked.fulfilment, parcels), mandate)
 
-    async def receive(self, warehouse: str, asked: Reception, *, key: str) -> Done:
+    async def receive(self, warehouse: str, asked: Reception, mandate: Mandate) -> Done | Trial:
         """Take in goods, and have the ERP told of them; a delivery counts once for each of its SKUs."""
         delivery = f"{asked.delivery}/{asked.sku}"
         reference = _erp_reference(delivery)
@@ -103,20 +106,20 @@ class WarehouseFloor:
         document = ErpReception(reference, warehouse, (line,), self._system.surroundings.clock())
         effect = StockEffectRequested(f"erp-reception:{warehouse}:{delivery}", ERP, document)
         return await self._ask(
-            warehouse, Receive(delivery, asked.sku, asked.units, asked.slot, (effect,)), key
+            warehouse, Receive(delivery, asked.sku, asked.units, asked.slot, (effect,)), mandate
         )
 
-    async def adjust(self, warehouse: str, asked: Adjustment, *, key: str) -> Done:
+    async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:
         """Correct the shelf, and have the ERP told of it."""
-        reference = _erp_reference(f"adjust {warehouse} {key}")
+        reference = _erp_reference(f"adjust {warehouse} {mandate.key}")
         line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
         document = ErpAdjustment(reference, warehouse, (line,), self._system.surroundings.clock())
         effect = StockEffectRequested(f"erp-adjustment:{warehouse}:{reference}", ERP, document)
-        return await self._ask(warehouse, Adjust(asked.sku, asked.units, asked.reason, (effect,)), key)
+        return await self._ask(warehouse, Adjust(asked.sku, asked.units, asked.reason, (effect,)), mandate)
 
-    async def assign_slot(self, warehouse: str, asked: SlotAssignment, *, key: str) -> Done:
+    async def assign_slot(self, warehouse: str, asked: SlotAssignment, mandate: Mandate) -> Done | Trial:
         """Say where a SKU lies."""
-        return await self._ask(warehouse, AssignSlot(asked.sku, asked.slot), key)
+        return await self._ask(warehouse, AssignSlot(asked.sku, asked.slot), mandate)
 
     def _handle(self, warehouse: str) -> WarehouseHandle:
         handle = self._system.directory.warehouses.get(warehouse)
@@ -124,13 +127,19 @@ class WarehouseFloor:
             raise Refused(f"there is no warehouse {warehouse}", NOT_FOUND)
         return handle
 
-    async def _ask(self, warehouse: str, command: StockCommand, key: str) -> Done:
-        self._handle(warehouse)
+    async def _ask(self, warehouse: str, command: StockCommand, mandate: Mandate) -> Done | Trial:
+        handle = self._handle(warehouse)
+        if mandate.dry_run:
+            await trio.lowlevel.checkpoint()
+            decided = decide(handle.stock, command)
+            if isinstance(decided.answer, Rejected):
+                raise Refused(decided.answer.why)
+            return trial(decided.events)
         if self._system.draining:
             raise Refused("the daemon is draining: send it again when it is back", UNAVAILABLE)
         with trio.move_on_after(SCAN_SECONDS_MAX):
             try:
-                answer = await self._system.directory.ask_warehouse(warehouse, Keyed(key, command))
+                answer = await self._system.directory.ask_warehouse(warehouse, Keyed(mandate.key, command))
             except SetAsideError as error:
                 raise Refused(str(error)) from error
             if isinstance(answer, Rejected):

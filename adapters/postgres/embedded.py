@@ -258,8 +258,13 @@ def _initialise(data_dir: Path, folder: Path, *, durable: bool) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Our environment less what would steer Postgres, such as PGDATA or PGOPTIONS of a developer's shell."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    """Our environment less what would steer Postgres, such as PGDATA or PGOPTIONS of a developer's shell.
+
+    Debian's Postgres would tell our service manager that it is ready, too.
+    """
+    ours = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {name: value for name, value in environment.items() if name not in ours}
 
 
 def _free_port() -> int:

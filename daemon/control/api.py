@@ -1,36 +1,59 @@
-"""The paths under /v1/ and what each asks of the desk or the floor; it decides nothing."""
+"""The paths under /v1/ and what each asks of the desk, the floor or the helm; it decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from msgspec import Struct
 
+from daemon.control.access import Role
 from daemon.control.router import Call, Change, Reading, Route
-from daemon.control.service import Desk, Floor
+from daemon.control.service import Desk, Floor, Helm, Mandate
 from daemon.control.wire import (
     Adjustment,
     Anomalies,
     CancelOrder,
+    Done,
+    Drain,
     HoldOrder,
+    LogLevel,
     Orders,
+    OrderStory,
     Outbox,
     PackFulfilment,
     PickLists,
     Reception,
     ReleaseOrder,
+    Reload,
     RetryOrder,
     Scan,
     Short,
     SlotAssignment,
+    Status,
     StockLevels,
+    Trial,
 )
+
+Asked = TypeVar("Asked", bound=Struct)
 
 _ORDER = "/v1/orders/{order}"
 _WAREHOUSE = "/v1/warehouses/{warehouse}"
 
+_LIMIT = {"limit": "how many rows at most, 1 to 1000; 100 unless told"}
 
-def routes(desk: Desk, floor: Floor) -> Sequence[Route]:
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Whoever answers for the daemon."""
+
+    desk: Desk
+    floor: Floor
+    helm: Helm
+
+
+def routes(services: Services) -> Sequence[Route]:
     """Return every path of the control socket."""
-    return (*_of_the_desk(desk), *_of_the_floor(floor))
+    return (*_of_the_desk(services.desk), *_of_the_floor(services.floor), *_of_the_helm(services.helm))
 
 
 def _of_the_desk(desk: Desk) -> Sequence[Route]:
@@ -38,23 +61,16 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
         return await desk.status()
 
     async def orders(call: Call) -> Struct:
-        states = [state for state in call.query.get("state", "").split(",") if state]
-        return Orders(tuple(await desk.orders(states, call.limit)))
+        return Orders(tuple(await desk.orders(call.words("state"), call.limit)))
 
     async def order(call: Call) -> Struct:
         return await desk.order(call.names["order"])
 
-    async def hold(call: Call, asked: HoldOrder) -> Struct:
-        return await desk.hold(call.names["order"], asked, by=call.by, key=call.key)
+    async def cancel(order: str, _asked: CancelOrder, mandate: Mandate) -> Done | Trial:
+        return await desk.cancel(order, mandate)
 
-    async def release(call: Call, asked: ReleaseOrder) -> Struct:
-        return await desk.release(call.names["order"], asked, by=call.by, key=call.key)
-
-    async def cancel(call: Call, _asked: CancelOrder) -> Struct:
-        return await desk.cancel(call.names["order"], by=call.by, key=call.key)
-
-    async def retry(call: Call, _asked: RetryOrder) -> Struct:
-        return await desk.retry(call.names["order"], by=call.by, key=call.key)
+    async def retry(order: str, _asked: RetryOrder, mandate: Mandate) -> Done | Trial:
+        return await desk.retry(order, mandate)
 
     async def anomalies(call: Call) -> Struct:
         return Anomalies(tuple(await desk.anomalies(call.limit)))
@@ -62,16 +78,17 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
     async def outbox(call: Call) -> Struct:
         return Outbox(tuple(await desk.outbox(call.limit)))
 
+    states = {"state": "only orders in one of these states, parted by commas"}
     return (
-        Reading("/v1/status", status),
-        Reading("/v1/orders", orders, query=("state", "limit")),
-        Reading(_ORDER, order),
-        Change(f"{_ORDER}/hold", HoldOrder, hold),
-        Change(f"{_ORDER}/release", ReleaseOrder, release),
-        Change(f"{_ORDER}/cancel", CancelOrder, cancel),
-        Change(f"{_ORDER}/retry", RetryOrder, retry),
-        Reading("/v1/anomalies", anomalies, query=("limit",)),
-        Reading("/v1/outbox", outbox, query=("limit",)),
+        Reading("/v1/status", Status, status),
+        Reading("/v1/orders", Orders, orders, query=states | _LIMIT),
+        Reading(_ORDER, OrderStory, order),
+        Change(f"{_ORDER}/hold", HoldOrder, _about("order", desk.hold)),
+        Change(f"{_ORDER}/release", ReleaseOrder, _about("order", desk.release)),
+        Change(f"{_ORDER}/cancel", CancelOrder, _about("order", cancel)),
+        Change(f"{_ORDER}/retry", RetryOrder, _about("order", retry)),
+        Reading("/v1/anomalies", Anomalies, anomalies, query=_LIMIT),
+        Reading("/v1/outbox", Outbox, outbox, query=_LIMIT),
     )
 
 
@@ -82,31 +99,40 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
     async def stock(call: Call) -> Struct:
         return StockLevels(tuple(await floor.stock(call.names["warehouse"], call.query.get("sku"))))
 
-    async def scan(call: Call, asked: Scan) -> Struct:
-        return await floor.scan(call.names["warehouse"], asked, key=call.key)
-
-    async def short(call: Call, asked: Short) -> Struct:
-        return await floor.short(call.names["warehouse"], asked, key=call.key)
-
-    async def pack(call: Call, asked: PackFulfilment) -> Struct:
-        return await floor.pack(call.names["warehouse"], asked, key=call.key)
-
-    async def receive(call: Call, asked: Reception) -> Struct:
-        return await floor.receive(call.names["warehouse"], asked, key=call.key)
-
-    async def adjust(call: Call, asked: Adjustment) -> Struct:
-        return await floor.adjust(call.names["warehouse"], asked, key=call.key)
-
-    async def assign_slot(call: Call, asked: SlotAssignment) -> Struct:
-        return await floor.assign_slot(call.names["warehouse"], asked, key=call.key)
-
     return (
-        Reading(f"{_WAREHOUSE}/picklists", picklists, query=("limit",)),
-        Reading(f"{_WAREHOUSE}/stock", stock, query=("sku",)),
-        Change(f"{_WAREHOUSE}/scans", Scan, scan),
-        Change(f"{_WAREHOUSE}/shorts", Short, short),
-        Change(f"{_WAREHOUSE}/packs", PackFulfilment, pack),
-        Change(f"{_WAREHOUSE}/receptions", Reception, receive),
-        Change(f"{_WAREHOUSE}/adjustments", Adjustment, adjust),
-        Change(f"{_WAREHOUSE}/slots", SlotAssignment, assign_slot),
+        Reading(f"{_WAREHOUSE}/picklists", PickLists, picklists, query=_LIMIT),
+        Reading(f"{_WAREHOUSE}/stock", StockLevels, stock, query={"sku": "only this one"}),
+        Change(f"{_WAREHOUSE}/scans", Scan, _about("warehouse", floor.scan)),
+        Change(f"{_WAREHOUSE}/shorts", Short, _about("warehouse", floor.short)),
+        Change(f"{_WAREHOUSE}/packs", PackFulfilment, _about("warehouse", floor.pack)),
+        Change(f"{_WAREHOUSE}/receptions", Reception, _about("warehouse", floor.receive)),
+        Change(f"{_WAREHOUSE}/adjustments", Adjustment, _about("warehouse", floor.adjust)),
+        Change(f"{_WAREHOUSE}/slots", SlotAssignment, _about("warehouse", floor.assign_slot)),
     )
+
+
+def _of_the_helm(helm: Helm) -> Sequence[Route]:
+    return (
+        Change("/v1/reload", Reload, _about_all(helm.reload), role=Role.ADMIN),
+        Change("/v1/drain", Drain, _about_all(helm.drain), role=Role.ADMIN),
+        Change("/v1/log-level", LogLevel, _about_all(helm.log_level), role=Role.ADMIN),
+    )
+
+
+Handler = Callable[[Mapping[str, str], Asked, Mandate], Awaitable[Struct]]
+
+
+def _about(name: str, do: Callable[[str, Asked, Mandate], Awaitable[Done | Trial]]) -> Handler[Asked]:
+    """Return what answers a change of the one thing that the path names."""
+
+    async def answer(names: Mapping[str, str], asked: Asked, mandate: Mandate) -> Struct:
+        return await do(names[name], asked, mandate)
+
+    return answer
+
+
+def _about_all(do: Callable[[Asked, Mandate], Awaitable[Done | Trial]]) -> Handler[Asked]:
+    async def answer(_names: Mapping[str, str], asked: Asked, mandate: Mandate) -> Struct:
+        return await do(asked, mandate)
+
+    return answer

@@ -1,26 +1,34 @@
 """Finds who answers a request of the control socket, and answers what is wrong with it as problem+json.
 
-It owns paths, methods, bodies, idempotency keys and who may ask; it knows no meaning of any request.
+It owns paths, methods, bodies, idempotency keys, and who may ask; every change that somebody wants leaves a
+line in the log with pid and uid. It knows no meaning of any request.
 """
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
 import msgspec
+import structlog
 import trio
 from msgspec import Struct
 
 from adapters.http.server import Request, Response
-from daemon.control.service import Refused
-from daemon.control.wire import ProblemDetails
+from daemon.control.access import Access, Role
+from daemon.control.service import Mandate, Refused
+from daemon.control.wire import Done, ProblemDetails
+
+log = structlog.get_logger(__name__)
 
 ANSWER_SECONDS_MAX = 30.0
 """Longer than any commit takes under load; whoever waited this long asks again with the same key."""
+
+DRY_RUN = "dry_run"
+"""The parameter of every change that asks only what would come of it."""
 
 KEY_LENGTH_MAX = 128
 """A UUID has 36 characters, a scanner's serial number and counter fewer than 60."""
@@ -37,12 +45,10 @@ Body = TypeVar("Body", bound=Struct)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler is told besides the body: the path's names, the query, who asks, a change's key."""
+    """What whoever reads is told: the path's names and the query."""
 
     names: Mapping[str, str]
     query: Mapping[str, str]
-    by: str
-    key: str
 
     @property
     def limit(self) -> int:
@@ -51,39 +57,58 @@ class Call:
         Raises:
             Refused: it is no number, or out of bounds.
         """
-        given = self.query.get("limit", str(LIMIT_DEFAULT))
-        if not given.isdecimal() or not 1 <= int(given) <= LIMIT_MAX:
-            raise Refused(f"limit: expected a number from 1 to {LIMIT_MAX}", HTTPStatus.BAD_REQUEST)
+        return self.number("limit", LIMIT_DEFAULT, LIMIT_MAX)
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """Return a number of the query.
+
+        Raises:
+            Refused: it is no number, or out of bounds.
+        """
+        given = self.query.get(name, str(default))
+        # A number of more digits than the bound is too large, and int() refuses thousands of them.
+        if not (given.isascii() and given.isdecimal() and len(given) <= len(str(most))):
+            given = "0"
+        if not 1 <= int(given) <= most:
+            raise Refused(f"{name}: expected a number from 1 to {most}", HTTPStatus.BAD_REQUEST)
         return int(given)
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Return what stands between the commas of a query parameter, nothing where it is not given."""
+        return tuple(word for word in self.query.get(name, "").split(",") if word)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A GET; `query` names the parameters it knows."""
+    """A GET that answers `gives`; `query` names the parameters it knows, and what each is for."""
 
     path: str
+    gives: type[Struct]
     answer: Callable[[Call], Awaitable[Struct]]
-    query: Collection[str] = ()
+    query: Mapping[str, str] = field(default_factory=dict)
+    role: Role = Role.VIEWER
 
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[Body]):
-    """A POST that changes something: its body is checked, and it needs a key."""
+    """A POST that changes something: its body is checked, and it needs a key. It answers `gives`."""
 
     path: str
     body: type[Body]
-    answer: Callable[[Call, Body], Awaitable[Struct]]
+    answer: Callable[[Mapping[str, str], Body, Mandate], Awaitable[Struct]]
+    gives: type[Struct] = Done
+    role: Role = Role.OPERATOR
 
 
 Route = Reading | Change[Any]
 
 
 class Router:
-    """Answers requests by the route that matches; `uids` are the users who may ask (None: anybody)."""
+    """Answers requests by the route that matches, for those who may ask (anybody without `access`)."""
 
-    def __init__(self, routes: Sequence[Route], uids: Collection[int] | None = None) -> None:
+    def __init__(self, routes: Sequence[Route], access: Access | None = None) -> None:
         self._routes = [(route, route.path.split("/")) for route in routes]
-        self._uids = uids
+        self._access = access
         self._digests: OrderedDict[str, bytes] = OrderedDict()
 
     async def answer(self, request: Request) -> Response:
@@ -99,25 +124,68 @@ class Router:
         return answer if isinstance(answer, Response) else _json(HTTPStatus.OK, answer)
 
     async def _answered(self, request: Request) -> Struct | Response:
-        if self._uids is not None and (request.peer is None or request.peer.uid not in self._uids):
-            raise Refused("this socket is its owner's alone", HTTPStatus.FORBIDDEN)
+        role = self._role_of(request)
         matching = [(route, names) for route, names in self._matching(request)]
         if not matching:
             raise Refused(f"there is nothing at {request.path}", HTTPStatus.NOT_FOUND)
-        by = f"uid {request.peer.uid}" if request.peer is not None else "unknown"
         for route, names in matching:
             match route:
                 case Reading() if request.method in ("GET", "HEAD"):
-                    return await route.answer(Call(names, _query(request, route.query), by, ""))
+                    _demand(route, role)
+                    return await route.answer(Call(names, _query(request, route.query)))
                 case Change() if request.method == "POST":
-                    _query(request, ())
-                    body = _decoded(request.body, route.body)
-                    return await route.answer(Call(names, {}, by, self._key(request)), body)
+                    return await self._change(request, route, names, role)
                 case _:
                     continue
         allowed = sorted({"GET" if isinstance(route, Reading) else "POST" for route, _ in matching})
         refusal = problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} takes {' or '.join(allowed)}")
         return Response(refusal.status, refusal.body, (*refusal.headers, ("Allow", ", ".join(allowed))))
+
+    def _role_of(self, request: Request) -> Role:
+        if self._access is None:
+            return Role.ADMIN
+        role = self._access.role_of(request.peer)
+        if role is None:
+            uid, pid = (request.peer.uid, request.peer.pid) if request.peer is not None else (None, None)
+            log.warning("control_stranger", path=request.path, method=request.method, uid=uid, pid=pid)
+            raise Refused("you are in none of the groups that may ask here", HTTPStatus.FORBIDDEN)
+        return role
+
+    async def _change(
+        self, request: Request, route: Change[Any], names: Mapping[str, str], role: Role
+    ) -> Struct:
+        """Make a change, and leave a line of who wanted it, and what came of it, whatever that was."""
+        outcome = "crashed"
+        given = (request.header("idempotency-key") or "").strip('"')
+        dry_run = False
+        try:
+            _demand(route, role)
+            dry_run = _flag(_query(request, (DRY_RUN,)), DRY_RUN)
+            body = _decoded(request.body, route.body)
+            key = "" if dry_run else self._key(request, given)
+            by = f"uid {request.peer.uid}" if request.peer is not None else "unknown"
+            answer = await route.answer(names, body, Mandate(by, key, dry_run))
+        except Refused as refused:
+            outcome = f"refused: {refused.reason}"
+            raise
+        except trio.Cancelled:
+            outcome = "unknown: it took too long"
+            raise
+        else:
+            outcome = "done"
+            return answer
+        finally:
+            peer = request.peer
+            log.info(
+                "control_change",
+                path=request.path,
+                pid=peer.pid if peer is not None else None,
+                uid=peer.uid if peer is not None else None,
+                role=role.name.lower(),
+                idempotency=given[:KEY_LENGTH_MAX],
+                dry_run=dry_run,
+                outcome=outcome,
+            )
 
     def _matching(self, request: Request) -> list[tuple[Route, dict[str, str]]]:
         # Split before decoding, so that a name may hold a slash.
@@ -135,13 +203,12 @@ class Router:
                     found.append((route, names))
         return found
 
-    def _key(self, request: Request) -> str:
+    def _key(self, request: Request, given: str) -> str:
         """Return the key under which the actors recognise a repeat: it covers what is asked, too.
 
         A scanner that uses a key again for something else is told so, while the key is remembered; later
         it is done as what it is, another command.
         """
-        given = (request.header("idempotency-key") or "").strip('"')
         if not given or len(given) > KEY_LENGTH_MAX or not given.isascii() or not given.isprintable():
             why = f"a change needs an Idempotency-Key header of 1 to {KEY_LENGTH_MAX} ASCII characters"
             raise Refused(why, HTTPStatus.BAD_REQUEST)
@@ -165,6 +232,19 @@ def problem(status: int, detail: str) -> Response:
 
 def _json(status: int, answer: Struct) -> Response:
     return Response(status, msgspec.json.encode(answer) + b"\n", (("Content-Type", "application/json"),))
+
+
+def _demand(route: Route, role: Role) -> None:
+    if role < route.role:
+        why = f"this takes the role {route.role.name.lower()}, and you are {role.name.lower()}"
+        raise Refused(why, HTTPStatus.FORBIDDEN)
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    given = query.get(name, "false")
+    if given not in ("true", "false"):
+        raise Refused(f"{name}: expected true or false", HTTPStatus.BAD_REQUEST)
+    return given == "true"
 
 
 def _query(request: Request, known: Collection[str]) -> dict[str, str]:

@@ -4,24 +4,29 @@ Every change carries the key under which a repeat is recognised: its answer is t
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from daemon.control.wire import (
     Adjustment,
     AnomalyTold,
     Done,
+    Drain,
     HoldOrder,
+    LogLevel,
     OrderStory,
     OrderSummary,
     PackFulfilment,
     PickList,
     Reception,
     ReleaseOrder,
+    Reload,
     Scan,
     Short,
     SlotAssignment,
     Status,
     StockLevel,
+    Trial,
     Untold,
 )
 
@@ -36,6 +41,15 @@ class Refused(Exception):  # noqa: N818 - a business "no", not a fault
         super().__init__(reason)
         self.reason = reason
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """On whose word something is changed, under which key; `dry_run` asks only what would come of it."""
+
+    by: str
+    key: str
+    dry_run: bool = False
 
 
 class Desk(Protocol):
@@ -53,19 +67,19 @@ class Desk(Protocol):
         """Return everything about an order; refused with 404 where there is none."""
         ...
 
-    async def hold(self, order: str, asked: HoldOrder, *, by: str, key: str) -> Done:
+    async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done | Trial:
         """Stop the order."""
         ...
 
-    async def retry(self, order: str, *, by: str, key: str) -> Done:
+    async def retry(self, order: str, mandate: Mandate) -> Done | Trial:
         """Ask partners once more for what they refused."""
         ...
 
-    async def release(self, order: str, asked: ReleaseOrder, *, by: str, key: str) -> Done:
+    async def release(self, order: str, asked: ReleaseOrder, mandate: Mandate) -> Done | Trial:
         """Let the order go on."""
         ...
 
-    async def cancel(self, order: str, *, by: str, key: str) -> Done:
+    async def cancel(self, order: str, mandate: Mandate) -> Done | Trial:
         """Stop the order for good; refused where it is too late, saying where it can be intercepted."""
         ...
 
@@ -89,26 +103,42 @@ class Floor(Protocol):
         """Return where the units of one SKU stand, or of all, by SKU."""
         ...
 
-    async def scan(self, warehouse: str, asked: Scan, *, key: str) -> Done:
+    async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done | Trial:
         """Record a pick."""
         ...
 
-    async def short(self, warehouse: str, asked: Short, *, key: str) -> Done:
+    async def short(self, warehouse: str, asked: Short, mandate: Mandate) -> Done | Trial:
         """Record that a slot held too few."""
         ...
 
-    async def pack(self, warehouse: str, asked: PackFulfilment, *, key: str) -> Done:
+    async def pack(self, warehouse: str, asked: PackFulfilment, mandate: Mandate) -> Done | Trial:
         """Record what lies in which parcel."""
         ...
 
-    async def receive(self, warehouse: str, asked: Reception, *, key: str) -> Done:
+    async def receive(self, warehouse: str, asked: Reception, mandate: Mandate) -> Done | Trial:
         """Take in goods."""
         ...
 
-    async def adjust(self, warehouse: str, asked: Adjustment, *, key: str) -> Done:
+    async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:
         """Correct the shelf."""
         ...
 
-    async def assign_slot(self, warehouse: str, asked: SlotAssignment, *, key: str) -> Done:
+    async def assign_slot(self, warehouse: str, asked: SlotAssignment, mandate: Mandate) -> Done | Trial:
         """Say where a SKU lies."""
+        ...
+
+
+class Helm(Protocol):
+    """What concerns the process itself."""
+
+    async def reload(self, asked: Reload, mandate: Mandate) -> Done | Trial:
+        """Read the rules again; refused, with what is wrong, when they cannot be used."""
+        ...
+
+    async def drain(self, asked: Drain, mandate: Mandate) -> Done | Trial:
+        """Begin to end; what is asked from now on is refused."""
+        ...
+
+    async def log_level(self, asked: LogLevel, mandate: Mandate) -> Done | Trial:
+        """Log from another level on."""
         ...

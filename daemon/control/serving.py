@@ -1,4 +1,7 @@
-"""Opens the control socket for its owner alone, serves it, and takes it away again. It knows no request."""
+"""Opens the control socket for those who may ask, serves it, and takes it away again. It knows no request.
+
+Where the service manager hands a socket over, that one is used as it is, and is the manager's to remove.
+"""
 
 import fcntl
 import os
@@ -11,17 +14,15 @@ from pathlib import Path
 import trio
 
 from adapters.http.server import serve
-from daemon.control.api import routes
+from daemon.control.access import Access
+from daemon.control.api import Services, routes
 from daemon.control.router import Router, problem
-from daemon.control.service import Desk, Floor
 
 BODY_BYTES_MAX = 1024 * 1024
 """A packed fulfilment of a thousand lines is some 60 KiB."""
 
-BACKLOG = 128
-"""Scanners that call at the same instant."""
-
-ROOT = 0
+BACKLOG = 1024
+"""Scanners that call at the same instant; the kernel bounds it by net.core.somaxconn."""
 
 
 class SocketTakenError(Exception):
@@ -29,8 +30,8 @@ class SocketTakenError(Exception):
 
 
 @contextmanager
-def control_listener(path: Path) -> Generator[trio.SocketListener]:
-    """Listen on a unix socket that only its owner may use, and remove it at the end.
+def control_listener(path: Path, group: int | None = None) -> Generator[trio.SocketListener]:
+    """Listen on a unix socket that only its owner and this group may open, and remove it at the end.
 
     A socket that a dead daemon left behind is removed; one that somebody answers on is not. The lock beside
     it keeps two daemons apart that start at once: without it each could remove the other's socket.
@@ -47,6 +48,8 @@ def control_listener(path: Path) -> Generator[trio.SocketListener]:
             sock.bind(str(path))
             # Nobody can connect before `listen`, so there is no moment at which others may.
             path.chmod(0o600)
+            if group is not None and _give_to(path, group):
+                path.chmod(0o660)
             sock.listen(BACKLOG)
         except OSError as error:
             raise SocketTakenError(f"{path}: {error.strerror or type(error).__name__}") from error
@@ -57,18 +60,23 @@ def control_listener(path: Path) -> Generator[trio.SocketListener]:
 
 async def serve_control(
     path: Path,
-    desk: Desk,
-    floor: Floor,
+    services: Services,
+    access: Access,
     *,
+    handed_over: socket.socket | None = None,
+    group: int | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the control socket until cancelled; `started` once it can be spoken to.
 
+    `handed_over` is the service manager's listening socket; else one is opened at `path`, for `group` too.
+
     Raises:
         SocketTakenError: see `control_listener`.
     """
-    router = Router(routes(desk, floor), uids={os.geteuid(), ROOT})
-    with control_listener(path) as listener:
+    router = Router(routes(services), access)
+    opened = control_listener(path, group) if handed_over is None else _adopted(handed_over)
+    with opened as listener:
         async with trio.open_nursery() as nursery:
             await nursery.start(_serve, router, listener)
             task_status.started()
@@ -84,6 +92,22 @@ async def _serve(
         refusal=problem,
         task_status=task_status,
     )
+
+
+@contextmanager
+def _adopted(sock: socket.socket) -> Generator[trio.SocketListener]:
+    with sock:
+        sock.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        yield trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+
+def _give_to(path: Path, group: int) -> bool:
+    """Give the socket to the group, if we may: root, or one of its members."""
+    try:
+        os.chown(path, -1, group)
+    except PermissionError:
+        return False
+    return True
 
 
 def _lock(path: Path, cleanup: ExitStack) -> None:

@@ -50,6 +50,20 @@ class RetryOrder(_Asked, frozen=True):
     """What made partners refuse documents was mended: ask them once more."""
 
 
+class Reload(_Asked, frozen=True):
+    """Read the rules again; when they are wrong, those in force stay and the answer says why."""
+
+
+class Drain(_Asked, frozen=True):
+    """Take nothing new in, bring what is in hand to a recorded point, and end, as SIGTERM does."""
+
+
+class LogLevel(_Asked, frozen=True):
+    """Log from this level on until the daemon ends; at debug customers' names and addresses are readable."""
+
+    level: Literal["debug", "info", "warning", "error"]
+
+
 class Scan(_Asked, frozen=True):
     """So many units of this SKU were taken from this slot."""
 
@@ -121,6 +135,20 @@ class Done(Struct, frozen=True):
     """It is so, now or since an earlier copy of the request."""
 
     done: bool = True
+
+
+class Consequence(Struct, frozen=True):
+    """An event that would be recorded: its name in the log, and what it says."""
+
+    kind: str
+    data: Mapping[str, Any]
+
+
+class Trial(Struct, frozen=True):
+    """What a change would have recorded at once; nothing was changed. None when it is so already."""
+
+    would: tuple[Consequence, ...]
+    dry_run: Literal[True] = True
 
 
 class PartnerStatus(Struct, frozen=True):

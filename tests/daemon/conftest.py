@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
-from daemon.control.service import NOT_FOUND, Desk, Floor, Refused
+from daemon.control.api import Services
+from daemon.control.service import NOT_FOUND, Desk, Floor, Helm, Mandate, Refused
 from daemon.control.wire import (
     Adjustment,
     AnomalyTold,
     CandidateTold,
     Done,
+    Drain,
     HoldOrder,
+    LogLevel,
     OrderStory,
     OrderSummary,
     PackFulfilment,
@@ -21,6 +24,7 @@ from daemon.control.wire import (
     PickList,
     Reception,
     ReleaseOrder,
+    Reload,
     RoutingTold,
     Scan,
     Short,
@@ -63,20 +67,20 @@ class FakeDesk:
         step = Step(1, AT, "order.imported", {"channel": "main", "total": "12.00"})
         return OrderStory(ORDER, ("manual",), (), (step,), (routing,))
 
-    async def hold(self, order: str, asked: HoldOrder, *, by: str, key: str) -> Done:
-        return await self._do("hold", order, asked, by, key)
+    async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done:
+        return await self._do("hold", order, asked, mandate)
 
-    async def release(self, order: str, asked: ReleaseOrder, *, by: str, key: str) -> Done:
-        return await self._do("release", order, asked, by, key)
+    async def release(self, order: str, asked: ReleaseOrder, mandate: Mandate) -> Done:
+        return await self._do("release", order, asked, mandate)
 
-    async def cancel(self, order: str, *, by: str, key: str) -> Done:
+    async def cancel(self, order: str, mandate: Mandate) -> Done:
         await self._known(order)
-        assert by
-        assert key
+        assert mandate.by
+        assert mandate.key
         raise Refused("too late: packed in lyon, intercept it there")
 
-    async def retry(self, order: str, *, by: str, key: str) -> Done:
-        return await self._do("retry", order, None, by, key)
+    async def retry(self, order: str, mandate: Mandate) -> Done:
+        return await self._do("retry", order, None, mandate)
 
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         await trio.lowlevel.checkpoint()
@@ -92,9 +96,9 @@ class FakeDesk:
         if order != ORDER.order:
             raise Refused(f"there is no order {order}", NOT_FOUND)
 
-    async def _do(self, what: str, order: str, asked: object, by: str, key: str) -> Done:
+    async def _do(self, what: str, order: str, asked: object, mandate: Mandate) -> Done:
         await self._known(order)
-        self.done.append((what, asked, by, key))
+        self.done.append((what, asked, mandate.by, mandate.key))
         return Done()
 
 
@@ -115,43 +119,78 @@ class FakeFloor:
         levels = [StockLevel("CUP", "B-02", 5, 1, 0, 0), StockLevel("TEAPOT", "A-01", 3, 1, 1, 0)]
         return [level for level in levels if sku in (None, level.sku)]
 
-    async def scan(self, warehouse: str, asked: Scan, *, key: str) -> Done:
+    async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done:
         await self._known(warehouse)
         if asked.slot != "A-01":
             raise Refused(f"{asked.sku} lies in slot A-01, not {asked.slot}")
-        return await self._do(asked, key)
+        return await self._do(asked, mandate)
 
-    async def short(self, warehouse: str, asked: Short, *, key: str) -> Done:
+    async def short(self, warehouse: str, asked: Short, mandate: Mandate) -> Done:
         await self._known(warehouse)
-        return await self._do(asked, key)
+        return await self._do(asked, mandate)
 
-    async def pack(self, warehouse: str, asked: PackFulfilment, *, key: str) -> Done:
+    async def pack(self, warehouse: str, asked: PackFulfilment, mandate: Mandate) -> Done:
         await self._known(warehouse)
-        return await self._do(asked, key)
+        return await self._do(asked, mandate)
 
-    async def receive(self, warehouse: str, asked: Reception, *, key: str) -> Done:
+    async def receive(self, warehouse: str, asked: Reception, mandate: Mandate) -> Done:
         await self._known(warehouse)
-        return await self._do(asked, key)
+        return await self._do(asked, mandate)
 
-    async def adjust(self, warehouse: str, asked: Adjustment, *, key: str) -> Done:
+    async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done:
         await self._known(warehouse)
-        return await self._do(asked, key)
+        return await self._do(asked, mandate)
 
-    async def assign_slot(self, warehouse: str, asked: SlotAssignment, *, key: str) -> Done:
+    async def assign_slot(self, warehouse: str, asked: SlotAssignment, mandate: Mandate) -> Done:
         await self._known(warehouse)
-        return await self._do(asked, key)
+        return await self._do(asked, mandate)
 
     async def _known(self, warehouse: str) -> None:
         await trio.lowlevel.checkpoint()
         if warehouse != "lyon":
             raise Refused(f"there is no warehouse {warehouse}", NOT_FOUND)
 
-    async def _do(self, asked: object, key: str) -> Done:
+    async def _do(self, asked: object, mandate: Mandate) -> Done:
         await trio.lowlevel.checkpoint()
+        key = mandate.key
         if key not in self.keys:
             self.keys[key] = Done()
             self.done.append(asked)
         return self.keys[key]
+
+
+class FakeHelm:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+
+    async def reload(self, asked: Reload, mandate: Mandate) -> Done:
+        return await self._do(asked, mandate)
+
+    async def drain(self, asked: Drain, mandate: Mandate) -> Done:
+        return await self._do(asked, mandate)
+
+    async def log_level(self, asked: LogLevel, mandate: Mandate) -> Done:
+        return await self._do(asked, mandate)
+
+    async def _do(self, asked: object, mandate: Mandate) -> Done:
+        await trio.lowlevel.checkpoint()
+        assert mandate.by
+        self.done.append(asked)
+        return Done()
+
+
+@pytest.fixture
+def helm() -> FakeHelm:
+    fake = FakeHelm()
+    _as_the_process_does: Helm = fake
+    return fake
+
+
+@pytest.fixture
+def services(desk: FakeDesk, floor: FakeFloor, helm: FakeHelm) -> Services:
+    return Services(desk, floor, helm)
 
 
 @pytest.fixture

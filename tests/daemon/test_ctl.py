@@ -1,5 +1,6 @@
 """wharfctl against a served control socket: what it asks, what it prints, and what it exits with."""
 
+import io
 import json
 import os
 import pty
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import structlog
 import trio
 from click.testing import CliRunner, Result
 
+from daemon import logs
+from daemon.control.access import access_of
+from daemon.control.api import Services
 from daemon.control.service import Desk, Floor
 from daemon.control.serving import serve_control
 from daemon.control.wire import (
@@ -43,7 +48,16 @@ class FloorThatRemembers(Floor, Protocol):
 
 
 @pytest.fixture
-def path(desk: Desk, floor: Floor, tmp_path: Path) -> Iterator[Path]:
+def log() -> Iterator[io.StringIO]:
+    """What the daemon logs, in memory: it runs in this process, whose output is wharfctl's."""
+    heard = io.StringIO()
+    logs.configure(stream=heard)
+    yield heard
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def path(services: Services, tmp_path: Path, log: io.StringIO) -> Iterator[Path]:
     """Serve a control socket on a thread of its own: wharfctl runs an event loop of its own."""
     path = tmp_path / "control.sock"
     ready = threading.Event()
@@ -52,7 +66,7 @@ def path(desk: Desk, floor: Floor, tmp_path: Path) -> Iterator[Path]:
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             stop.append((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
-            await nursery.start(serve_control, path, desk, floor)
+            await nursery.start(serve_control, path, services, access_of("", "", ""))
             ready.set()
 
     thread = threading.Thread(target=trio.run, args=(run,))

@@ -14,8 +14,8 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
-from daemon.control.service import Refused
-from daemon.control.wire import Adjustment, Reception, SlotAssignment
+from daemon.control.service import Mandate, Refused
+from daemon.control.wire import Adjustment, Consequence, Reception, SlotAssignment, Trial
 from daemon.warehouse_floor import WarehouseFloor
 
 
@@ -41,7 +41,7 @@ async def open_floor() -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
 async def test_a_delivery_of_two_articles_is_booked_for_both_and_each_counts_once() -> None:
     async with open_floor() as (floor, erp):
         for key, sku in (("a", "TEAPOT"), ("b", "CUP"), ("c", "CUP")):
-            await floor.receive("lyon", Reception("D-1", sku, 5, "A-1"), key=key)
+            await floor.receive("lyon", Reception("D-1", sku, 5, "A-1"), Mandate("uid 0", key))
         levels = {level.sku: level.available for level in await floor.stock("lyon", None)}
         assert levels == {"CUP": 5, "LAMP": 0, "TEAPOT": 8}
         while sum(isinstance(copy, ErpReception) for copies in erp.booked.values() for copy in copies) < 2:
@@ -57,10 +57,25 @@ async def test_an_article_that_the_erp_has_none_of_is_known_all_the_same() -> No
 async def test_what_is_promised_or_not_there_cannot_be_adjusted_away() -> None:
     async with open_floor() as (floor, _):
         with pytest.raises(Refused, match="only 3 of TEAPOT are available"):
-            await floor.adjust("lyon", Adjustment("TEAPOT", -4, "broken"), key="a")
+            await floor.adjust("lyon", Adjustment("TEAPOT", -4, "broken"), Mandate("uid 0", "a"))
 
 
 async def test_a_warehouse_that_nobody_has_is_named() -> None:
     async with open_floor() as (floor, _):
         with pytest.raises(Refused, match="no warehouse paris"):
-            await floor.assign_slot("paris", SlotAssignment("TEAPOT", "A-1"), key="a")
+            await floor.assign_slot("paris", SlotAssignment("TEAPOT", "A-1"), Mandate("uid 0", "a"))
+
+
+async def test_what_a_correction_would_record_is_told_and_not_recorded() -> None:
+    async with open_floor() as (floor, erp):
+        tried = await floor.adjust(
+            "lyon", Adjustment("TEAPOT", -1, "broken"), Mandate("uid 0", "", dry_run=True)
+        )
+        assert isinstance(tried, Trial)
+        assert tried.would[0] == Consequence(
+            "stock.adjusted", {"sku": "TEAPOT", "units": -1, "reason": "broken"}
+        )
+        assert [level.available for level in await floor.stock("lyon", "TEAPOT")] == [3]
+        assert erp.booked == {}
+        with pytest.raises(Refused, match="only 3 of TEAPOT are available"):
+            await floor.adjust("lyon", Adjustment("TEAPOT", -4, "broken"), Mandate("uid 0", "", dry_run=True))

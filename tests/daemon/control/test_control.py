@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.http.server import Peer, Request
-from daemon.control.api import routes
+from daemon.control.access import Access, Role, access_of
+from daemon.control.api import Services, routes
 from daemon.control.client import ControlClient, ControlError, DaemonAwayError
 from daemon.control.router import ANSWER_SECONDS_MAX, KEYS_REMEMBERED, Router
 from daemon.control.service import Desk, Floor
@@ -38,6 +39,7 @@ from daemon.control.wire import (
     SlotAssignment,
 )
 
+OWNER = access_of("", "", "")
 LYON = "/v1/warehouses/lyon"
 SCAN = {"fulfilment": "main-7/1", "slot": "A-01", "sku": "TEAPOT", "units": 1}
 
@@ -70,10 +72,10 @@ class Socket:
 
 
 @asynccontextmanager
-async def served(desk: Desk, floor: Floor, path: Path) -> AsyncGenerator[Socket]:
+async def served(services: Services, path: Path, access: Access = OWNER) -> AsyncGenerator[Socket]:
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve_control, path, desk, floor)
+            await nursery.start(serve_control, path, services, access)
             transport = httpx.AsyncHTTPTransport(uds=str(path))
             async with ControlClient(path) as client, httpx.AsyncClient(transport=transport) as raw:
                 yield Socket(path, client, raw)
@@ -81,10 +83,8 @@ async def served(desk: Desk, floor: Floor, path: Path) -> AsyncGenerator[Socket]
 
 
 @pytest.fixture
-async def control(
-    desk: DeskThatRemembers, floor: FloorThatRemembers, tmp_path: Path
-) -> AsyncGenerator[Socket]:
-    async with served(desk, floor, tmp_path / "control.sock") as control:
+async def control(services: Services, tmp_path: Path) -> AsyncGenerator[Socket]:
+    async with served(services, tmp_path / "control.sock") as control:
         yield control
 
 
@@ -320,9 +320,9 @@ FIELDS = st.sampled_from([*SCAN, "parcels", "lines", "weight_g", "reason", "expi
     st.dictionaries(FIELDS, VALUES).map(lambda body: json.dumps(body).encode()) | st.binary(max_size=10),
 )
 async def test_whatever_is_asked_is_answered_or_refused_with_a_reason(
-    desk: DeskThatRemembers, floor: FloorThatRemembers, method: str, path: str, query: str, body: bytes
+    services: Services, method: str, path: str, query: str, body: bytes
 ) -> None:
-    answer = await Router(routes(desk, floor)).answer(asked(method, f"{path}?{query}", body=body))
+    answer = await Router(routes(services)).answer(asked(method, f"{path}?{query}", body=body))
     told = json.loads(answer.body)
     if answer.status != 200:
         assert answer.status in (400, 404, 405, 409)
@@ -336,8 +336,8 @@ def asked(method: str, target: str, *, uid: int = 1000, body: bytes = b"", key: 
     return Request(method, target, [("idempotency-key", key)], body, Peer(1, uid, uid))
 
 
-async def test_nobody_but_the_owner_is_answered(desk: DeskThatRemembers, floor: FloorThatRemembers) -> None:
-    router = Router(routes(desk, floor), uids={1000})
+async def test_nobody_but_the_owner_is_answered(services: Services) -> None:
+    router = Router(routes(services), Access({1000: Role.VIEWER}))
     assert (await router.answer(asked("GET", "/v1/status", uid=1000))).status == 200
     assert (await router.answer(asked("GET", "/v1/status", uid=1001))).status == 403
     over_tcp = Request("GET", "/v1/status", [], b"", None)
@@ -350,12 +350,10 @@ def opened_to_all(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_somebody_else_is_refused_even_where_the_file_lets_them_in(
-    desk: DeskThatRemembers, floor: FloorThatRemembers
-) -> None:
+async def test_somebody_else_is_refused_even_where_the_file_lets_them_in(services: Services) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = opened_to_all(Path(name))
-        async with served(desk, floor, folder / "control.sock") as control:
+        async with served(services, folder / "control.sock") as control:
             control.path.chmod(0o666)
             sock = socket.socket(socket.AF_UNIX)
             os.seteuid(65_534)
@@ -369,18 +367,18 @@ async def test_somebody_else_is_refused_even_where_the_file_lets_them_in(
 
 
 async def test_a_daemon_that_cannot_answer_says_so_in_time(
-    desk: DeskThatRemembers, floor: FloorThatRemembers, autojump_clock: trio.testing.MockClock
+    desk: DeskThatRemembers, services: Services, autojump_clock: trio.testing.MockClock
 ) -> None:
     desk.never_answers = True
     began = trio.current_time()
-    answer = await Router(routes(desk, floor)).answer(asked("GET", "/v1/status"))
+    answer = await Router(routes(services)).answer(asked("GET", "/v1/status"))
     assert answer.status == 504
     assert trio.current_time() - began == ANSWER_SECONDS_MAX
     assert autojump_clock.rate == 0
 
 
-async def test_keys_are_remembered_in_bounds(desk: DeskThatRemembers, floor: FloorThatRemembers) -> None:
-    router = Router(routes(desk, floor))
+async def test_keys_are_remembered_in_bounds(services: Services, floor: FloorThatRemembers) -> None:
+    router = Router(routes(services))
     body = json.dumps(SCAN).encode()
     for number in range(KEYS_REMEMBERED + 1):
         await router.answer(asked("POST", f"{LYON}/scans", body=body, key=f"k{number}"))

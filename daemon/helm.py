@@ -1,0 +1,61 @@
+"""What the control socket can ask of the process itself: other rules, another log level, an end."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import trio
+
+from actors.system import Rules
+from daemon import logs
+from daemon.control.service import Mandate, Refused
+from daemon.control.wire import Consequence, Done, Drain, LogLevel, Reload, Trial
+from daemon.settings import SettingsError
+
+WRONG = 422
+"""What is asked for is understood, and the files it concerns are wrong."""
+
+
+class ProcessHelm:
+    """Implements `daemon.control.service.Helm`.
+
+    `read` reads the rules from their files, `obey` puts them in force, `observer` goes on hearing the log.
+    """
+
+    def __init__(
+        self, read: Callable[[], Rules], obey: Callable[[Rules], None], observer: logs.Observer
+    ) -> None:
+        self._read = read
+        self._obey = obey
+        self._observer = observer
+
+    async def reload(self, asked: Reload, mandate: Mandate) -> Done | Trial:
+        """Read the rules again."""
+        del asked
+        await trio.lowlevel.checkpoint()
+        try:
+            rules = self._read()
+        except SettingsError as error:
+            raise Refused(str(error), WRONG) from error
+        if mandate.dry_run:
+            return Trial((Consequence("rules.reloaded", {"version": rules.routing.version}),))
+        self._obey(rules)
+        return Done()
+
+    async def drain(self, asked: Drain, mandate: Mandate) -> Done | Trial:
+        """Do what SIGTERM does, by the same way."""
+        del asked
+        await trio.lowlevel.checkpoint()
+        if mandate.dry_run:
+            return Trial((Consequence("daemon.stopping", {}),))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Done()
+
+    async def log_level(self, asked: LogLevel, mandate: Mandate) -> Done | Trial:
+        """Log from another level on, as often as one likes."""
+        await trio.lowlevel.checkpoint()
+        if mandate.dry_run:
+            return Trial((Consequence("log.level", {"level": asked.level}),))
+        logs.configure(level=asked.level)
+        logs.observe(self._observer)
+        return Done()

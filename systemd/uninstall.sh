@@ -1,0 +1,19 @@
+#!/bin/sh
+# Removes what install.sh put below PREFIX: uninstall.sh PREFIX SYSCONFDIR DESTDIR. Settings, secrets and data stay.
+set -eu
+
+prefix=$1 sysconfdir=$2 destdir=$3
+
+if [ -z "$destdir" ] && systemctl is-active --quiet wharfinger.service 2>/dev/null; then
+    echo "uninstall: wharfinger.service runs: systemctl disable --now wharfinger.service wharfinger.socket first" >&2
+    exit 1
+fi
+rm -rf "$destdir$prefix/lib/wharfinger"
+rm -f "$destdir$prefix/bin/wharfinger" "$destdir$prefix/bin/wharfctl"
+for unit in wharfinger.service wharfinger@.service wharfinger.socket wharfinger@.socket \
+    wharfinger-audit.service wharfinger-audit@.service wharfinger-audit.timer wharfinger-audit@.timer; do
+    rm -f "$destdir$prefix/lib/systemd/system/$unit"
+done
+rm -f "$destdir$prefix/lib/sysusers.d/wharfinger.conf"
+rm -rf "$destdir$prefix/share/doc/wharfinger"
+echo "Removed. $sysconfdir/wharfinger (settings, secrets) and /var/lib/wharfinger (data) stay."
