@@ -4,7 +4,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -19,8 +19,10 @@ from adapters.carriers.swift.adapter import SwiftCarrier
 from adapters.carriers.swift.plugin import SwiftSettings
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.trial import try_shop
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.trials import Finding
 from daemon import settings as settings_of
 from daemon.settings import Carrier, Channel, ChannelTerms, Erp, Settings, routing_rules
 
@@ -55,6 +57,15 @@ async def open_shop(channel: Channel) -> AsyncGenerator[ShopPort]:
         case PrestaShopSettings():
             async with PrestaShop.open(channel.settings, channel.name) as shop:
                 yield shop
+        case _:
+            raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
+
+
+async def try_channel(channel: Channel) -> Sequence[Finding]:
+    """Try the channel's shop step by step, reading only; see its adapter's trial."""
+    match channel.settings:
+        case PrestaShopSettings():
+            return await try_shop(channel.name, channel.settings, utc_now)
         case _:
             raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
 

@@ -1,5 +1,6 @@
 """wharfinger's commands as an operator meets them: what they say and what they exit with."""
 
+import json
 import os
 import socket
 import subprocess
@@ -162,3 +163,20 @@ def test_the_config_may_come_from_the_environment(tmp_path: Path) -> None:
 )
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
     assert wharfinger(*arguments).exit_code == 2
+
+
+def test_a_shop_that_cannot_be_reached_is_wrong_and_said_to_be_so_step_by_step(tmp_path: Path) -> None:
+    config = configured(tmp_path, port=free_port())
+    tried = wharfinger("check", "--config", str(config), "--channel", "main")
+    assert tried.exit_code == 1
+    assert "wrong\tconnection\tno connection to http://127.0.0.1:9: ConnectError\tlook at url" in tried.output
+    told = json.loads(wharfinger("check", "--config", str(config), "--channel", "main", "--json").output)
+    assert told["count"] == {"ok": 0, "warning": 0, "wrong": 1}
+    assert told["findings"][0]["step"] == "connection"
+
+
+def test_a_channel_that_there_is_not_is_wrong_usage(tmp_path: Path) -> None:
+    config = configured(tmp_path, port=free_port())
+    assert wharfinger("check", "--config", str(config), "--channel", "mian").exit_code == 2
+    adopting = ("adopt", "--config", str(config), "--channel", "mian", "--since", "2026-11-01")
+    assert wharfinger(*adopting).exit_code == 2

@@ -142,7 +142,7 @@ class Webservice:
         is_page = answer.headers.get("content-type", "").startswith("text/html")
         if answer.status in (200, 201) and not is_page:
             return
-        codes, why = _errors(answer)
+        codes, why = errors_of(answer)
         raise self._failure(answer, doing, codes, why, changes=changes)
 
     def _failure(
@@ -179,7 +179,7 @@ class Webservice:
         return page
 
 
-def _errors(answer: Answer) -> tuple[list[int], str]:
+def errors_of(answer: Answer) -> tuple[list[int], str]:
     """Return the webservice's codes and what it said on a line, but where it only repeats our body."""
     codes = [int(code) for code in _CODE.findall(answer.body) or _JSON_CODE.findall(answer.body)]
     if not codes:

@@ -110,7 +110,7 @@ class Service:
             language=int(language) if language.isdigit() else 0,
             associations_of=partial(associations, self._shop),
         )
-        given = _key_given(request, query)
+        given = _key_given(request, query, drops_header=self._shop.drops_authorization)
         if given is None:
             return Response(401, b"401 Unauthorized", (HTML, ("WWW-Authenticate", REALM)))
         try:
@@ -146,7 +146,7 @@ class Service:
         return key
 
     def _serve(self, asked: _Asked) -> Response:
-        if asked.method not in METHODS:
+        if asked.method not in METHODS or (asked.method == "PATCH" and self._shop.is_before_patch):
             raise RefusalError(405, (23, f"Method {asked.method} is not valid"))
         if not asked.path:
             return self._root(asked)
@@ -259,13 +259,13 @@ class Service:
         return changes.change(self._shop, resource, given, blank=asked.method == "PUT")
 
     def _headers(
-        self, content_type: str, body: bytes | None = None, version: str = "9.1.4"
+        self, content_type: str, body: bytes | None = None, version: str = ""
     ) -> list[tuple[str, str]]:
         headers = [("Content-Type", content_type)] if content_type else []
         headers += [
             ("Access-Time", str(int(self._shop.now().timestamp()))),
             ("X-Powered-By", "PrestaShop Webservice"),
-            ("PSWS-Version", version),
+            ("PSWS-Version", version or self._shop.version),
             ("Execution-Time", "0.004" if version != "0" else "0"),
         ]
         if body is not None:
@@ -277,8 +277,10 @@ class Service:
         return headers
 
 
-def _key_given(request: Request, query: Query) -> str | None:
+def _key_given(request: Request, query: Query, *, drops_header: bool) -> str | None:
     """Return the key from the user's name of Basic authentication, or from the query; None without either."""
+    if drops_header:
+        return query.get("ws_key")
     scheme, _, encoded = (request.header("authorization") or "").partition(" ")
     if scheme.lower() == "basic":
         return base64.b64decode(encoded).decode("utf-8", "replace").partition(":")[0]

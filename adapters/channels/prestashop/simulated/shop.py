@@ -48,6 +48,8 @@ class Shop:
         half_built_reads: how often `orders` is read before a new order is complete; 0: at once.
         backorders: whether more is sold than there is; the sellable quantity then falls below zero.
         disabled: the webservice is switched off.
+        drops_authorization: the server in front, CGI say, does not pass the Authorization header on.
+        version: what it says that it is; before 8 it knows no PATCH.
         down: what has fallen over: nothing, the database, or PHP behind its web server.
         patch_seconds: how long a PATCH takes between loading a row and writing all of it back.
         invoice_warns: no invoice can print its image: what makes one answers HTML, after having done it.
@@ -68,6 +70,8 @@ class Shop:
         self.half_built_reads = 0
         self.backorders = True
         self.disabled = False
+        self.drops_authorization = False
+        self.version = "9.1.4"
         self.down: Literal["", "database", "php"] = ""
         self.patch_seconds = 0.0
         self.invoice_warns = False
@@ -85,6 +89,11 @@ class Shop:
     def now(self) -> datetime:
         """Return the instant."""
         return self._now()
+
+    @property
+    def is_before_patch(self) -> bool:
+        """Whether this version knows no PATCH."""
+        return int(self.version.partition(".")[0]) < 8  # noqa: PLR2004 - the version says it best
 
     def local_now(self) -> str:
         """Return the instant as the shop writes it: local, without an offset, to the second."""

@@ -69,6 +69,11 @@ class World:
     adapter: PrestaShop
     requests: list[Request] = field(default_factory=list)
 
+    def settings(self, **others: object) -> PrestaShopSettings:
+        """Return settings for this shop."""
+        url = str(others.pop("url", self.url))
+        return settings_for(url, **others)
+
     def connect(self, **settings: object) -> AbstractAsyncContextManager[PrestaShop]:
         """Open another adapter, set up differently."""
         return PrestaShop.open(settings_for(self.url, **settings), "main")

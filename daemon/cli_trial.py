@@ -1,0 +1,42 @@
+"""How the trial of a partner is told: a table for people, JSON for programs, and the exit code."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from daemon.cli_running import NOT_WELL
+
+if TYPE_CHECKING:
+    from adapters.trials import Finding
+    from daemon.settings import Channel
+
+
+def try_channel(channel: "Channel", *, as_json: bool) -> NoReturn:
+    """Try a channel's shop, tell what was found, and end: 1 when anything does not work, else 0."""
+    import trio
+
+    from daemon import compose
+
+    tell(f"channel {channel.name}", trio.run(compose.try_channel, channel), as_json=as_json)
+
+
+def tell(what: str, findings: Sequence["Finding"], *, as_json: bool) -> NoReturn:
+    """Tell what was found and end with the code that it deserves."""
+    count = dict.fromkeys(("ok", "warning", "wrong"), 0)
+    for each in findings:
+        count[each.judgement] += 1
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode({"tried": what, "count": count, "findings": findings}))
+    else:
+        from daemon.ctl_view import Table, cell, show
+
+        rows = [
+            [cell(each.judgement), cell(each.step), cell(each.detail), cell(each.mend)] for each in findings
+        ]
+        show((Table(what, ("", "step", "what was found", "what to do"), rows),), click.echo)
+        click.echo(f"{what}: {count['ok']} ok, {count['warning']} warnings, {count['wrong']} wrong")
+    sys.exit(NOT_WELL if count["wrong"] else 0)
