@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import trio
 from msgspec import Struct
 
 from daemon.control.access import Role
+from daemon.control.openapi import Document, document
 from daemon.control.router import Call, Change, Reading, Route
 from daemon.control.service import Desk, Floor, Helm, Mandate
 from daemon.control.wire import (
@@ -53,7 +55,14 @@ class Services:
 
 def routes(services: Services) -> Sequence[Route]:
     """Return every path of the control socket."""
-    return (*_of_the_desk(services.desk), *_of_the_floor(services.floor), *_of_the_helm(services.helm))
+    told = (*_of_the_desk(services.desk), *_of_the_floor(services.floor), *_of_the_helm(services.helm))
+    described = document(told)
+
+    async def openapi(_call: Call) -> Document:
+        await trio.lowlevel.checkpoint()
+        return described
+
+    return (*told, Reading("/v1/openapi.json", Struct, openapi))
 
 
 def _of_the_desk(desk: Desk) -> Sequence[Route]:

@@ -5,6 +5,7 @@ line in the log with pid and uid. It knows no meaning of any request.
 """
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ DRY_RUN = "dry_run"
 KEY_LENGTH_MAX = 128
 """A UUID has 36 characters, a scanner's serial number and counter fewer than 60."""
 
+KEY_PATTERN = r"^[!#-~]+$"
+"""Any printable ASCII but the space and the quote: some write the header's value in quotes."""
+
 KEYS_REMEMBERED = 10_000
 """An hour of a busy floor: using a key for two things is a scanner's mistake, made within minutes."""
 
@@ -41,6 +45,8 @@ LIMIT_MAX = 1_000
 """Rows of one answer: some 300 KiB of orders."""
 
 Body = TypeVar("Body", bound=Struct)
+Answer = Struct | Mapping[str, Any]
+"""What becomes the answer's JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class Reading:
 
     path: str
     gives: type[Struct]
-    answer: Callable[[Call], Awaitable[Struct]]
+    answer: Callable[[Call], Awaitable[Answer]]
     query: Mapping[str, str] = field(default_factory=dict)
     role: Role = Role.VIEWER
 
@@ -123,7 +129,7 @@ class Router:
             return problem(HTTPStatus.GATEWAY_TIMEOUT, why)
         return answer if isinstance(answer, Response) else _json(HTTPStatus.OK, answer)
 
-    async def _answered(self, request: Request) -> Struct | Response:
+    async def _answered(self, request: Request) -> Answer | Response:
         role = self._role_of(request)
         matching = [(route, names) for route, names in self._matching(request)]
         if not matching:
@@ -162,7 +168,7 @@ class Router:
             _demand(route, role)
             dry_run = _flag(_query(request, (DRY_RUN,)), DRY_RUN)
             body = _decoded(request.body, route.body)
-            key = "" if dry_run else self._key(request, given)
+            key = self._key(request, given, uses_it_up=not dry_run)
             by = f"uid {request.peer.uid}" if request.peer is not None else "unknown"
             answer = await route.answer(names, body, Mandate(by, key, dry_run))
         except Refused as refused:
@@ -203,15 +209,19 @@ class Router:
                     found.append((route, names))
         return found
 
-    def _key(self, request: Request, given: str) -> str:
+    def _key(self, request: Request, given: str, *, uses_it_up: bool) -> str:
         """Return the key under which the actors recognise a repeat: it covers what is asked, too.
 
         A scanner that uses a key again for something else is told so, while the key is remembered; later
         it is done as what it is, another command.
         """
-        if not given or len(given) > KEY_LENGTH_MAX or not given.isascii() or not given.isprintable():
-            why = f"a change needs an Idempotency-Key header of 1 to {KEY_LENGTH_MAX} ASCII characters"
+        if len(given) > KEY_LENGTH_MAX or not re.fullmatch(KEY_PATTERN, given):
+            why = (
+                f"a change needs an Idempotency-Key header of 1 to {KEY_LENGTH_MAX} visible ASCII characters"
+            )
             raise Refused(why, HTTPStatus.BAD_REQUEST)
+        if not uses_it_up:
+            return ""
         digest = hashlib.sha256(b"\0".join((request.path.encode(), request.body))).digest()[:12]
         if self._digests.setdefault(given, digest) != digest:
             why = "this Idempotency-Key was used for another request"
@@ -230,7 +240,7 @@ def problem(status: int, detail: str) -> Response:
     )
 
 
-def _json(status: int, answer: Struct) -> Response:
+def _json(status: int, answer: Answer) -> Response:
     return Response(status, msgspec.json.encode(answer) + b"\n", (("Content-Type", "application/json"),))
 
 

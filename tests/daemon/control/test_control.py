@@ -2,10 +2,11 @@
 
 import json
 import os
+import resource
 import socket
 import stat
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.http.server import Peer, Request
+from adapters.http.server import CONNECTIONS_MAX, Peer, Request
 from daemon.control.access import Access, Role, access_of
 from daemon.control.api import Services, routes
 from daemon.control.client import ControlClient, ControlError, DaemonAwayError
@@ -387,6 +388,59 @@ async def test_keys_are_remembered_in_bounds(services: Services, floor: FloorTha
     remembered = await router.answer(asked("POST", f"{LYON}/scans", body=other, key=f"k{KEYS_REMEMBERED}"))
     assert (forgotten.status, remembered.status) == (200, 422)
     assert floor.done[-1] == Scan(fulfilment="main-7/1", slot="A-01", sku="TEAPOT", units=2)
+
+
+async def test_a_change_that_is_cut_in_the_middle_is_not_made(
+    control: Socket, floor: FloorThatRemembers
+) -> None:
+    body = json.dumps(SCAN).encode()
+    head = (
+        f"POST {LYON}/scans HTTP/1.1\r\nHost: w\r\nIdempotency-Key: k\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    whole = head.encode() + body
+    for end in range(0, len(whole), 7):
+        async with await trio.open_unix_socket(str(control.path)) as stream:
+            await stream.send_all(whole[:end])
+    assert (await control.get("/v1/status"))["state"] == "running"
+    assert floor.done == []
+    async with await trio.open_unix_socket(str(control.path)) as stream:
+        await stream.send_all(whole)
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+    assert len(floor.done) == 1
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Both ends of a thousand connections are files of this one process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096
+    if hard < wanted:
+        pytest.skip(f"a process may have {hard} files open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+async def test_a_thousand_who_ask_at_once_are_answered_or_told_to_come_again(
+    control: Socket, floor: FloorThatRemembers
+) -> None:
+    answers: list[bytes] = []
+
+    async def ask(number: int) -> None:
+        body = json.dumps(SCAN).encode()
+        head = f"POST {LYON}/scans HTTP/1.1\r\nHost: w\r\nIdempotency-Key: k{number}\r\n"
+        async with await trio.open_unix_socket(str(control.path)) as stream:
+            await stream.send_all(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            answers.append(bytes(await stream.receive_some())[:12])
+
+    async with trio.open_nursery() as nursery:
+        for number in range(1000):
+            nursery.start_soon(ask, number)
+    done, busy = answers.count(b"HTTP/1.1 200"), answers.count(b"HTTP/1.1 503")
+    assert done + busy == 1000
+    assert done == len(floor.done) >= CONNECTIONS_MAX
+    assert (await control.get("/v1/status"))["state"] == "running"
 
 
 # --- the socket itself -----------------------------------------------------------------------------------

@@ -1,0 +1,139 @@
+"""Describes the control socket as OpenAPI 3.1, out of the routes and the wire types. It serves nothing.
+
+What a change or an answer is for is the docstring of its type, so that it is written once.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from daemon.control.access import Role
+from daemon.control.router import DRY_RUN, KEY_LENGTH_MAX, KEY_PATTERN, Change, Reading, Route
+from daemon.control.wire import ProblemDetails, Trial
+from daemon.version import VERSION
+
+Document = Mapping[str, Any]
+
+_ABOUT = (
+    "HTTP/1.1 on a unix socket: curl --unix-socket /run/wharfinger/control.sock http://w/v1/status. "
+    "Who asks is known by the credentials of the peer; roles are groups of the machine."
+)
+
+_REFUSALS = {
+    HTTPStatus.BAD_REQUEST: "the request makes no sense",
+    HTTPStatus.FORBIDDEN: "it takes another role",
+    HTTPStatus.NOT_FOUND: "there is nothing of that name",
+    HTTPStatus.CONFLICT: "a business no, and why",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is too large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "the key was used for something else, or what is asked for is wrong",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the daemon starts or drains: ask again",
+    HTTPStatus.GATEWAY_TIMEOUT: "it took too long: ask again, a change under the same key",
+}
+
+
+def document(routes: Sequence[Route]) -> Document:
+    """Return the whole document."""
+    kinds: set[type[Struct]] = {ProblemDetails, Trial, *(route.gives for route in routes)}
+    kinds |= {route.body for route in routes if isinstance(route, Change)}
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    paths: dict[str, dict[str, object]] = {}
+    for route in routes:
+        method = "get" if isinstance(route, Reading) else "post"
+        paths.setdefault(route.path, {})[method] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Wharfinger's control socket",
+            "version": VERSION,
+            "description": _ABOUT,
+        },
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operation(route: Route) -> dict[str, object]:
+    parameters = [_in_path(name) for name in re.findall(r"\{(\w+)\}", route.path)]
+    operation: dict[str, object] = {
+        "operationId": _operation_id(route),
+        "tags": [route.path.split("/")[2]],
+        "x-role": route.role.name.lower(),
+        "description": f"Takes the role {_roles(route.role)}.",
+        "responses": _responses(route),
+    }
+    match route:
+        case Reading():
+            parameters += [_in_query(name, what) for name, what in route.query.items()]
+            operation["summary"] = _told(route.gives)
+        case Change():
+            parameters += [_KEY, _TRIED]
+            operation["summary"] = _told(route.body)
+            operation["requestBody"] = {"required": True, "content": _content(_reference(route.body))}
+    operation["parameters"] = parameters
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = [word for word in re.split(r"[/{}-]", route.path)[2:] if word]
+    return "_".join(["get" if isinstance(route, Reading) else "do", *words])
+
+
+def _roles(role: Role) -> str:
+    return " or ".join(each.name.lower() for each in Role if each >= role)
+
+
+def _responses(route: Route) -> dict[str, object]:
+    answers = [_reference(route.gives)]
+    if isinstance(route, Change):
+        answers.append(_reference(Trial))
+    schema = answers[0] if len(answers) == 1 else {"anyOf": answers}
+    told: dict[str, object] = {"200": {"description": _told(route.gives), "content": _content(schema)}}
+    problem = {"application/problem+json": {"schema": _reference(ProblemDetails)}}
+    return told | {
+        str(int(status)): {"description": why, "content": problem} for status, why in _REFUSALS.items()
+    }
+
+
+def _content(schema: object) -> dict[str, object]:
+    return {"application/json": {"schema": schema}}
+
+
+def _reference(kind: type[Struct]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+
+
+def _told(kind: type[Struct]) -> str:
+    return (kind.__doc__ or "").strip().partition("\n")[0]
+
+
+def _in_path(name: str) -> dict[str, object]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+
+
+def _in_query(name: str, what: str) -> dict[str, object]:
+    schema: dict[str, object] = {"type": "string"}
+    if name == "limit":
+        schema = {"type": "integer", "minimum": 1, "maximum": 1000}
+    return {"name": name, "in": "query", "description": what, "schema": schema}
+
+
+_KEY: dict[str, object] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": "A repeat under the same key changes nothing and is answered as the first was. "
+    "A change that is only tried uses none up.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": KEY_PATTERN},
+}
+
+_TRIED: dict[str, object] = {
+    "name": DRY_RUN,
+    "in": "query",
+    "description": "Tell what would be recorded at once, and change nothing.",
+    "schema": {"type": "string", "enum": ["true", "false"]},
+}
