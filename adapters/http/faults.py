@@ -115,6 +115,15 @@ class Faults:
 
         self._plan.append(_Planned(matches, count, strike))
 
+    def delay_next(self, seconds: float, matches: Matches = any_change, count: int = 1) -> None:
+        """Carry out the next `count` requests that match so much later, whether or not one still waits."""
+
+        async def strike(request: Request, handler: Handler) -> Response | Drop:
+            await trio.sleep(seconds)
+            return self._note("delay", await handler(request))
+
+        self._plan.append(_Planned(matches, count, strike))
+
     async def apply(self, request: Request, handler: Handler) -> Response | Drop:
         """Answer `request` through `handler`, or wrongly: outages first, then the plan, then chance."""
         # Every request draws as often, so that one more outage does not shift all later faults.

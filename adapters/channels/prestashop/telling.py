@@ -38,13 +38,14 @@ class Telling:
         self._settings = settings
         self._known_states: set[int] = set()
         self._unsettled: dict[str, float] = {}
+        # A daemon before this one may have died over a write that is still under way in the shop.
+        self._settled_at = trio.current_time() + settings.settle_seconds
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look whether the shop shows it already; waits first where a lost write may still be under way."""
-        lost_at = self._unsettled.get(document.shop_order)
-        if lost_at is not None:
-            await trio.sleep_until(lost_at + self._settings.settle_seconds)
-            self._unsettled.pop(document.shop_order, None)
+        settled_at = self._unsettled.get(document.shop_order, self._settled_at)
+        await trio.sleep_until(settled_at)
+        self._unsettled.pop(document.shop_order, None)
         if isinstance(document, ShopStatus):
             return await self._find_status(document)
         return await self._find_tracking(document)
@@ -59,21 +60,25 @@ class Telling:
         shown = await self.find(document)
         if shown is not None:
             return shown
-        try:
-            if isinstance(document, ShopStatus):
-                await self._post_status(document)
-            else:
-                await self._write_tracking(document)
-        except OutcomeUnknownError:
-            self._unsettled[document.shop_order] = trio.current_time()
-            if len(self._unsettled) > UNSETTLED_MAX:
-                del self._unsettled[next(iter(self._unsettled))]
-            raise
+        if isinstance(document, ShopStatus):
+            await self._post_status(document)
+        else:
+            await self._write_tracking(document)
         shown = await self.find(document)
         if shown is None:
             why = "the shop said yes and does not show it"
             raise OutcomeUnknownError(self._webservice.system, f"tell order {document.shop_order}", why)
         return shown
+
+    async def _write(self, document: ShopDocument, method: str, path: str, body: bytes, **query: str) -> None:
+        """Write to the shop; a lost answer is remembered until the write must have ended."""
+        try:
+            await self._webservice.write(method, path, body, **query)
+        except OutcomeUnknownError:
+            self._unsettled[document.shop_order] = trio.current_time() + self._settings.settle_seconds
+            if len(self._unsettled) > UNSETTLED_MAX:
+                del self._unsettled[next(iter(self._unsettled))]
+            raise
 
     # --- status
 
@@ -83,13 +88,15 @@ class Telling:
         wanted = self._settings.state_of[document.status]
         query = {"filter[id_order]": f"[{reference_to(order, 'id')}]", "sort": "[id_ASC]"}
         history = await self._webservice.rows("order_histories", "[id,id_order_state,id_employee]", **query)
-        shown = next((row for row in history if reference_to(row, "id_order_state") == wanted), None)
+        rows = (row for row in history if reference_to(row, "id_order_state") == wanted)
+        # What an employee set and took back again was not told by us.
+        shown = next((row for row in rows if current == wanted or not reference_to(row, "id_employee")), None)
         if shown is None:
             return self._superseded(document.status, current)
         if self._fell_on_a_cancel(history):
             cancelled = self._settings.state_of["cancelled"]
             body = new_history(reference_to(order, "id"), cancelled)
-            await self._webservice.write("POST", "/api/order_histories", body)
+            await self._write(document, "POST", "/api/order_histories", body)
             return Outcome(reference=f"superseded by state {cancelled}")
         return Outcome(reference=str(reference_to(shown, "id")))
 
@@ -134,7 +141,7 @@ class Telling:
                 raise RefusedError(self._webservice.system, doing, f"the shop has no order state {wanted}")
         query = {"sendemail": "1"} if self._settings.mail else {}
         body = new_history(reference_to(order, "id"), wanted)
-        await self._webservice.write("POST", "/api/order_histories", body, **query)
+        await self._write(document, "POST", "/api/order_histories", body, **query)
 
     # --- tracking
 
@@ -163,10 +170,10 @@ class Telling:
             if free:
                 row_id = free.pop(0)
                 path = f"/api/order_carriers/{row_id}"
-                await self._webservice.write("PATCH", path, tracking_change(row_id, number))
+                await self._write(document, "PATCH", path, tracking_change(row_id, number))
             else:
                 body = new_tracking(reference_to(order, "id"), reference_to(order, "id_carrier"), number)
-                await self._webservice.write("POST", "/api/order_carriers", body)
+                await self._write(document, "POST", "/api/order_carriers", body)
 
     async def _carrier_rows(self, document: ShopTracking) -> list[Row]:
         query = {"filter[id_order]": f"[{document.shop_order}]", "sort": "[id_ASC]"}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from actors.errors import UnreachableError
-from actors.ports import Pushed
-from adapters.channels.prestashop.stock import catalogue_of
-from adapters.http.faults import any_change
+from actors.errors import RefusedError, UnreachableError
+from actors.ports import Pushed, ShopOrder
+from adapters.channels.prestashop.simulator import FULL_KEY, rights
+from adapters.channels.prestashop.stock import REFUSED_IN_A_ROW_MAX, catalogue_of
+from adapters.http.faults import HTML_HEADERS, any_change
 from adapters.http.server import Drop, Response
 
 if TYPE_CHECKING:
@@ -91,6 +93,137 @@ async def test_a_row_that_says_yes_and_keeps_its_figure_is_told(world: World) ->
     assert await world.adapter.push_stock(levels) == Pushed(unsettled=("teapot",))
     assert list((await world.adapter.push_stock(levels)).refused) == ["teapot"]
     assert world.shop.stock("cup") == 5
+
+
+async def test_an_empty_500_after_which_the_levels_stand_is_no_failure(world: World) -> None:
+    world.faults.change_next(lambda _: Response(500, b"", HTML_HEADERS), any_change)
+    assert await world.adapter.push_stock({"teapot": 4, "cup": 5}) == Pushed()
+    assert world.count("PATCH") == 1
+
+
+async def test_levels_that_are_written_after_we_stopped_waiting_are_read_back(world: World) -> None:
+    async with world.connect(settle_seconds=0.4, seconds_max=0.1) as adapter:
+        world.faults.delay_next(0.3)
+        assert await adapter.push_stock({"teapot": 4}) == Pushed()
+    assert (world.shop.stock("teapot"), world.count("PATCH")) == (4, 1)
+
+
+async def test_what_a_daemon_that_died_had_under_way_does_not_fall_on_the_next_ones_levels(
+    world: World,
+) -> None:
+    async with world.connect(seconds_max=0.1) as adapter:
+        world.faults.delay_next(0.3)
+        with pytest.raises(UnreachableError):
+            await adapter.push_stock({"teapot": 4})
+    async with world.connect(settle_seconds=0.4) as adapter:
+        await adapter.push_stock({"teapot": 6})
+    assert world.shop.stock("teapot") == 6
+
+
+async def test_a_wrong_row_amid_a_batch_keeps_neither_those_before_nor_those_after_it_back(
+    world: World,
+) -> None:
+    levels = {f"spoon-{each}": each + 20 for each in range(9)}
+    for spoon in levels:
+        world.shop.add_product(spoon, stock=1)
+    rows = world.shop.tables["stock_availables"]
+    fifth = [row_id for row_id, row in rows.items() if row["quantity"] == 1][4]
+    gone = rows.pop(fifth)
+    pushed = await world.adapter.push_stock(levels)
+    rows[fifth] = gone
+    assert list(pushed.refused) == ["spoon-4"]
+    assert {spoon: world.shop.stock(spoon) for spoon in levels} == levels | {"spoon-4": 1}
+    sent = [each.body.count(b"<stock_available>") for each in world.requests if each.method == "PATCH"]
+    assert sent == [9, 1, 1, 1, 1, 1]
+
+
+async def test_a_shop_that_refuses_every_row_is_not_asked_for_each(world: World) -> None:
+    for each in range(40):
+        world.shop.add_product(f"spoon-{each}", stock=1)
+    refusal = Response(405, b"<errors><error><code><![CDATA[23]]></code></error></errors>")
+    world.faults.answer_next(refusal, any_change, count=100)
+    with pytest.raises(RefusedError, match="code 23"):
+        await world.adapter.push_stock({f"spoon-{each}": 5 for each in range(40)})
+    assert world.count("PATCH") == 1 + REFUSED_IN_A_ROW_MAX
+
+
+async def test_a_key_that_is_revoked_amid_the_batches_ends_the_push_and_the_next_one_mends_it(
+    world: World,
+) -> None:
+    levels = {f"spoon-{each}": each + 20 for each in range(9)}
+    for spoon in levels:
+        world.shop.add_product(spoon, stock=1)
+
+    def revoke(answer: Response) -> Response:
+        world.shop.keys[FULL_KEY].active = False
+        return answer
+
+    async with world.connect(stock_batch=3) as adapter:
+        world.faults.change_next(revoke, any_change)
+        with pytest.raises(UnreachableError, match="code 20"):
+            await adapter.push_stock(levels)
+        assert sum(world.shop.stock(spoon) == units for spoon, units in levels.items()) == 3
+        world.shop.keys[FULL_KEY].active = True
+        assert await adapter.push_stock(levels) == Pushed()
+    assert {spoon: world.shop.stock(spoon) for spoon in levels} == levels
+
+
+async def test_without_the_right_to_patch_nothing_is_pushed_and_the_right_is_named(world: World) -> None:
+    world.shop.keys[FULL_KEY].rights = rights(
+        products="GET", combinations="GET", stock_availables="GET PUT POST DELETE"
+    )
+    with pytest.raises(UnreachableError, match="Method PATCH is not allowed for the resource stock_avail"):
+        await world.adapter.push_stock({"teapot": 4})
+    assert world.shop.stock("teapot") == 10
+
+
+async def test_of_two_batches_at_once_neither_holds_rows_of_the_others_products(world: World) -> None:
+    for each in range(6):
+        world.shop.add_product(f"coat-{each}", combinations={f"coat-{each}-{size}": 1 for size in "sml"})
+    async with world.connect(stock_batch=4) as adapter:
+        levels = {f"coat-{each}-{size}": 9 for each in range(6) for size in "sml"}
+        assert await adapter.push_stock(levels) == Pushed()
+    product_of = {row_id: row["id_product"] for row_id, row in world.shop.tables["stock_availables"].items()}
+    sent = [each.body for each in world.requests if each.method == "PATCH"]
+    written = [{product_of[int(row)] for row in re.findall(rb"<id>(\d+)</id>", body)} for body in sent]
+    first, second = written[0], written[1]
+    assert first.isdisjoint(second)
+    assert all(products <= {4, 6, 8} or products <= {5, 7, 9} for products in written)
+    rows = world.shop.tables["stock_availables"].values()
+    assert sum(row["id_product_attribute"] == 0 and row["quantity"] == 27 for row in rows) == 6
+
+
+async def test_articles_are_named_by_their_ean_or_their_ids_where_the_settings_say_so(world: World) -> None:
+    world.shop.add_product("kettle", stock=3, ean13="3700000000017")
+    world.shop.add_product("", stock=2)
+    async with world.connect(sku_from=("ean13", "id")) as adapter:
+        assert await adapter.stock() == {
+            "id:1": 10,
+            "id:2": 100,
+            "id:3-1": 5,
+            "id:3-2": 7,
+            "3700000000017": 3,
+            "id:5": 2,
+        }
+        await adapter.push_stock({"3700000000017": 8, "id:3-2": 6})
+        assert (world.shop.stock("kettle"), world.shop.stock("shirt-m")) == (8, 6)
+        world.shop.place_order([("kettle", 1), ("shirt-m", 2)])
+        (order,), _ = await world.drained(adapter=adapter)
+    assert isinstance(order, ShopOrder)
+    assert [line.sku for line in order.lines] == ["3700000000017", "id:3-2"]
+
+
+async def test_an_article_that_the_ledger_does_not_know_keeps_its_figure(world: World) -> None:
+    await world.adapter.push_stock({"teapot": 4})
+    assert world.shop.stocks() == {"teapot": 4, "cup": 100, "shirt-s": 5, "shirt-m": 7}
+
+
+async def test_a_refunded_article_is_named_although_no_line_holds_it_any_more(world: World) -> None:
+    order = world.shop.place_order([("teapot", 2), ("cup", 1)])
+    world.shop.refund(order, [("teapot", 2)])
+    (told,), _ = await world.drained()
+    assert isinstance(told, ShopOrder)
+    assert ([line.sku for line in told.lines], told.refunded) == (["cup"], ("teapot",))
 
 
 async def test_during_an_outage_nothing_is_pushed(world: World) -> None:

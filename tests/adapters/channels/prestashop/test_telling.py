@@ -81,6 +81,71 @@ async def test_a_lost_answer_is_not_read_back_before_the_write_can_have_ended(wo
         assert len(world.requests) > asked
 
 
+@pytest.mark.parametrize("wanted", ["status", "tracking", "second parcel"])
+async def test_what_is_written_after_we_stopped_waiting_is_not_written_again(
+    world: World, wanted: str
+) -> None:
+    order = placed(world)
+    document = status(order, "shipped") if wanted == "status" else tracking(order, "A1")
+    if wanted == "second parcel":
+        await world.adapter.carry_out(document)
+        document = tracking(order, "A1", "A2")
+    async with world.connect(settle_seconds=0.4, seconds_max=0.1) as adapter:
+        world.faults.delay_next(0.3)
+        with pytest.raises(OutcomeUnknownError):
+            await adapter.carry_out(document)
+        await adapter.carry_out(document)
+    picture = world.shop.order(order)
+    assert picture.states == ((PAID, SHIPPED) if wanted == "status" else (PAID,))
+    assert picture.tracking == {"status": (), "tracking": ("A1",), "second parcel": ("A1", "A2")}[wanted]
+
+
+async def test_what_a_daemon_that_died_still_had_under_way_is_not_written_again(world: World) -> None:
+    order = placed(world)
+    async with world.connect(seconds_max=0.1) as adapter:
+        world.faults.delay_next(0.3)
+        with pytest.raises(OutcomeUnknownError):
+            await adapter.carry_out(status(order, "preparing"))
+    assert world.shop.order(order).states == (PAID,)
+    async with world.connect(settle_seconds=0.4) as adapter:  # a daemon that knows nothing of it
+        assert await adapter.find(status(order, "preparing")) is not None
+    assert world.shop.order(order).states == (PAID, PREPARING)
+
+
+async def test_a_status_that_an_employee_took_back_is_told_when_it_comes_true(world: World) -> None:
+    order = placed(world)
+    world.shop.set_state(order, SHIPPED)
+    world.shop.set_state(order, PREPARING)
+    await world.adapter.carry_out(status(order, "shipped"))
+    assert world.shop.order(order).states == (PAID, SHIPPED, PREPARING, SHIPPED)
+    await world.adapter.carry_out(status(order, "shipped"))
+    assert world.shop.order(order).states == (PAID, SHIPPED, PREPARING, SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("document", "right"), [("status", "order_histories"), ("tracking", "order_carriers")]
+)
+async def test_a_key_that_is_revoked_in_the_middle_says_so_and_nothing_is_lost(
+    world: World, document: str, right: str
+) -> None:
+    order = placed(world)
+    told = status(order, "shipped") if document == "status" else tracking(order, "A1", "A2")
+
+    def revoke(answer: Response) -> Response:
+        world.shop.keys[FULL_KEY].active = False
+        return answer
+
+    world.faults.change_next(revoke, lambda request: right in request.target)
+    with pytest.raises(UnreachableError, match="code 20"):
+        await world.adapter.carry_out(told)
+    world.shop.keys[FULL_KEY].active = True
+    await world.adapter.carry_out(told)
+    picture = world.shop.order(order)
+    assert (picture.states, picture.tracking) == (
+        ((PAID, SHIPPED), ()) if document == "status" else ((PAID,), ("A1", "A2"))
+    )
+
+
 async def test_during_an_outage_nothing_is_told_and_later_it_is_told_once(world: World) -> None:
     order = placed(world)
     world.faults.outage = True
