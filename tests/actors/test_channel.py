@@ -12,14 +12,24 @@ import trio
 import trio.testing
 from msgspec.structs import replace
 
-from actors.channel import FAILURES_UNSEEN_MAX, LOOK_AGAIN_POLLS, Channel, ChannelSettings
+from actors.channel import (
+    DEBOUNCE_S,
+    FAILURES_UNSEEN_MAX,
+    LOOK_AGAIN_POLLS,
+    LOOK_EVERY_S,
+    PUSH_MAX,
+    Channel,
+    ChannelSettings,
+)
 from actors.desk import Desk, Raise, Resolve
 from actors.directory import Directory, WarehouseHandle
+from actors.domain.assortment import Assortment, Contents
 from actors.domain.ledger import apply
 from actors.domain.order_draft import Facts
 from actors.domain.order_events import OrderImported
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_events import StockReceived
+from actors.errors import UnreachableError
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.ports import Append, Contact, Poll, Pushed, ShopLine, ShopOrder, UnreadableOrder
@@ -39,6 +49,9 @@ class Shop(MemoryShop):
 
     sells: set[str] = field(default_factory=lambda: {"TEAPOT", "CUP"})
     refuses: set[str] = field(default_factory=set)
+    moves: set[str] = field(default_factory=set)
+    takes_no_stock: bool = False
+    seconds_a_push: float = 0.0
     pushed: list[dict[str, int]] = field(default_factory=list)
     polled: list[str | None] = field(default_factory=list)
 
@@ -47,12 +60,16 @@ class Shop(MemoryShop):
         return await MemoryShop.poll(self, cursor)
 
     async def push_stock(self, levels: Mapping[str, int]) -> Pushed:
+        if self.takes_no_stock:
+            raise UnreachableError("shop main", "PATCH", "405, code 25")
         self.pushed.append(dict(levels))
+        await trio.sleep(self.seconds_a_push)
         taken = {sku: n for sku, n in levels.items() if sku in self.sells - self.refuses}
         await MemoryShop.push_stock(self, taken)
         return Pushed(
             unknown=tuple(sku for sku in levels if sku not in self.sells),
             refused={sku: "code 85" for sku in levels if sku in self.refuses},
+            unsettled=tuple(sku for sku in levels if sku in self.moves),
         )
 
 
@@ -67,10 +84,20 @@ class Journal(MemoryJournal):
         await super().append(append)
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Another channel of the house, and its shop."""
+
+    shop: Shop
+    channel: Channel
+
+
 class House:
     """A channel, and what it leans on; the warehouse only shows what it holds."""
 
-    def __init__(self, orders_since: datetime | None = None, *, safety: int = 0, buffer: int = 0) -> None:
+    def __init__(
+        self, orders_since: datetime | None = None, *, poll_s: float = 5, safety: int = 0, buffer: int = 0
+    ) -> None:
         self.shop = Shop()
         self.journal = Journal()
         self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
@@ -78,20 +105,19 @@ class House:
         self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda _seconds: None)
         self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
         self.deliveries = 0
-        self.settings = ChannelSettings("main", 5, safety, buffer)
+        self.settings = ChannelSettings("main", poll_s, safety, buffer)
         self.restart(orders_since)
 
     def restart(self, orders_since: datetime | None) -> None:
         """Begin with a channel that knows only what the journal holds."""
-        self.channel = Channel(
-            dataclasses.replace(self.settings, orders_since=orders_since),
-            self.shop,
-            self.journal,
-            self.hall,
-            self.desk,
-            self.directory,
-            lambda size: b"s" * size,
+        settings = dataclasses.replace(self.settings, orders_since=orders_since)
+        self.channel = self.open_channel(settings, self.shop).channel
+
+    def open_channel(self, settings: ChannelSettings, shop: Shop) -> Door:
+        channel = Channel(
+            settings, shop, self.journal, self.hall, self.desk, self.directory, lambda size: b"s" * size
         )
+        return Door(shop, channel)
 
     def now(self) -> datetime:
         return NINE + timedelta(seconds=trio.current_time())
@@ -388,6 +414,205 @@ async def test_a_figure_that_somebody_changed_in_the_shop_is_set_right_by_the_sw
         await trio.sleep(SWEEP_EVERY_S + 1)
         await house.channel.push()
         assert house.shop.levels["TEAPOT"] == 7
+
+
+async def test_the_shop_is_right_within_seconds_of_a_movement_however_seldom_it_is_polled(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house(poll_s=600) as house, trio.open_nursery() as nursery:
+        house.stock(TEAPOT=7)
+        await nursery.start(house.channel.run)
+        await trio.sleep(30.3)
+        assert (house.shop.levels, len(house.shop.polled)) == ({"TEAPOT": 7}, 1)
+        for _ in range(3):
+            house.stock(TEAPOT=1)
+            house.directory.stock_moved()
+        await trio.sleep(DEBOUNCE_S + 0.1)
+        assert house.shop.pushed[1:] == [{"TEAPOT": 10}], "three movements are one push"
+        assert len(house.shop.polled) == 2, "the orders are read right before it"
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_an_order_of_another_shop_waits_for_is_not_sold_either(autojump_clock: Clock) -> None:
+    async with open_house(poll_s=600) as house, trio.open_nursery() as nursery:
+        other = house.open_channel(ChannelSettings("other", 600), Shop())
+        house.stock(TEAPOT=3)
+        await nursery.start(house.channel.run)
+        await trio.sleep(1)
+        other.shop.place(order(1, units=5))
+        await other.channel.poll()
+        await trio.sleep(LOOK_EVERY_S + 1)
+        assert house.shop.levels["TEAPOT"] == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_orders_are_read_right_before_each_part_of_a_long_push(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        names = [f"SPOON-{number:03}" for number in range(2 * PUSH_MAX + 1)]
+        house.shop.sells.update(names)
+        house.shop.seconds_a_push = 1.0
+        house.stock(**dict.fromkeys(names, 5))
+        await house.channel.push()
+        assert [len(levels) for levels in house.shop.pushed] == [PUSH_MAX, PUSH_MAX, 1]
+        assert len(house.shop.polled) == 3
+
+
+async def test_what_was_sold_during_a_push_is_not_for_sale_after_the_next_poll(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=7)
+        await house.channel.push()
+        house.shop.place(order(1, "unpaid", units=2))
+        house.shop.levels["TEAPOT"] = 5
+        house.stock(TEAPOT=1)
+        house.shop.levels["TEAPOT"] = 8  # the push that was under way shows the two units again
+        await house.channel.poll()
+        await house.channel.push()
+        assert house.shop.levels["TEAPOT"] == 6
+
+
+async def test_what_the_shop_restocked_with_a_refund_and_once_more_with_the_cancel_is_restocked_once(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=7)
+        house.shop.place(order(1, "unpaid", units=2))
+        await house.channel.poll()
+        await house.channel.push()
+        house.shop.levels["TEAPOT"] += 2
+        house.shop.place(replace(order(1, "cancelled"), lines=(), refunded=("TEAPOT",)))
+        await house.channel.poll()
+        await house.channel.push()
+        house.shop.levels["TEAPOT"] += 2
+        house.shop.place(replace(order(1, "cancelled"), lines=(), refunded=("TEAPOT",)))
+        await house.channel.poll()
+        await house.channel.push()
+        assert house.shop.levels["TEAPOT"] == 7
+
+
+async def test_a_figure_that_moved_while_it_was_set_is_made_anew(autojump_clock: Clock) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.moves = {"TEAPOT"}
+        house.stock(TEAPOT=7, CUP=3)
+        await house.channel.push()
+        assert house.shop.pushed == [{"TEAPOT": 7, "CUP": 3}]
+        house.shop.moves.clear()
+        await nursery.start(house.channel.run)
+        await trio.sleep(6)
+        assert house.shop.pushed[1:] == [{"TEAPOT": 7}]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_figure_that_the_shop_refuses_is_put_before_a_person_and_tried_again_by_the_sweep(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.refuses = {"CUP"}
+        house.stock(TEAPOT=7, CUP=3)
+        await nursery.start(house.channel.run)
+        await trio.sleep(100)
+        assert house.shop.levels == {"TEAPOT": 7}
+        assert await house.problems() == ["stock_refused"]
+        assert sum("CUP" in levels for levels in house.shop.pushed) == 1
+        house.shop.refuses.clear()
+        await trio.sleep(SWEEP_EVERY_S)
+        assert house.shop.levels == {"TEAPOT": 7, "CUP": 3}
+        assert await house.problems() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_shop_that_takes_no_stock_keeps_no_order_waiting(autojump_clock: Clock) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.takes_no_stock = True
+        house.stock(TEAPOT=7)
+        await nursery.start(house.channel.run)
+        await trio.sleep(300)
+        assert len(house.shop.polled) > 50
+        assert await house.problems() == ["stock_not_shown"]
+        house.shop.takes_no_stock = False
+        await trio.sleep(61)
+        assert house.shop.levels == {"TEAPOT": 7}
+        assert await house.problems() == []
+        nursery.cancel_scope.cancel()
+
+
+# --- packs, cartons, and several shops ----------------------------------------------------------------------
+
+PACKED = Assortment(
+    {
+        "TEA-SET": Contents({"TEAPOT": 1, "CUP": 4}),
+        "SIX-CUPS": Contents({"CUP": 6}),
+        "SPOONS": Contents({"SPOON": 2}),
+    }
+)
+
+
+async def test_packs_and_cartons_are_sold_as_long_as_what_they_hold_is_there(autojump_clock: Clock) -> None:
+    async with open_house(safety=1) as house:
+        house.shop.sells |= {"TEA-SET", "SIX-CUPS", "SPOONS"}
+        house.channel.sells(PACKED)
+        house.stock(TEAPOT=9, CUP=14)
+        await house.channel.push()
+        assert house.shop.levels == {"TEAPOT": 8, "CUP": 13, "TEA-SET": 3, "SIX-CUPS": 2}
+
+
+async def test_a_pack_and_a_single_piece_of_one_component_are_reserved_together(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.shop.sells |= {"TEA-SET", "SIX-CUPS"}
+        house.channel.sells(PACKED)
+        house.stock(TEAPOT=9, CUP=14)
+        await house.channel.push()
+        cup = ShopLine("2", "CUP", 3, Decimal("5.00"))
+        both = replace(order(1, "unpaid", sku="TEA-SET", units=2), lines=())
+        house.shop.place(replace(both, lines=(ShopLine("1", "TEA-SET", 2, Decimal("40.00")), cup)))
+        house.shop.levels |= {"TEA-SET": 1, "CUP": 11}  # as the shop sold them
+        await house.channel.poll()
+        await house.channel.push()
+        assert house.shop.levels == {"TEAPOT": 7, "CUP": 3, "TEA-SET": 0, "SIX-CUPS": 0}
+
+
+async def test_a_component_that_is_sold_in_cartons_alone_is_no_unknown_sku(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.shop.sells = {"SPOONS"}
+        house.channel.sells(PACKED)
+        house.stock(SPOON=7)
+        await house.channel.push()
+        assert house.shop.levels == {"SPOONS": 3}
+        assert await house.problems() == []
+
+
+async def test_articles_that_are_listed_while_the_daemon_runs_are_shown_at_once(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house(poll_s=600) as house, trio.open_nursery() as nursery:
+        house.shop.sells |= {"SIX-CUPS"}
+        house.stock(CUP=14)
+        await nursery.start(house.channel.run)
+        await trio.sleep(10)
+        house.channel.sells(PACKED)
+        await trio.sleep(DEBOUNCE_S + 0.1)
+        assert house.shop.levels == {"CUP": 14, "SIX-CUPS": 2}
+        nursery.cancel_scope.cancel()
+
+
+async def test_two_shops_with_one_stock_show_what_both_may_sell_and_one_of_them_shows_it(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house(buffer=1) as house:
+        other = house.open_channel(ChannelSettings("other", 5, buffer=3), Shop(levels=house.shop.levels))
+        house.channel.share_stock(other.channel)
+        house.stock(TEAPOT=9)
+        await house.channel.push()
+        await other.channel.push()
+        assert (house.shop.levels, other.shop.pushed) == ({"TEAPOT": 6}, [])
+        other.shop.place(order(1, "unpaid", units=2))
+        house.shop.levels["TEAPOT"] = 4  # sold in the other shop
+        await trio.sleep(1)
+        house.stock(TEAPOT=2)
+        await house.channel.push()
+        assert house.shop.levels["TEAPOT"] == 6, "the other's orders are read first"
+        assert len(other.shop.polled) == 2
 
 
 # --- bad days -----------------------------------------------------------------------------------------------
