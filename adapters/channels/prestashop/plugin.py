@@ -56,6 +56,7 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         page_size: orders a page.
         overlap_seconds: how far each poll reaches back.
         settle_seconds: how long after a lost answer the outcome is not yet read back.
+        rows_seconds: how long the shop is believed which of its stock rows are live.
         stock_batch: stock rows a request: 203 rows a second were seen with 20.
         connections: requests at the same time.
         seconds_max: the longest wait for an answer.
@@ -79,6 +80,7 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     page_size: Annotated[int, Meta(ge=1, le=1000)] = PAGE_SIZE
     overlap_seconds: Annotated[int, Meta(ge=1, le=86_400)] = OVERLAP_SECONDS
     settle_seconds: Annotated[float, Meta(ge=0, le=60)] = SETTLE_SECONDS
+    rows_seconds: Annotated[float, Meta(ge=0, le=3600)] = 60.0
     stock_batch: Annotated[int, Meta(ge=1, le=50)] = 50
     connections: Annotated[int, Meta(ge=1, le=8)] = 4
     seconds_max: Annotated[float, Meta(gt=0, le=300)] = 30.0

@@ -12,20 +12,14 @@ import trio
 
 from actors.errors import OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from actors.ports import Pushed
+from adapters.channels.prestashop.catalogue import Catalogue, catalogue_of
 from adapters.channels.prestashop.client import Webservice
-from adapters.channels.prestashop.plugin import PrestaShopSettings, SkuSource
-from adapters.channels.prestashop.wire import (
-    Row,
-    article_name,
-    parts,
-    reference_to,
-    stock_change,
-    text,
-    whole,
-)
+from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.wire import reference_to, stock_change, whole
 
 PAGE = 1000
 PRODUCT = "[id,reference,ean13,stock_availables[id,id_product_attribute]]"
+LIVE = "[id,stock_availables[id,id_product_attribute]]"
 COMBINATION = "[id,id_product,reference,ean13]"
 
 UNITS_MAX = 2**31 - 1
@@ -40,77 +34,7 @@ REFUSED_IN_A_ROW_MAX = 5
 ABSENT = -(2**31) - 1
 """Stands for the figure of a row that the shop does not show; none of its figures is that low."""
 
-PROBLEMS_MAX = 1000
-"""Problems kept for a person to read; a shop with more of them needs another look first."""
-
 log = structlog.get_logger()
-
-
-class Catalogue:
-    """Which stock row stands for which SKU.
-
-    Attributes:
-        rows: stock row id by SKU.
-        products: product id by stock row id.
-        problems: what a person should look at: duplicates (the lowest id wins), articles without a reference
-            or row.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[str, int] = {}
-        self.products: dict[int, int] = {}
-        self.problems: list[str] = []
-
-    def add(self, sku: str, row_id: int | None, what: str) -> None:
-        """Take in one article; articles come with their ids rising."""
-        if not sku:
-            self._note(f"{what} has no reference")
-        elif row_id is None:
-            self._note(f"{what} has no stock row")
-        elif sku in self.rows:
-            self._note(f"{what} has reference {sku} as well; the first one counts")
-        else:
-            self.rows[sku] = row_id
-
-    def _note(self, problem: str) -> None:
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(problem)
-
-
-def catalogue_of(
-    products: Iterable[Row], combinations: Iterable[Row], sku_from: Sequence[SkuSource] = ("reference",)
-) -> Catalogue:
-    """Return the catalogue of these rows, both with their ids rising. Pure."""
-    of_product: dict[int, list[Row]] = {}
-    for combination in combinations:
-        of_product.setdefault(reference_to(combination, "id_product"), []).append(combination)
-    catalogue = Catalogue()
-    for product in products:
-        product_id = reference_to(product, "id")
-        rows = {
-            reference_to(part, "id_product_attribute"): reference_to(part, "id")
-            for part in parts(product, "stock_availables")
-        }
-        catalogue.products.update(dict.fromkeys(rows.values(), product_id))
-        own = of_product.get(product_id, [])
-        for combination in own:
-            combination_id = reference_to(combination, "id")
-            what = f"combination {combination_id} of product {product_id}"
-            sku = _name(combination, product_id, combination_id, sku_from)
-            catalogue.add(sku, rows.get(combination_id), what)
-        if not own:
-            catalogue.add(_name(product, product_id, 0, sku_from), rows.get(0), f"product {product_id}")
-    return catalogue
-
-
-def _name(row: Row, product: int, combination: int, sku_from: Sequence[SkuSource]) -> str:
-    return article_name(
-        sku_from,
-        reference=text(row, "reference"),
-        ean13=text(row, "ean13"),
-        product=product,
-        combination=combination,
-    )
 
 
 class Stock:
@@ -127,6 +51,8 @@ class Stock:
         self._sku_from = settings.sku_from
         self._name = name
         self._catalogue: Catalogue | None = None
+        self._rows_seconds = settings.rows_seconds
+        self._asked_at: dict[int, float] = {}
         self._doubtful: frozenset[int] = frozenset()
         # A daemon before this one may have died over a write that is still under way in the shop.
         self._settled_at = trio.current_time() + settings.settle_seconds
@@ -160,14 +86,16 @@ class Stock:
         catalogue = self._catalogue or await self._read_catalogue()
         if any(sku not in catalogue.rows for sku in levels):
             catalogue = await self._read_catalogue()
+        await self._renew(catalogue, levels)
         sku_of = {catalogue.rows[sku]: sku for sku in levels if sku in catalogue.rows}
         wanted = {row: max(0, min(levels[sku], UNITS_MAX)) for row, sku in sku_of.items()}
         pushing = _Pushing(self._webservice, self._batch, self._settle_seconds)
-        await pushing.run(_lanes(wanted, catalogue.products, self._batch))
+        await pushing.run(
+            _lanes(wanted, {row: catalogue.places[sku][0] for row, sku in sku_of.items()}, self._batch)
+        )
         refused, unsettled = await self._read_back(pushing, wanted)
         if refused:
-            # The row may have been replaced (stock shared since): the next push reads the catalogue anew.
-            self._catalogue = None
+            self._catalogue = None  # the article may have been made anew: the next push reads it all
         return Pushed(
             unknown=tuple(sku for sku in levels if sku not in catalogue.rows),
             refused={sku_of[row]: why for row, why in refused.items()},
@@ -182,7 +110,20 @@ class Stock:
             for problem in catalogue.problems:
                 log.warning("prestashop.catalogue", channel=self._name, problem=problem)
         self._catalogue = catalogue
+        self._asked_at = dict.fromkeys(catalogue.products_of(catalogue.rows), trio.current_time())
         return catalogue
+
+    async def _renew(self, catalogue: Catalogue, skus: Iterable[str]) -> None:
+        """Ask again which rows are live, where that was asked a while ago: sharing stock replaces them."""
+        now = trio.current_time()
+        stale = [
+            product
+            for product in catalogue.products_of(skus)
+            if now > self._asked_at.get(product, 0) + self._rows_seconds
+        ]
+        if stale:
+            catalogue.renew(skus, await self._webservice.rows_by_ids("products", LIVE, stale))
+            self._asked_at.update(dict.fromkeys(stale, now))
 
     async def _read_back(
         self, pushing: "_Pushing", wanted: Mapping[int, int]

@@ -16,14 +16,14 @@ SAME_NAME = (
 """Parts of an order's row that are fields of its order_detail."""
 
 
-def associations(shop: Shop, resource: Resource, row: Row) -> Lists:
-    """Return the lists below a row."""
+def associations(shop: Shop, seen_by: int, resource: Resource, row: Row) -> Lists:
+    """Return the lists below a row, as one of the installation's shops sees them."""
     row_id = number(row["id"])
     match resource.name:
         case "orders":
             return {"order_rows": [_order_row(shop, detail) for detail in shop.ordering.details[row_id]]}
         case "products":
-            return shop.stockroom.associations(row_id)
+            return shop.stockroom.associations(row_id, seen_by)
         case "combinations":
             return {"product_option_values": [{"id": row_id}], "images": [{"id": row_id}]}
         case _:

@@ -15,7 +15,7 @@ from adapters.channels.prestashop.simulated.furnishing import (
     PAYMENT_ERROR,
     STATES_OF_COUNTRIES,
 )
-from adapters.channels.prestashop.simulated.stockroom import Article, Stockroom
+from adapters.channels.prestashop.simulated.stockroom import FIRST_SHOP, Article, Stockroom
 from adapters.channels.prestashop.simulated.tables import Row, Tables, Value, number
 
 TAX = Decimal("1.2")
@@ -73,6 +73,7 @@ class Ordering:
         self._invoices = 0
         self._deliveries = 0
         self.details: dict[int, list[int]] = {}
+        self.currency_of: dict[int, int] = {}
         self.unfinished: dict[int, Purchase] = {}
 
     def add_shopper(self, shopper: Shopper) -> tuple[int, int]:
@@ -124,7 +125,7 @@ class Ordering:
             "id_address_delivery": address,
             "id_address_invoice": address,
             "id_cart": purchase.cart or number(self._add_cart(customer, address, purchase)["id"]),
-            "id_currency": 1,
+            "id_currency": self.currency_of.get(purchase.shop, 1),
             "id_lang": 1,
             "id_customer": customer,
             "id_carrier": carrier,
@@ -288,10 +289,11 @@ class Ordering:
         self.details[order_id].append(detail)
 
     def _take(self, order_id: int, sign: int) -> None:
+        shop = number(self._tables["orders"][order_id]["id_shop"]) or FIRST_SHOP
         for detail in self.details.get(order_id, []):
             row = self._tables["order_details"][detail]
             product, combination = number(row["product_id"]), number(row["product_attribute_id"])
-            self._stockroom.move(product, combination, sign * number(row["product_quantity"]))
+            self._stockroom.move(product, combination, sign * number(row["product_quantity"]), shop)
 
 
 def refused_payment(purchase: Purchase) -> Purchase:

@@ -20,6 +20,7 @@ from adapters.channels.prestashop.simulated.keys import METHODS, Key
 from adapters.channels.prestashop.simulated.query import Display, Query, RefusalError, display_of, select
 from adapters.channels.prestashop.simulated.rendering import Renderer
 from adapters.channels.prestashop.simulated.shop import Shop
+from adapters.channels.prestashop.simulated.stockroom import FIRST_SHOP
 from adapters.channels.prestashop.simulated.tables import RESOURCES, Resource, Row
 from adapters.channels.prestashop.simulated.writing import Given, parse
 from adapters.http.server import Request, Response
@@ -108,7 +109,9 @@ class Service:
             self._base_url,
             as_json=wanted == "JSON",
             language=int(language) if language.isdigit() else 0,
-            associations_of=partial(associations, self._shop),
+            associations_of=partial(
+                associations, self._shop, _leading_id(query.get("id_shop", "")) or FIRST_SHOP
+            ),
         )
         given = _key_given(request, query, drops_header=self._shop.drops_authorization)
         if given is None:
@@ -232,9 +235,11 @@ class Service:
     def _listed(self, asked: _Asked, resource: Resource) -> Collection[Row]:
         """Return the rows that a list may show: never those that have lost their shop (0)."""
         rows = self._shop.tables[resource.name].values()
+        shop = asked.query.get("id_shop", "1")
+        if resource.name == "stock_availables" and shop != "all":
+            return [row for row in rows if row["id_shop"] in (0, int(shop))]
         if resource.name not in OF_ONE_SHOP:
             return rows
-        shop = asked.query.get("id_shop", "1")
         shops = frozenset(self._shop.tables["shops"]) if shop == "all" else frozenset({int(shop)})
         return [row for row in rows if row["id_shop"] in shops]
 
@@ -285,6 +290,11 @@ def _key_given(request: Request, query: Query, *, drops_header: bool) -> str | N
     if scheme.lower() == "basic":
         return base64.b64decode(encoded).decode("utf-8", "replace").partition(":")[0]
     return query.get("ws_key")
+
+
+def _context(query: Query) -> int:
+    """Return the shop that a request looks through."""
+    return _leading_id(query.get("id_shop", "")) or FIRST_SHOP
 
 
 def _leading_id(text: str) -> int:

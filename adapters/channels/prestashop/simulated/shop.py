@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from adapters.channels.prestashop.simulated.furnishing import CANCELLED, PAID, furnish
 from adapters.channels.prestashop.simulated.keys import FULL_KEY, Key
 from adapters.channels.prestashop.simulated.ordering import SHIPPING, Ordering, Purchase, Shopper
-from adapters.channels.prestashop.simulated.stockroom import Stockroom
+from adapters.channels.prestashop.simulated.stockroom import FIRST_SHOP, Stockroom
 from adapters.channels.prestashop.simulated.tables import RESOURCES, Row, Tables, Value, number
 
 
@@ -127,9 +127,24 @@ class Shop:
         values = {name: value for name, value in old.items() if name != "id"}
         return number(self.tables.insert("carriers", values | {"deleted": "0"})["id"])
 
-    def stock(self, reference: str) -> int:
+    def open_shop(self, name: str, *, shares_stock: bool, currency: str = "EUR") -> int:
+        """Open another shop of the installation, in the same shop group; return its id.
+
+        Its stock is its own, and none yet, or that of the group. Keys of the webservice have to be let in.
+        """
+        row = self.tables.insert("shops", {"name": name, "id_shop_group": 1, "id_category": 2, "active": 1})
+        shop = number(row["id"])
+        self.stockroom.open_shop(shop)
+        if shares_stock:
+            self.stockroom.share_all_stock()
+        known = [row for row in self.tables["currencies"].values() if row["iso_code"] == currency]
+        row = known[0] if known else self.tables.insert("currencies", {"iso_code": currency, "active": 1})
+        self.ordering.currency_of[shop] = number(row["id"])
+        return shop
+
+    def stock(self, reference: str, shop: int = FIRST_SHOP) -> int:
         """Return the sellable units of a reference."""
-        return self.stockroom.stock(reference)
+        return self.stockroom.stock(reference, shop)
 
     def stocks(self) -> dict[str, int]:
         """Return the sellable units of every reference that is sold."""
@@ -189,7 +204,7 @@ class Shop:
             SoldOutError: something is not there, and the shop sells no backorders.
         """
         if not self.backorders:
-            short = [reference for reference, units in lines if self.stock(reference) < units]
+            short = [reference for reference, units in lines if self.stock(reference, shop) < units]
             if short:
                 raise SoldOutError(", ".join(short))
         customer, address = self.ordering.add_shopper(shopper or Shopper())
@@ -252,7 +267,8 @@ class Shop:
                     entries.append(part | {"id": len(entries) + 1})
                     if restock:
                         place = (number(row["product_id"]), number(row["product_attribute_id"]))
-                        self.stockroom.move(*place, units)
+                        sold_by = number(self.tables["orders"][order]["id_shop"]) or FIRST_SHOP
+                        self.stockroom.move(*place, units, sold_by)
         self.lists["order_slip", slip] = {"order_slip_details": entries}
         return slip
 

@@ -9,8 +9,9 @@ import pytest
 
 from actors.errors import RefusedError, UnreachableError
 from actors.ports import Pushed, ShopOrder
+from adapters.channels.prestashop.catalogue import catalogue_of
 from adapters.channels.prestashop.simulator import FULL_KEY, rights
-from adapters.channels.prestashop.stock import REFUSED_IN_A_ROW_MAX, catalogue_of
+from adapters.channels.prestashop.stock import REFUSED_IN_A_ROW_MAX
 from adapters.http.faults import HTML_HEADERS, any_change
 from adapters.http.server import Drop, Response
 
@@ -240,6 +241,31 @@ async def test_stock_shared_between_shops_is_written_in_its_live_row(world: Worl
     assert (await world.adapter.stock())["teapot"] == 10
     await world.adapter.push_stock({"teapot": 6})
     assert world.shop.stock("teapot") == 6
+
+
+async def test_each_shop_of_an_installation_has_its_own_rows_until_they_are_shared(world: World) -> None:
+    world.shop.keys[FULL_KEY].shops = frozenset({1, 2})
+    assert world.shop.open_shop("Outlet", shares_stock=False) == 2
+    async with world.connect(id_shop=2) as outlet:
+        assert (await outlet.stock())["teapot"] == 0
+        await outlet.push_stock({"teapot": 3, "shirt-s": 2})
+        assert (world.shop.stock("teapot"), world.shop.stock("teapot", 2)) == (10, 3)
+        world.shop.place_order([("teapot", 1)], shop=2)
+        assert (world.shop.stock("teapot"), world.shop.stock("teapot", 2)) == (10, 2)
+        world.shop.stockroom.share_all_stock()
+        assert (await outlet.stock())["teapot"] == 10
+        await outlet.push_stock({"teapot": 6})
+    assert (world.shop.stock("teapot"), world.shop.stock("teapot", 2)) == (6, 6)
+    assert (await world.adapter.stock())["teapot"] == 6
+
+
+async def test_levels_go_to_the_live_row_however_lately_stock_was_shared(world: World) -> None:
+    async with world.connect(rows_seconds=0.0) as adapter:
+        await adapter.push_stock({"teapot": 9})
+        live = world.shop.stockroom.share_stock("teapot")
+        await adapter.push_stock({"teapot": 4})
+    assert world.shop.stock("teapot") == 4
+    assert world.shop.tables["stock_availables"][live]["quantity"] == 4
 
 
 async def test_of_two_articles_with_one_reference_the_first_counts_and_it_is_told(world: World) -> None:
