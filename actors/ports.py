@@ -46,7 +46,8 @@ class BesideRow(Struct, frozen=True):
     """A row to be stored beside the log in the same transaction as the event that names it.
 
     `kind` is "contact", "payload" or "label"; `customer` is what `wharfinger forget --customer` erases by, as
-    "channel:shop customer id"; `body` is JSON of a `Contact`, the shop's raw bytes, or a label's pages.
+    "channel:shop customer id"; `body` is JSON of a `Contact`, a shop's payload (see `Payload`), or a label's
+    pages.
     """
 
     id: str
@@ -307,6 +308,17 @@ class ShopLine(Struct, frozen=True):
     unit_price: Decimal
 
 
+class Packing(Struct, frozen=True):
+    """What whoever packs an order should read: a person's words, so it lies beside the log alone.
+
+    `notes` are what the customer wrote about the order, and the shop's own note, each cut to a page.
+    """
+
+    is_gift: bool = False
+    gift_message: str = ""
+    notes: tuple[str, ...] = ()
+
+
 class ShopOrder(Struct, frozen=True):
     """An order as the shop tells it now.
 
@@ -315,7 +327,7 @@ class ShopOrder(Struct, frozen=True):
     may come without its contact and country: nobody needs them any more. `service` is the carrier's
     `id_reference` as the settings map it to one of our services, "" when unknown. Instants are UTC.
     `refunded` names the articles of which units were refunded: they are in no line any more, and the shop may
-    sell them again.
+    sell them again. `raw` is JSON that can be read as a `Payload`. `language` is an ISO code, the customer's.
     """
 
     shop_order: str
@@ -332,6 +344,14 @@ class ShopOrder(Struct, frozen=True):
     contact: Contact
     raw: bytes
     refunded: tuple[str, ...] = ()
+    packing: Packing = Packing()
+    language: str = ""
+
+
+class Payload(Struct, frozen=True):
+    """What a shop's payload says in every shop's: the rest of it is as the shop told it."""
+
+    packing: Packing = Packing()
 
 
 class UnreadableOrder(Struct, frozen=True):
@@ -347,6 +367,13 @@ class UnreadableOrder(Struct, frozen=True):
     customer: str = ""
     standing: str = ""
     placed_at: datetime | None = None
+
+
+class ShopStanding(Struct, frozen=True):
+    """How an order stands in the shop, and no more: as a `ShopOrder`, or "" where its state means nothing."""
+
+    shop_order: str
+    standing: str
 
 
 class Poll(Struct, frozen=True):
@@ -388,6 +415,14 @@ class ShopPort(Protocol):
 
     async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
         """Read one order again, None when the shop has deleted it."""
+        ...
+
+    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        """Read orders again; those that the shop has deleted are not among the answer."""
+        ...
+
+    async def survey(self, after: str) -> Sequence[ShopStanding]:
+        """Return how the shop's next orders stand, by rising ids above `after`; empty when there are none."""
         ...
 
     async def find(self, document: ShopDocument) -> Outcome | None:

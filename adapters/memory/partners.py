@@ -4,7 +4,7 @@ They keep exact books of everything they were told, including what they were tol
 answer after having acted. They speak no protocol; the partners' simulators do that.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +23,16 @@ from actors.domain.documents import (
     about,
 )
 from actors.errors import OutcomeUnknownError, UnreachableError
-from actors.ports import Contact, Outcome, Poll, Pushed, ShopOrder, TrackingEvent, UnreadableOrder
+from actors.ports import (
+    Contact,
+    Outcome,
+    Poll,
+    Pushed,
+    ShopOrder,
+    ShopStanding,
+    TrackingEvent,
+    UnreadableOrder,
+)
 
 LosesAnswer = Callable[[], bool]
 
@@ -71,6 +80,19 @@ class MemoryShop:
         """Return the newest copy."""
         await self._answer(unknown=False)
         return next((order for order in reversed(self.orders) if order.shop_order == shop_order), None)
+
+    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        """Return the newest copies."""
+        await self._answer(unknown=False)
+        newest = {order.shop_order: order for order in self.orders}
+        return {each: newest[each] for each in shop_orders if each in newest}
+
+    async def survey(self, after: str) -> Sequence[ShopStanding]:
+        """Return how all orders above `after` stand."""
+        await self._answer(unknown=False)
+        newest = {int(order.shop_order): order.standing for order in self.orders}
+        last = int(after or "0")
+        return [ShopStanding(str(each), newest[each]) for each in sorted(newest) if each > last]
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look among what was told."""

@@ -14,7 +14,7 @@ from typing import Self
 
 from actors.domain.documents import ShopDocument
 from actors.errors import MalformedError
-from actors.ports import Outcome, Poll, Pushed, ShopOrder, UnreadableOrder
+from actors.ports import Outcome, Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.polling import OrderFeed
@@ -75,19 +75,27 @@ class PrestaShop:
         """Read one order again with everything around it, None when the shop has deleted it."""
         if not shop_order.isdigit():
             return None
-        with self._understanding(f"read order {shop_order}"):
-            row = await self._webservice.row("orders", int(shop_order), ORDER)
-            if row is None:
-                return None
-            return (await self._reader.read([row]))[0]
+        return (await self.reread([shop_order])).get(shop_order)
 
-    async def gone(self, shop_orders: Collection[str]) -> Sequence[str]:
-        """Return those of these orders that the shop has deleted: no poll tells of them."""
+    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        """Read orders again with everything around them; those that the shop has deleted are not there."""
         ids = {int(order) for order in shop_orders if order.isdigit()}
-        with self._understanding("look for deleted orders"):
-            rows = await self._webservice.rows_by_ids("orders", "[id]", ids)
-            there = {str(reference_to(row, "id")) for row in rows}
-        return [order for order in shop_orders if order not in there]
+        with self._understanding("read orders again"):
+            rows = await self._webservice.rows_by_ids("orders", ORDER, ids)
+            for missing in sorted(ids - {reference_to(row, "id") for row in rows}):
+                # A list does not show an order that has lost its shop (a PUT without id_shop does that).
+                row = await self._webservice.one("orders", missing, ORDER)
+                if row is not None and not reference_to(row, "id_shop"):
+                    rows.append(row)
+            return {order.shop_order: order for order in await self._reader.read(rows)}
+
+    async def survey(self, after: str) -> Sequence[ShopStanding]:
+        """Return how the shop's next thousand orders stand, by rising ids above `after` ("": from the first).
+
+        It is the least that the shop can be asked: neither lines nor people.
+        """
+        with self._understanding("survey the orders"):
+            return await self._feed.survey(int(after) if after.isdigit() else 0)
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look whether the shop already shows what the document asks for, or is beyond it."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
+import structlog
 import trio
 
 from actors.errors import (
@@ -28,6 +29,11 @@ IDS_A_REQUEST = 300
 
 CURABLE = frozenset({17, 18, 20, 21, 22, 25, 26, 132})
 """Codes about keys, rights and a webservice that is off: nothing was done, and the shop can mend it."""
+
+NO_RIGHT = frozenset({25, 26})
+"""Codes of a key that may not read the resource."""
+
+log = structlog.get_logger(__name__)
 
 _CODE = re.compile(rb"<code><!\[CDATA\[(\d+)\]\]></code>")
 _MESSAGE = re.compile(rb"<message><!\[CDATA\[(.*?)\]\]></message>", re.DOTALL)
@@ -51,6 +57,7 @@ class Webservice:
         self.clock: datetime | None = None
         self._client = Client(self.system, settings.url, seconds_max=settings.seconds_max)
         self._limit = trio.CapacityLimiter(settings.connections)
+        self._unreadable: set[str] = set()
         self._always: dict[str, str] = {}
         self._headers: dict[str, str] = {}
         if settings.id_shop is not None:
@@ -73,8 +80,20 @@ class Webservice:
             RefusedError: it understood and said no.
             MalformedError: it answered something that is no list.
         """
+        return await self._list(resource, display, query, optional=False)
+
+    async def rows_if_allowed(self, resource: str, display: str, **query: str) -> list[Row]:
+        """Return the rows of a list, none where the key may not read it; else as `rows`."""
+        return await self._list(resource, display, query, optional=True)
+
+    async def _list(
+        self, resource: str, display: str, query: Mapping[str, str], *, optional: bool
+    ) -> list[Row]:
         doing = f"GET /api/{resource}"
-        answer = await self._exchange("GET", f"/api/{resource}", {"display": display} | query, None)
+        answer = await self._exchange("GET", f"/api/{resource}", {"display": display, **query}, None)
+        if optional and answer.status in (401, 405) and NO_RIGHT & set(_errors(answer)[0]):
+            self._note_missing_right(resource)
+            return []
         self._check(answer, doing, changes=False)
         page = self._decode(answer, doing)
         # An empty list has lost its name.
@@ -84,14 +103,18 @@ class Webservice:
         return found
 
     async def rows_by_ids(
-        self, resource: str, display: str, ids: Iterable[int], field: str = "id"
+        self, resource: str, display: str, ids: Iterable[int], field: str = "id", *, optional: bool = False
     ) -> list[Row]:
-        """Return the rows whose `field` is one of `ids`, in as many requests as it takes."""
+        """Return the rows whose `field` is one of `ids`, in as many requests as it takes.
+
+        What is `optional` has no rows for a key that may not read it.
+        """
         wanted = sorted(set(ids) - {0})
         found: list[Row] = []
         for start in range(0, len(wanted), IDS_A_REQUEST):
             some = "|".join(map(str, wanted[start : start + IDS_A_REQUEST]))
-            found += await self.rows(resource, display, **{f"filter[{field}]": f"[{some}]"})
+            query = {f"filter[{field}]": f"[{some}]"}
+            found += await self._list(resource, display, query, optional=optional)
         return found
 
     async def every_row(self, resource: str, display: str, page_size: int, **query: str) -> list[Row]:
@@ -105,6 +128,27 @@ class Webservice:
             if len(page) < page_size:
                 return found
             last = int(str(page[-1]["id"]))
+
+    def _note_missing_right(self, resource: str) -> None:
+        if resource not in self._unreadable:
+            self._unreadable.add(resource)
+            log.warning("prestashop.no_right", shop=self.system, resource=resource)
+
+    async def one(self, resource: str, row_id: int, display: str) -> Row | None:
+        """Return one row by its own address, None where there is none.
+
+        Lists leave out what is another shop's, and what has lost its shop; this shows both.
+        """
+        path = f"/api/{resource}/{row_id}"
+        answer = await self._exchange("GET", path, {"display": display}, None)
+        if answer.status == 404 and not answer.body:  # noqa: PLR2004 - the shop's way of saying none
+            return None
+        self._check(answer, f"GET {path}", changes=False)
+        page = self._decode(answer, f"GET {path}")
+        found = page.get(resource) if isinstance(page, dict) else None
+        if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
+            raise MalformedError(self.system, f"GET {path}", f"not one of {resource}")
+        return found[0]
 
     async def row(self, resource: str, row_id: int, display: str) -> Row | None:
         """Return one row, None where there is none (or none that this id_shop shows)."""

@@ -16,9 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from actors.errors import MalformedError
-from actors.ports import Poll
+from actors.ports import Poll, ShopStanding
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
+from adapters.channels.prestashop.feeds import Marks, SideFeeds
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.wire import ORDER, Row, is_unfinished, reference_to, text
@@ -26,14 +27,15 @@ from adapters.channels.prestashop.wire import ORDER, Row, is_unfinished, referen
 ID_FEED_EVERY = 6
 """An idle poll costs the shop one request; every sixth costs it a second one, of 20 ms at 105,000 orders."""
 
-SLIP_TURN = ID_FEED_EVERY // 2
-"""Refunds do not move an order's date; they are asked for between two polls by id."""
-
-SLIPS_A_LOOK = 250
-"""Refunds are rare; what is more waits for the next look."""
+IMPORTED_IN_DETAIL_MAX = 50
+"""A page of the first import with more orders to be shipped is read without what only people want to know: an
+import of thousands would take the shop twice the time."""
 
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
+
+SURVEYED = 1_000
+"""Orders a page of a survey: two fields each."""
 
 SEEN_MAX = 8000
 """Contents remembered: a cursor stays under 300 KiB. With more changes the polls reach less far back."""
@@ -69,7 +71,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
         seen: by order id.
         floor: the shop's date before which nothing is remembered; polls reach back no further.
         unfinished: orders to look at again.
-        last_slip: the highest refund seen; None before the first look.
+        marks: how far the lists beside the orders are read.
     """
 
     importing: bool = True
@@ -80,7 +82,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     turn: int = 0
     seen: dict[int, Seen] = {}
     unfinished: tuple[int, ...] = ()
-    last_slip: int | None = None
+    marks: Marks = {}
     floor: str = ""
     began: str = ""
 
@@ -92,7 +94,7 @@ class OrderFeed:
         self._webservice = webservice
         self._reader = reader
         self._page_size = settings.page_size
-        self._with_refunds = settings.refunds
+        self._beside = SideFeeds(webservice, with_refunds=settings.refunds)
         self._after_order = settings.after_order
         self._overlap = timedelta(seconds=settings.overlap_seconds)
 
@@ -110,8 +112,8 @@ class OrderFeed:
         rows, cursor = await (self._import(cursor) if cursor.importing else self._follow(cursor, zone))
         more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
         by_id = {reference_to(row, "id"): row for row in rows}
-        refunded, cursor = await self._refunded(cursor)
-        looked_at = [order for order in {*again, *refunded} if order not in by_id]
+        news, cursor = await self._news(cursor)
+        looked_at = [order for order in {*again, *news} if order not in by_id]
         if looked_at:
             found = await self._webservice.rows_by_ids("orders", ORDER, looked_at)
             by_id.update((reference_to(row, "id"), row) for row in found)
@@ -122,7 +124,8 @@ class OrderFeed:
             cursor = msgspec.structs.replace(cursor, began=began)
         cursor = _advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
         changed, cursor = self._changed(cursor, by_id, zone)
-        orders = await self._reader.read(changed)
+        detailed_max = IMPORTED_IN_DETAIL_MAX if imported else None
+        orders = await self._reader.read(changed, detailed_max=detailed_max)
         return Poll(orders=tuple(orders), cursor=msgspec.json.encode(cursor).decode(), more=more)
 
     async def cursor_at(self, since: datetime, saved: str | None) -> str:
@@ -151,8 +154,18 @@ class OrderFeed:
         if first:
             last_id = min(last_id, reference_to(first[0], "id") - 1)
         mark = before.mark or (to_local(now, zone) if now is not None else "")
-        begun = Cursor(last_id=last_id, mark=mark, unfinished=before.unfinished, last_slip=before.last_slip)
+        begun = Cursor(last_id=last_id, mark=mark, unfinished=before.unfinished, marks=before.marks)
         return msgspec.json.encode(begun).decode()
+
+    async def survey(self, last_id: int) -> list[ShopStanding]:
+        """Return how the next orders above `last_id` stand, a page at most."""
+        above = max(last_id, self._after_order)
+        query = {"filter[id]": f">[{above}]", "sort": "[id_ASC]", "limit": str(SURVEYED)}
+        rows = await self._webservice.rows("orders", "[id,current_state]", **query)
+        return [
+            ShopStanding(str(reference_to(row, "id")), standing)
+            for row, standing in zip(rows, await self._reader.standings(rows), strict=True)
+        ]
 
     def _cursor(self, saved: str | None) -> Cursor:
         if saved is None:
@@ -162,22 +175,16 @@ class OrderFeed:
         except msgspec.MsgspecError as error:
             raise MalformedError(self._webservice.system, "read the cursor", "it is not ours") from error
 
-    async def _refunded(self, cursor: Cursor) -> tuple[set[int], Cursor]:
-        """Return the orders with new refunds; they are told again although their rows are the same."""
-        if not self._with_refunds:
-            return set(), cursor
-        if cursor.last_slip is None:
-            query = {"sort": "[id_DESC]", "limit": "1"}
-        elif not cursor.importing and cursor.turn % ID_FEED_EVERY == SLIP_TURN:
-            above = f">[{cursor.last_slip}]"
-            query = {"filter[id]": above, "sort": "[id_ASC]", "limit": str(SLIPS_A_LOOK)}
-        else:
-            return set(), cursor
-        slips = await self._webservice.rows("order_slip", "[id,id_order]", **query)
-        last = max((reference_to(slip, "id") for slip in slips), default=cursor.last_slip or 0)
-        orders = {reference_to(slip, "id_order") for slip in slips} if cursor.last_slip is not None else set()
-        seen = {order: each for order, each in cursor.seen.items() if order not in orders}
-        return orders, msgspec.structs.replace(cursor, last_slip=last, seen=seen)
+    async def _news(self, cursor: Cursor) -> tuple[frozenset[int], Cursor]:
+        """Return the orders that have news beside their rows; the refunded ones are told again."""
+        marks = await self._beside.begin(cursor.marks)
+        if cursor.importing:
+            return frozenset(), msgspec.structs.replace(cursor, marks=marks)
+        news = await self._beside.news(marks, cursor.turn)
+        seen = {
+            order: each for order, each in cursor.seen.items() if not (news.again and order in news.orders)
+        }
+        return news.orders, msgspec.structs.replace(cursor, marks=news.marks, seen=seen)
 
     async def _import(self, cursor: Cursor) -> tuple[list[Row], Cursor]:
         rows = await self._above(cursor.last_id)

@@ -5,14 +5,15 @@ matter.
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import trio
 
 from actors.errors import MalformedError, PartnerError
-from actors.ports import ShopOrder, UnreadableOrder
+from actors.ports import Packing, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.details import DetailReader, Details, packing_of
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.wire import (
     ADDRESS,
@@ -28,6 +29,9 @@ from adapters.channels.prestashop.wire import (
     refunded_units,
     text,
 )
+
+SHOP = "[id,name,id_shop_group]"
+SHOP_GROUP = "[id,name,share_customer,share_order,share_stock]"
 
 PAGE = 1000
 """Rows a page of small resources; the shop's memory ends at 1,000 orders, and these are far smaller."""
@@ -52,6 +56,9 @@ class OrderReader:
         self._states: dict[int, str] = {0: ""}
         self._currencies: dict[int, str] = {}
         self._carriers: dict[int, str] = {0: ""}
+        self._languages: dict[int, str] = {}
+        self._shops: dict[int, Row] = {}
+        self._details = DetailReader(webservice)
 
     async def zone(self) -> ZoneInfo:
         """Return what the shop's dates are local to.
@@ -70,8 +77,14 @@ class OrderReader:
                 raise MalformedError(self._webservice.system, "GET /api/configurations", why) from error
         return self._zone
 
-    async def read(self, rows: Sequence[Row]) -> list[ShopOrder | UnreadableOrder]:
-        """Return the orders of the rows; one that cannot be understood does not stop the others."""
+    async def read(
+        self, rows: Sequence[Row], *, detailed_max: int | None = None
+    ) -> list[ShopOrder | UnreadableOrder]:
+        """Return the orders of the rows; one that cannot be understood does not stop the others.
+
+        Those to be shipped come with all that the shop keeps about them, at six requests more, unless there
+        are more than `detailed_max` of them (None: however many).
+        """
         if not rows:
             return []
         standings = await self._standings_of(rows)
@@ -79,13 +92,16 @@ class OrderReader:
         living = [row for row in rows if standings.get(reference_to(row, "current_state")) not in ENDED]
         customers: dict[int, Row] = {}
         addresses: dict[int, Row] = {}
-        refunded: dict[int, int] = {}
+        slips: list[Row] = []
+        details: dict[int, Details] = {}
         # Side by side: a shop gives a quarter more to two connections than to one.
         with collapsed():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._fill, customers, living, "id_customer", "customers", CUSTOMER)
-                nursery.start_soon(self._fill, addresses, living, "id_address_delivery", "addresses", ADDRESS)
-                nursery.start_soon(self._refunds, refunded, living)
+                nursery.start_soon(self._addresses, addresses, living)
+                nursery.start_soon(self._refunds, slips, living)
+                if living and (detailed_max is None or len(living) <= detailed_max):
+                    nursery.start_soon(self._in_detail, details, living)
         around = Surroundings(
             zone=await self.zone(),
             standings=standings,
@@ -95,8 +111,12 @@ class OrderReader:
             states=await self._states_of(addresses),
             currencies=await self._currencies_of(rows),
             services=await self._services_of(rows),
-            refunded=refunded,
+            refunded=refunded_units(slips),
             sku_from=self._sku_from,
+            languages=await self._languages_of(living),
+            shops=await self._shops_of(living),
+            details=_with_refunds(details, slips),
+            packing=_packing(living, details),
         )
         return [read_order(row, around) for row in rows]
 
@@ -106,11 +126,24 @@ class OrderReader:
         children = await self._webservice.rows_by_ids(resource, display, _ids(rows, field))
         found.update((reference_to(row, "id"), row) for row in children)
 
-    async def _refunds(self, found: dict[int, int], rows: Sequence[Row]) -> None:
+    async def standings(self, rows: Sequence[Row]) -> list[str]:
+        """Return how orders stand by their state alone; "" where that means nothing to us."""
+        known = await self._standings_of(rows)
+        states = [reference_to(row, "current_state") for row in rows]
+        return [known.get(state, "") if state else "unfinished" for state in states]
+
+    async def _addresses(self, found: dict[int, Row], rows: Sequence[Row]) -> None:
+        ids = _ids(rows, "id_address_delivery") | _ids(rows, "id_address_invoice")
+        children = await self._webservice.rows_by_ids("addresses", ADDRESS, ids)
+        found.update((reference_to(row, "id"), row) for row in children)
+
+    async def _refunds(self, found: list[Row], rows: Sequence[Row]) -> None:
         if self._with_refunds:
             ids = _ids(rows, "id")
-            slips = await self._webservice.rows_by_ids("order_slip", REFUND, ids, field="id_order")
-            found.update(refunded_units(slips))
+            found += await self._webservice.rows_by_ids("order_slip", REFUND, ids, field="id_order")
+
+    async def _in_detail(self, found: dict[int, Details], rows: Sequence[Row]) -> None:
+        found.update(await self._details.read(rows))
 
     async def _standings_of(self, rows: Sequence[Row]) -> Mapping[int, Standing]:
         if _ids(rows, "current_state") - self._standings.keys():
@@ -145,6 +178,27 @@ class OrderReader:
             self._currencies.update((reference_to(row, "id"), text(row, "iso_code")) for row in found)
         return self._currencies
 
+    async def _languages_of(self, rows: Sequence[Row]) -> Mapping[int, str]:
+        missing = _ids(rows, "id_lang") - self._languages.keys()
+        if missing:
+            found = await self._webservice.rows_by_ids("languages", "[id,iso_code]", missing, optional=True)
+            self._languages.update(dict.fromkeys(missing, ""))
+            self._languages.update((reference_to(row, "id"), text(row, "iso_code")) for row in found)
+        return self._languages
+
+    async def _shops_of(self, rows: Sequence[Row]) -> Mapping[int, Row]:
+        missing = _ids(rows, "id_shop") - self._shops.keys()
+        if missing:
+            shops = await self._webservice.rows_by_ids("shops", SHOP, missing, optional=True)
+            ids = _ids(shops, "id_shop_group")
+            groups = await self._webservice.rows_by_ids("shop_groups", SHOP_GROUP, ids, optional=True)
+            by_id = {reference_to(row, "id"): row for row in groups}
+            self._shops.update((shop, {"id": shop}) for shop in missing)
+            for row in shops:
+                group = by_id.get(reference_to(row, "id_shop_group"))
+                self._shops[reference_to(row, "id")] = {**row, "group": group}
+        return self._shops
+
     async def _services_of(self, rows: Sequence[Row]) -> Mapping[int, str]:
         """A carrier's id changes with each edit in the back office, its id_reference does not."""
         missing = _ids(rows, "id_carrier") - self._carriers.keys()
@@ -158,6 +212,24 @@ class OrderReader:
 
 def _ids(rows: Iterable[Row], field: str) -> set[int]:
     return {reference_to(row, field) for row in rows} - {0}
+
+
+def _with_refunds(details: Mapping[int, Details], slips: Iterable[Row]) -> Mapping[int, Details]:
+    found = {order: dict(each) for order, each in details.items()}
+    for slip in slips:
+        each = found.get(reference_to(slip, "id_order"))
+        if each is not None:
+            each["refunds"] = [*each.get("refunds", ()), slip]
+    return found
+
+
+def _packing(rows: Iterable[Row], details: Mapping[int, Details]) -> Mapping[int, Packing]:
+    """Return what whoever packs should read, where it can be read: no word stops an order."""
+    found: dict[int, Packing] = {}
+    for row in rows:
+        with suppress(FieldError):
+            found[reference_to(row, "id")] = packing_of(row, details.get(reference_to(row, "id"), {}))
+    return found
 
 
 @contextmanager

@@ -6,7 +6,7 @@ customer's password hash and secure key never leave the shop.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from lxml import etree
 
-from actors.ports import Contact, ShopLine, ShopOrder, UnreadableOrder
+from actors.ports import Contact, Packing, ShopLine, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.dates import to_utc
 from adapters.channels.prestashop.plugin import SkuSource
 
@@ -27,7 +27,8 @@ ENDED: frozenset[Standing] = frozenset({"cancelled", "shipped"})
 
 ORDER_FIELDS = (
     "id,reference,current_state,date_add,date_upd,id_customer,id_address_delivery,id_address_invoice,id_carrier,"
-    "id_currency,id_lang,id_shop,id_cart,module,payment,valid,note,gift,gift_message,recyclable,"
+    "id_currency,id_lang,id_shop,id_shop_group,id_cart,module,payment,valid,note,gift,gift_message,recyclable,"
+    "invoice_number,invoice_date,carrier_tax_rate,conversion_rate,"
     "total_paid,total_paid_real,total_paid_tax_incl,total_paid_tax_excl,total_products,"
     "total_discounts_tax_incl,total_discounts_tax_excl,total_shipping_tax_incl,total_shipping_tax_excl,"
     "total_wrapping_tax_incl,total_wrapping_tax_excl"
@@ -38,7 +39,10 @@ ROW_FIELDS = (
 )
 ORDER = f"[{ORDER_FIELDS},order_rows[{ROW_FIELDS}]]"
 CUSTOMER = "[id,email,company,firstname,lastname]"
-REFUND = "[id,id_order,order_slip_details[id_order_detail,product_quantity]]"
+REFUND = (
+    "[id,id_order,amount,total_shipping_tax_incl,date_add,"
+    "order_slip_details[id_order_detail,product_quantity,amount_tax_excl,amount_tax_incl]]"
+)
 ADDRESS = (
     "[id,id_country,id_state,company,lastname,firstname,address1,address2,postcode,city,phone,phone_mobile]"
 )
@@ -114,7 +118,8 @@ def parts(row: Row, name: str) -> Sequence[Row]:
 class Surroundings:
     """What an order's row only names, by the shop's ids; `refunded` are units by the id of a line.
 
-    `sku_from` is what names an article.
+    `sku_from` is what names an article. `details` and `packing` are by order; orders of which nobody has
+    asked them have none.
     """
 
     zone: ZoneInfo
@@ -127,6 +132,12 @@ class Surroundings:
     services: Mapping[int, str]
     refunded: Mapping[int, int]
     sku_from: Sequence[SkuSource] = ("reference",)
+    languages: Mapping[int, str] = field(default_factory=dict[int, str])
+    shops: Mapping[int, Row] = field(default_factory=dict[int, Row])
+    details: Mapping[int, Mapping[str, Sequence[Row]]] = field(
+        default_factory=dict[int, Mapping[str, Sequence[Row]]]
+    )
+    packing: Mapping[int, Packing] = field(default_factory=dict[int, Packing])
 
 
 def is_unfinished(row: Row) -> bool:
@@ -149,7 +160,7 @@ def read_order(row: Row, around: Surroundings) -> ShopOrder | UnreadableOrder:
     """Return the order of a row: `total` with tax, `shipping` and prices without."""
     customer = around.customers.get(reference_to(row, "id_customer"), {})
     address = around.addresses.get(reference_to(row, "id_address_delivery"))
-    raw = msgspec.json.encode({"order": row, "customer": customer, "delivery": address})
+    raw = _payload(row, customer, address, around)
     shop_order = str(row.get("id", ""))
     try:
         return _understood(row, around, customer, address, raw)
@@ -163,6 +174,21 @@ def read_order(row: Row, around: Surroundings) -> ShopOrder | UnreadableOrder:
             standing=around.standings.get(reference_to(row, "current_state"), ""),
             placed_at=_instant(row, around.zone),
         )
+
+
+def _payload(row: Row, customer: Row, address: Row | None, around: Surroundings) -> bytes:
+    """Return what is kept of the order as the shop told it, in the shop's own words but for `packing`."""
+    order = reference_to(row, "id")
+    told: dict[str, object] = {
+        "order": row,
+        "customer": customer,
+        "delivery": address,
+        "invoice": around.addresses.get(reference_to(row, "id_address_invoice")),
+        "shop": around.shops.get(reference_to(row, "id_shop")),
+        **around.details.get(order, {}),
+        "packing": around.packing.get(order, Packing()),
+    }
+    return msgspec.json.encode({name: each for name, each in told.items() if each is not None})
 
 
 def _understood(row: Row, around: Surroundings, customer: Row, address: Row | None, raw: bytes) -> ShopOrder:
@@ -200,6 +226,8 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         contact=contact,
         raw=raw,
         refunded=refunded,
+        packing=around.packing.get(reference_to(row, "id"), Packing()),
+        language=around.languages.get(reference_to(row, "id_lang"), ""),
     )
 
 
