@@ -91,7 +91,7 @@ class Webservice:
     ) -> list[Row]:
         doing = f"GET /api/{resource}"
         answer = await self._exchange("GET", f"/api/{resource}", {"display": display, **query}, None)
-        if optional and answer.status in (401, 405) and NO_RIGHT & set(_errors(answer)[0]):
+        if optional and answer.status in (401, 405) and NO_RIGHT & set(errors_of(answer)[0]):
             self._note_missing_right(resource)
             return []
         self._check(answer, doing, changes=False)
