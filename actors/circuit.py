@@ -28,6 +28,7 @@ class Circuit:
         self._failures = 0
         self._open_until = 0.0
         self._probe = trio.Lock()
+        self._now = trio.Event()
 
     @property
     def is_open(self) -> bool:
@@ -40,10 +41,16 @@ class Circuit:
         if self.is_open:
             async with self._probe:
                 if self.is_open:
-                    await trio.sleep_until(self._open_until)
+                    with trio.move_on_at(self._open_until):
+                        await self._now.wait()
                     yield
                     return
         yield
+
+    def try_now(self) -> None:
+        """Let the call that waits for the pause try at once: a person says that the partner is back."""
+        self._now.set()
+        self._now = trio.Event()
 
     def succeeded(self) -> None:
         """Close the circuit: the partner answered."""

@@ -219,7 +219,12 @@ class Desk:
                 if oldest and oldest[0].requested_at < self._clock() - OUTBOX_LATE:
                     detail = f"{oldest[0].effect} waits since {oldest[0].requested_at:%Y-%m-%d %H:%M} UTC"
                     await self.raise_anomaly(
-                        Raise(f"late:{partner}", "partner_behind", detail, "wharfctl outbox")
+                        Raise(
+                            f"late:{partner}",
+                            "partner_behind",
+                            detail,
+                            "wharfctl outbox list, then wharfctl outbox retry",
+                        )
                     )
                 else:
                     await self.resolve(f"late:{partner}", "system")

@@ -106,6 +106,8 @@ class Drain:
         self._finishing = trio.Event()
         self._under_way: set[str] = set()
         self._quiet = trio.Event()
+        self._hurry = trio.Event()
+        self._given_up: dict[str, str] = {}
 
     @property
     def depth(self) -> int:
@@ -125,6 +127,20 @@ class Drain:
             nursery.start_soon(self._look_for_the_overlooked)
             for number in range(IN_HAND_MAX):
                 nursery.start_soon(self._serve, nursery, name=f"drain {self.partner} {number}")
+
+    def hurry(self) -> None:
+        """Try everything that waits for a further attempt now: a person says that the partner is mended."""
+        self.circuit.try_now()
+        self._hurry.set()
+        self._hurry = trio.Event()
+
+    def give_up(self, effect: str, why: str) -> None:
+        """Tell the partner this effect no more: when its turn comes, it is recorded as refused, for `why`.
+
+        It is the drain that records it, as every other outcome, so no attempt that is under way is overtaken.
+        """
+        self._given_up[effect] = why
+        self.hurry()
 
     async def finish(self) -> None:
         """Begin no further attempt, and return once those under way have their outcome recorded."""
@@ -165,7 +181,8 @@ class Drain:
                 self._lanes.settle_first(lane)
 
     async def _ready_after(self, lane: Lane, seconds: float) -> None:
-        await trio.sleep(seconds)
+        with trio.move_on_after(seconds):
+            await self._hurry.wait()
         self._lanes.make_ready(lane)
 
     async def _attempt(self, lane: Lane) -> float | None:
@@ -212,6 +229,10 @@ class Drain:
     async def _carry_out(self, lane: Lane) -> tuple[str, float | None]:
         """Have the lane's first effect carried out, and its outcome recorded."""
         effect = lane.effects[0]
+        given_up = self._given_up.pop(effect.effect, None)
+        if given_up is not None:
+            await self._owners.refuse(effect, given_up)
+            return "given_up", 0.0
         id_ = getattr(effect.document, "contact", "")
         contact = await self._journal.contact(id_) if id_ else None
         if id_ and contact is None:

@@ -6,6 +6,7 @@ Options that hold for every command, `--json` and `--dry-run`, may stand anywher
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ import click
 from daemon import ctl_view as view
 
 FAILED = 1
+DEGRADED = 3
 REFUSED = 4
 AWAY = 69
 
@@ -21,6 +23,10 @@ P = ParamSpec("P")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_SOCKET = "/run/wharfinger/control.sock"
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+AGE_DIGITS_MAX = 5
+"""A hundred thousand days are more than any date allows for."""
 
 CLIENT_ERRORS = range(400, 500)
 TRY_AGAIN = (503, 504)
@@ -34,9 +40,11 @@ class Asking:
     as_json: bool = False
     dry_run: bool = False
 
-    def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> None:
-        """Ask for something and show it."""
-        self._show(self._ask("GET", path, None, "", query), show)
+    def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> view.Answer:
+        """Ask for something, show it, and return it."""
+        answer = self._ask("GET", path, None, "", query)
+        self._show(answer, show)
+        return answer
 
     def change(self, path: str, body: Mapping[str, object], key: str | None) -> None:
         """Have something done; a repeat under the same key changes nothing."""
@@ -117,6 +125,14 @@ def key_option(command: Command) -> Command:
     return click.option("--key", help="Repeat a change whose answer was lost: the key it was made under.")(
         tried
     )
+
+
+def age(text: str) -> timedelta:
+    """Return 90m, 36h or 7d as a span of time."""
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in UNITS or len(number) > AGE_DIGITS_MAX:
+        raise click.BadParameter(f"{text!r} is not a number of minutes, hours or days, such as 90m, 36h, 7d")
+    return timedelta(**{UNITS[unit]: int(number)})
 
 
 limit_option = click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))

@@ -17,13 +17,28 @@ def picklist(ask: Asking, *, warehouse: str, limit: int) -> None:
     ask.read(path_to("warehouses", warehouse, "picklists"), view.picklists, {"limit": str(limit)})
 
 
-@click.command()
+@click.group()
+def stock() -> None:
+    """Look at the units of a warehouse, and set the books right."""
+
+
+@stock.command()
 @click.argument("warehouse")
 @click.option("--sku", help="Only this one.")
 @asking
-def stock(ask: Asking, *, warehouse: str, sku: str | None) -> None:
+def show(ask: Asking, *, warehouse: str, sku: str | None) -> None:
     """Show where the units of a warehouse stand."""
     ask.read(path_to("warehouses", warehouse, "stock"), view.stock, {"sku": sku} if sku else None)
+
+
+@stock.command()
+@click.argument("warehouse")
+@click.argument("sku")
+@limit_option
+@asking
+def why(ask: Asking, *, warehouse: str, sku: str, limit: int) -> None:
+    """Show which movements make up a SKU's figures, the newest first."""
+    ask.read(path_to("warehouses", warehouse, "stock", sku), view.explained, {"limit": str(limit)})
 
 
 @click.command()
@@ -106,7 +121,7 @@ def receive(
     ask.change(path_to("warehouses", warehouse, "receptions"), body, key)
 
 
-@click.command()
+@stock.command()
 @click.argument("warehouse")
 @click.argument("sku")
 @click.option("--by", type=int, required=True, help="So many units more, or below zero fewer.")
@@ -119,15 +134,15 @@ def adjust(ask: Asking, *, warehouse: str, sku: str, by: int, reason: str, key: 
     ask.change(path_to("warehouses", warehouse, "adjustments"), body, key)
 
 
-@click.command()
+@stock.command()
 @click.argument("warehouse")
 @click.argument("sku")
 @click.argument("slot")
 @key_option
 @asking
-def slot(ask: Asking, *, warehouse: str, sku: str, slot: str, key: str | None) -> None:
-    """Say where a SKU is picked from now on."""
+def move(ask: Asking, *, warehouse: str, sku: str, slot: str, key: str | None) -> None:
+    """Say to which slot a SKU was moved: it is picked from there from now on."""
     ask.change(path_to("warehouses", warehouse, "slots"), {"sku": sku, "slot": slot}, key)
 
 
-FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, receive, adjust, slot)
+FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, receive)

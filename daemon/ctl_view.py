@@ -75,6 +75,16 @@ def status(answer: Answer) -> Sequence[Table]:
     )
 
 
+def is_degraded(answer: Answer) -> bool:
+    """Tell whether the daemon works, and not all is well with it."""
+    return answer["state"] != "running" or any(each["state"] != "well" for each in answer["partners"])
+
+
+def partners(answer: Answer) -> Sequence[Table]:
+    """Show how it goes with each partner."""
+    return (_table("Partners", ("partner", "state", "pending", "oldest"), answer["partners"]),)
+
+
 def orders(answer: Answer) -> Sequence[Table]:
     """Show a list of orders."""
     columns = ("order", "reference", "state", "since", "placed at", "waiting for")
@@ -87,8 +97,13 @@ def story(answer: Answer) -> Sequence[Table]:
     columns = ("order", "reference", "state", "since", "holds", "anomalies")
     return (
         _table("Order", columns, [order]),
-        _table("Timeline", ("version", "at", "kind", "data"), answer["timeline"]),
+        _table("Timeline", ("at", "kind", "actor", "cause", "call", "seconds"), answer["timeline"]),
     )
+
+
+def history(answer: Answer) -> Sequence[Table]:
+    """Show every event of an order with all that it says."""
+    return (_table("History", ("version", "at", "kind", "data"), answer["timeline"]),)
 
 
 def why(answer: Answer) -> Sequence[Table]:
@@ -122,6 +137,17 @@ def stock(answer: Answer) -> Sequence[Table]:
     """Show where the units of each SKU stand."""
     columns = ("sku", "slot", "available", "reserved", "picked", "quarantine")
     return (_table("Stock", columns, answer["stock"]),)
+
+
+def explained(answer: Answer) -> Sequence[Table]:
+    """Show which movements make up a SKU's figures: they and what stood before add up to what stands."""
+    accounts = ("available", "reserved", "picked", "quarantine")
+    rows = [{**answer["now"], "when": "now"}, {**answer["earlier"], "when": "before what is told"}]
+    moved = ("at", "kind", "about", "source", "target", "units")
+    return (
+        _table("Stock", ("when", *accounts), rows),
+        _table("Movements", moved, answer["movements"]),
+    )
 
 
 def anomalies(answer: Answer) -> Sequence[Table]:

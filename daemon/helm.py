@@ -8,8 +8,9 @@ import trio
 
 from actors.system import Rules
 from daemon import logs
+from daemon.control.asked import Drain, LogLevel, Reload
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import Consequence, Done, Drain, LogLevel, Reload, Trial
+from daemon.control.wire import Consequence, Done, Trial
 from daemon.settings import SettingsError
 
 WRONG = 422

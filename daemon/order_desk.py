@@ -6,37 +6,60 @@ from datetime import datetime
 import msgspec
 import trio
 
-from actors.domain.order_commands import AskAgain, Cancel, Hold, OrderCommand, ReleaseHold, Wake
-from actors.domain.order_events import CancelRefused, OrderBackordered, OrderRouted
+from actors.domain.anomaly_events import AnomalyResolved
+from actors.domain.order_commands import (
+    AskAgain,
+    Cancel,
+    Hold,
+    OrderCommand,
+    ReleaseHold,
+    ResolveAnomaly,
+    Wake,
+)
+from actors.domain.order_events import CancelRefused, EffectRefused, OrderBackordered, OrderRouted
 from actors.domain.order_fold import evolve
 from actors.domain.order_life import decide
 from actors.domain.order_state import Order
+from actors.domain.partitions import order_of
 from actors.drain import Drain
+from actors.inspection import Inspection, OrderFilter
 from actors.order import stream_of
-from actors.ports import OrderRow, Recorded
+from actors.ports import OpenAnomaly, OrderRow, PendingEffect, Recorded
 from actors.system import System
+from daemon.control.asked import (
+    DropEffect,
+    HoldOrder,
+    ReleaseOrder,
+    ResolveAnomalies,
+    RetryAnomalies,
+    RetryOutbox,
+)
 from daemon.control.service import CONFLICT, NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
 from daemon.control.wire import (
     AnomalyTold,
     CandidateTold,
     Done,
-    HoldOrder,
     OrderStory,
     OrderSummary,
     PartnerStatus,
-    ReleaseOrder,
     RoutingTold,
     Status,
-    Step,
     Trial,
     Untold,
 )
+from daemon.timeline import timeline
 
 UNAVAILABLE = 503
 
 CANCEL_SECONDS_MAX = 10.0
 """Warehouses answer within milliseconds; a person waits no longer to hear whether it was in time."""
+
+DROP_LOOK_S = 0.02
+"""How often the outbox is looked at for an effect that its drain was told to give up."""
+
+OUTBOX_SEARCHED_MAX = 20_000
+"""What a drain holds in memory: what lies behind that is not tried yet, and cannot be given up either."""
 
 ANOMALIES_COUNTED_MAX = 1_000
 """More open anomalies than this are a flood: the figure then says "at least"."""
@@ -45,8 +68,11 @@ ANOMALIES_COUNTED_MAX = 1_000
 class OrderDesk:
     """Implements `daemon.control.service.Desk`."""
 
-    def __init__(self, system: System, *, version: str, started_at: datetime, partitions: int) -> None:
+    def __init__(
+        self, system: System, inspection: Inspection, *, version: str, started_at: datetime, partitions: int
+    ) -> None:
         self._system = system
+        self._inspection = inspection
         self._version = version
         self._started_at = started_at
         self._partitions = partitions
@@ -64,17 +90,21 @@ class OrderDesk:
             orders=await system.journal.order_counts(),
             anomalies=len(anomalies),
             warehouses=tuple(system.directory.warehouses),
-            partners=tuple([await self._partner(drain) for drain in system.drains.values()]),
+            partners=tuple(await self.partners()),
         )
+
+    async def partners(self) -> Sequence[PartnerStatus]:
+        """Return how it goes with each partner."""
+        return [await self._partner(drain) for drain in self._system.drains.values()]
 
     async def _partner(self, drain: Drain) -> PartnerStatus:
         pending = await self._system.journal.pending(drain.partner, 1)
         oldest = pending[0].requested_at if pending else None
         return PartnerStatus(drain.partner, "away" if drain.circuit.is_open else "well", drain.depth, oldest)
 
-    async def orders(self, states: Sequence[str], limit: int) -> Sequence[OrderSummary]:
-        """Return orders in these states, the first placed first."""
-        return [_summary(row) for row in await self._system.journal.orders_in(states, limit)]
+    async def orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderSummary]:
+        """Return the orders that fit, the first placed first."""
+        return [_summary(row) for row in await self._inspection.find_orders(wanted, limit)]
 
     async def order(self, order: str) -> OrderStory:
         """Return everything about an order."""
@@ -86,7 +116,7 @@ class OrderDesk:
             order=_summary(row),
             holds=holds,
             anomalies=tuple(state.anomalies),
-            timeline=tuple(_step(each) for each in recorded),
+            timeline=timeline(recorded),
             routing=tuple(told for each in recorded if (told := _routing(each)) is not None),
         )
 
@@ -145,6 +175,77 @@ class OrderDesk:
             for each in pending[:limit]
         ]
 
+    async def resolve(self, asked: ResolveAnomalies, mandate: Mandate) -> Done | Trial:
+        """Take it from a person that matters are settled: each is told to whom it concerns."""
+        matters = [await self._matter(name) for name in asked.anomalies]
+        if mandate.dry_run:
+            return trial(AnomalyResolved(matter.anomaly, mandate.by) for matter in matters)
+        for matter in matters:
+            order = order_of(matter.stream)
+            if order is None:
+                await self._system.desk.resolve(matter.anomaly, mandate.by)
+            else:
+                await self._ask(order, ResolveAnomaly(matter.anomaly, mandate.by), mandate.key)
+        return Done()
+
+    async def retry_anomalies(self, asked: RetryAnomalies, mandate: Mandate) -> Done | Trial:
+        """Have each order try again what its anomalies are about, and each partner asked at once."""
+        names = set(asked.anomalies)
+        every = await self._system.journal.anomalies(ANOMALIES_COUNTED_MAX)
+        matters = [matter for matter in every if not names or matter.anomaly in names]
+        for name in names - {matter.anomaly for matter in matters}:
+            raise Refused(f"there is no open anomaly {name}", NOT_FOUND)
+        orders = dict.fromkeys(order for matter in matters if (order := order_of(matter.stream)) is not None)
+        if mandate.dry_run:
+            tried = [await self._would(order, AskAgain(mandate.by)) for order in orders]
+            return Trial(tuple(each for one in tried for each in one.would))
+        for drain in self._system.drains.values():
+            drain.hurry()
+        for order in orders:
+            await self._ask(order, AskAgain(mandate.by), mandate.key)
+            await self._ask(order, Wake())
+        return Done()
+
+    async def _matter(self, anomaly: str) -> OpenAnomaly:
+        for matter in await self._system.journal.anomalies(ANOMALIES_COUNTED_MAX):
+            if matter.anomaly == anomaly:
+                return matter
+        raise Refused(f"there is no open anomaly {anomaly}", NOT_FOUND)
+
+    async def retry_outbox(self, asked: RetryOutbox, mandate: Mandate) -> Done | Trial:
+        """Try now what waits for a further attempt."""
+        await trio.lowlevel.checkpoint()
+        drains = self._system.drains
+        if asked.partner and asked.partner not in drains:
+            raise Refused(f"there is no partner {asked.partner}: {', '.join(drains)}", NOT_FOUND)
+        if mandate.dry_run:
+            return trial(())
+        for name, drain in drains.items():
+            if asked.partner in ("", name):
+                drain.hurry()
+        return Done()
+
+    async def drop(self, asked: DropEffect, mandate: Mandate) -> Done | Trial:
+        """Tell a partner something no more; return once it is recorded as refused."""
+        effect = await self._untold(asked.effect)
+        why = f"given up by {mandate.by}: {asked.reason}"
+        if mandate.dry_run:
+            return trial((EffectRefused(effect.effect, why),))
+        self._system.drains[effect.partner].give_up(effect.effect, why)
+        with trio.move_on_after(CANCEL_SECONDS_MAX):
+            # The drain owes nobody word of a single effect, so it is looked for.
+            while await self._system.journal.effect(effect.effect, effect.stream) is not None:  # noqa: ASYNC110
+                await trio.sleep(DROP_LOOK_S)
+            return Done()
+        raise Refused(f"{effect.effect} is dropped when its turn comes: another of its order is before it")
+
+    async def _untold(self, name: str) -> PendingEffect:
+        for partner in self._system.drains:
+            for effect in await self._system.journal.pending(partner, OUTBOX_SEARCHED_MAX):
+                if effect.effect == name:
+                    return effect
+        raise Refused(f"nobody has still to be told {name}", NOT_FOUND)
+
     async def _row(self, order: str) -> OrderRow:
         row = await self._system.journal.order_row(order)
         if row is None:
@@ -179,11 +280,6 @@ def _summary(row: OrderRow) -> OrderSummary:
     return OrderSummary(
         row.order, row.channel, row.reference, row.state, row.state_since, row.placed_at, waiting
     )
-
-
-def _step(recorded: Recorded) -> Step:
-    data = msgspec.to_builtins(recorded.event, str_keys=True)
-    return Step(recorded.version, recorded.at, data.pop("type"), data)
 
 
 def _routing(recorded: Recorded) -> RoutingTold | None:

@@ -89,10 +89,10 @@ class Daemon:
             self._metrics.watch(system)
             self._metrics.owns(len(journal.owned))
             desk = OrderDesk(
-                system, version=VERSION, started_at=self._started_at, partitions=len(journal.owned)
+                system, journal, version=VERSION, started_at=self._started_at, partitions=len(journal.owned)
             )
             await nursery.start(
-                self._serve_control, Services(desk, WarehouseFloor(system), self._helm(system))
+                self._serve_control, Services(desk, WarehouseFloor(system, journal), self._helm(system))
             )
             nursery.start_soon(tell_status, self._told_status, notify)
             log.info("daemon_starting", partitions=len(journal.owned), rules=system.rules.routing.version)

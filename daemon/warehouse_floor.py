@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
 import trio
 
 from actors.directory import Keyed, WarehouseHandle
 from actors.domain.documents import ErpAdjustment, ErpLine, ErpReception
-from actors.domain.ledger import Fulfilment, Stock
+from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Stock
 from actors.domain.order_life import ERP
 from actors.domain.stock_commands import (
     Adjust,
@@ -22,28 +23,21 @@ from actors.domain.stock_commands import (
 )
 from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
+from actors.inspection import BookedMovement, Inspection
 from actors.mailbox import SetAsideError
 from actors.system import System
+from daemon.control.asked import Adjustment, PackFulfilment, Reception, Scan, Short, SlotAssignment
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
-from daemon.control.wire import (
-    Adjustment,
-    Done,
-    PackFulfilment,
-    PickLine,
-    PickList,
-    Reception,
-    Scan,
-    Short,
-    SlotAssignment,
-    StockLevel,
-    Trial,
-)
+from daemon.control.wire import Done, MovementTold, PickLine, PickList, StockExplained, StockLevel, Trial
 
 UNAVAILABLE = 503
 
 SCAN_SECONDS_MAX = 10.0
 """A scanner that hears nothing for this long sends its scan again, under the same key."""
+
+NAMES_OF_A_CAUSE = ("fulfilment", "delivery", "reason", "source")
+"""The fields by which an event that moves stock says for what it did."""
 
 ERP_REFERENCE_MAX = 20
 """What the ERP's reference field holds."""
@@ -52,8 +46,9 @@ ERP_REFERENCE_MAX = 20
 class WarehouseFloor:
     """Implements `daemon.control.service.Floor`."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, inspection: Inspection) -> None:
         self._system = system
+        self._inspection = inspection
 
     async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
         """Return the fulfilments that the floor may pick, the first promised first, each along its slots."""
@@ -76,6 +71,19 @@ class WarehouseFloor:
             for name, shelf in sorted(shelves.items())
             if sku in (None, name)
         ]
+
+    async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:
+        """Return which movements make up a SKU's figures, the newest first."""
+        if sku not in self._handle(warehouse).stock.shelves:
+            raise Refused(f"{warehouse} never held {sku}", NOT_FOUND)
+        booked = await self._inspection.movements(warehouse, sku, limit)
+        (now,) = await self.stock(warehouse, sku)
+        earlier = {name: getattr(now, name) for name in INNER_ACCOUNTS}
+        for movement in booked:
+            for account, units in ((movement.source, movement.units), (movement.target, -movement.units)):
+                if account in earlier:
+                    earlier[account] += units
+        return StockExplained(now, StockLevel(sku, now.slot, **earlier), tuple(map(_told, booked)))
 
     async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done | Trial:
         """Record a pick."""
@@ -146,6 +154,12 @@ class WarehouseFloor:
                 raise Refused(answer.why)
             return Done()
         raise Refused(f"{warehouse} has not answered in {SCAN_SECONDS_MAX:.0f} s: send it again", UNAVAILABLE)
+
+
+def _told(movement: BookedMovement) -> MovementTold:
+    data = msgspec.to_builtins(movement.event, str_keys=True)
+    about = next((str(data[name]) for name in NAMES_OF_A_CAUSE if data.get(name)), "")
+    return MovementTold(movement.at, data["type"], about, movement.source, movement.target, movement.units)
 
 
 def _picklist(fulfilment: Fulfilment, stock: Stock) -> PickList:

@@ -125,6 +125,13 @@ class AskAgain(Struct, frozen=True, tag=True):
     by: str
 
 
+class ResolveAnomaly(Struct, frozen=True, tag=True):
+    """A person says that an anomaly is settled; what still causes it raises it anew."""
+
+    anomaly: str
+    by: str
+
+
 class Tracked(Struct, frozen=True, tag=True):
     """A carrier has news of a parcel."""
 
@@ -148,5 +155,6 @@ OrderCommand = (
     | Settled
     | Refused
     | AskAgain
+    | ResolveAnomaly
     | Tracked
 )

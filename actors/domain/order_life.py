@@ -36,6 +36,7 @@ from actors.domain.order_commands import (
     Packed,
     Refused,
     ReleaseHold,
+    ResolveAnomaly,
     Settled,
     Stranded,
     Tracked,
@@ -60,7 +61,7 @@ __all__ = ["ERP", "Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
 FromFloor = Answered | Packed | FellShort | Expired | Stranded
 FromPartner = Settled | Refused | Tracked
-FromPeople = Hold | ReleaseHold | AskAgain | Cancel
+FromPeople = Hold | ReleaseHold | AskAgain | Cancel | ResolveAnomaly
 
 
 def decide(order: Order, command: OrderCommand, facts: Facts) -> tuple[OrderEvent | AnomalyEvent, ...]:
@@ -89,7 +90,7 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             _hear_partner(draft, command)
         case Wake(units_came):
             _wake(draft, units_came=units_came)
-        case Hold() | ReleaseHold() | AskAgain() | Cancel():
+        case Hold() | ReleaseHold() | AskAgain() | Cancel() | ResolveAnomaly():
             _hear_people(draft, command)
         case Import():
             import_order(draft, command)
@@ -110,6 +111,9 @@ def _hear_people(draft: Draft, command: FromPeople) -> None:
             ask_again(draft, by)
         case Cancel(by):
             cancel(draft, by)
+        case ResolveAnomaly(anomaly, by):
+            if anomaly in draft.order.anomalies:
+                draft.add(AnomalyResolved(anomaly, by))
         case _:
             assert_never(command)
 

@@ -16,6 +16,11 @@ def order_stream(order: str) -> str:
     return f"order-{order}"
 
 
+def order_of(stream: str) -> str | None:
+    """Return the order whose stream it is, None when it is another kind of stream."""
+    return stream[6:] if stream.startswith("order-") else None
+
+
 def stock_stream(warehouse: str) -> str:
     """Return the stream of one warehouse's stock."""
     return f"stock-{warehouse}"

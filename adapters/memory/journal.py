@@ -15,6 +15,7 @@ from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
 from actors.domain.ledger import INNER_ACCOUNTS, movements
 from actors.domain.log import GENESIS, KINDS, chain, decode_event, encode_event, header, microseconds
 from actors.domain.partitions import PARTITIONS, partition_of, partition_of_key, stock_stream, warehouse_of
+from actors.inspection import BookedMovement, OrderFilter
 from actors.ports import (
     Append,
     Balance,
@@ -233,6 +234,36 @@ class MemoryJournal:
         await trio.lowlevel.checkpoint()
         rows = [row for row in self._orders.values() if not states or row.state in states]
         return sorted(rows, key=_placed)[:limit]
+
+    async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
+        """See `Inspection.find_orders`."""
+        await trio.lowlevel.checkpoint()
+        there = {
+            change.row.order
+            for change in self._fulfilments.values()
+            if change.row.warehouse == wanted.warehouse and change.closed_position is None
+        }
+        rows = [
+            row
+            for row in self._orders.values()
+            if (not wanted.states or row.state in wanted.states)
+            and wanted.channel in ("", row.channel)
+            and (wanted.placed_before is None or row.placed_at <= wanted.placed_before)
+            and (not wanted.warehouse or row.order in there)
+        ]
+        return sorted(rows, key=_placed)[:limit]
+
+    async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
+        """See `Inspection.movements`."""
+        await trio.lowlevel.checkpoint()
+        booked = [
+            BookedMovement(recorded.at, recorded.event, move.source, move.target, move.units)
+            for recorded in self.streams.get(stock_stream(warehouse), ())
+            if not isinstance(recorded.event, AnomalyRaised | AnomalyResolved)
+            for move in movements(recorded.event)  # type: ignore[arg-type] # a warehouse's stream holds stock events
+            if move.sku == sku
+        ]
+        return booked[::-1][:limit]
 
     async def order_counts(self) -> Mapping[str, int]:
         """See `Journal.order_counts`."""

@@ -13,6 +13,7 @@ import trio
 
 from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of_key
+from actors.inspection import BookedMovement, OrderFilter
 from actors.ports import (
     Append,
     Contact,
@@ -24,7 +25,7 @@ from actors.ports import (
     Recorded,
     StockPicture,
 )
-from adapters.postgres import reads
+from adapters.postgres import inspection, reads
 from adapters.postgres.bridge import Bridge, open_bridge
 from adapters.postgres.connect import ROLE, WRITER_SESSION, Connection, Pool, connect, open_pool
 from adapters.postgres.encoding import Tip
@@ -104,6 +105,14 @@ class PostgresJournal:
     async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
         """Return rows of orders in these states (all states when empty), the first placed first."""
         return await self._ask(reads.orders_in, states, limit)
+
+    async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
+        """Return rows of the orders that fit, the first placed first."""
+        return await self._ask(inspection.find_orders, wanted, limit)
+
+    async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
+        """Return the SKU's last movements in the warehouse, the newest first."""
+        return await self._ask(inspection.movements, warehouse, sku, limit)
 
     async def order_counts(self) -> Mapping[str, int]:
         """Return how many orders stand in each state."""

@@ -79,7 +79,7 @@ async def order_row(pool: Pool, order: str) -> OrderRow | None:
         partition_of_key(order),
         order,
     )
-    return _order(row) if row is not None else None
+    return order_of(row) if row is not None else None
 
 
 async def known_orders(pool: Pool, orders: Collection[str]) -> frozenset[str]:
@@ -130,7 +130,7 @@ async def orders_in(pool: Pool, states: Sequence[str], limit: int) -> Sequence[O
         list(states),
         limit,
     )
-    return [_order(row) for row in rows]
+    return [order_of(row) for row in rows]
 
 
 async def order_counts(pool: Pool) -> Mapping[str, int]:
@@ -216,7 +216,8 @@ def _recorded(partition: int, stream: str, row: asyncpg.Record) -> Recorded:
     )
 
 
-def _order(row: asyncpg.Record) -> OrderRow:
+def order_of(row: asyncpg.Record) -> OrderRow:
+    """Return the order that a row of the index tells of."""
     return OrderRow(
         order=row["order_id"],
         channel=row["channel"],

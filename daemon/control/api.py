@@ -7,31 +7,40 @@ from typing import TypeVar
 import trio
 from msgspec import Struct
 
+from actors.inspection import OrderFilter
 from daemon.control.access import Role
+from daemon.control.asked import (
+    Adjustment,
+    CancelOrder,
+    Drain,
+    DropEffect,
+    HoldOrder,
+    LogLevel,
+    PackFulfilment,
+    Reception,
+    ReleaseOrder,
+    Reload,
+    ResolveAnomalies,
+    RetryAnomalies,
+    RetryOrder,
+    RetryOutbox,
+    Scan,
+    Short,
+    SlotAssignment,
+)
 from daemon.control.openapi import Document, document
 from daemon.control.router import Call, Change, Reading, Route
 from daemon.control.service import Desk, Floor, Helm, Mandate
 from daemon.control.wire import (
-    Adjustment,
     Anomalies,
-    CancelOrder,
     Done,
-    Drain,
-    HoldOrder,
-    LogLevel,
     Orders,
     OrderStory,
     Outbox,
-    PackFulfilment,
+    Partners,
     PickLists,
-    Reception,
-    ReleaseOrder,
-    Reload,
-    RetryOrder,
-    Scan,
-    Short,
-    SlotAssignment,
     Status,
+    StockExplained,
     StockLevels,
     Trial,
 )
@@ -41,6 +50,12 @@ Asked = TypeVar("Asked", bound=Struct)
 _ORDER = "/v1/orders/{order}"
 _WAREHOUSE = "/v1/warehouses/{warehouse}"
 
+_ORDERS = {
+    "state": "only orders in one of these states, parted by commas",
+    "channel": "only orders of this channel",
+    "warehouse": "only orders of which this warehouse holds something",
+    "placed_before": "only orders placed by then (RFC 3339)",
+}
 _LIMIT = {"limit": "how many rows at most, 1 to 1000; 100 unless told"}
 
 
@@ -70,7 +85,13 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
         return await desk.status()
 
     async def orders(call: Call) -> Struct:
-        return Orders(tuple(await desk.orders(call.words("state"), call.limit)))
+        wanted = OrderFilter(
+            call.words("state"),
+            call.query.get("channel", ""),
+            call.query.get("warehouse", ""),
+            call.instant("placed_before"),
+        )
+        return Orders(tuple(await desk.orders(wanted, call.limit)))
 
     async def order(call: Call) -> Struct:
         return await desk.order(call.names["order"])
@@ -87,17 +108,24 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
     async def outbox(call: Call) -> Struct:
         return Outbox(tuple(await desk.outbox(call.limit)))
 
-    states = {"state": "only orders in one of these states, parted by commas"}
+    async def partners(_call: Call) -> Struct:
+        return Partners(tuple(await desk.partners()))
+
     return (
         Reading("/v1/status", Status, status),
-        Reading("/v1/orders", Orders, orders, query=states | _LIMIT),
+        Reading("/v1/orders", Orders, orders, query=_ORDERS | _LIMIT),
         Reading(_ORDER, OrderStory, order),
         Change(f"{_ORDER}/hold", HoldOrder, _about("order", desk.hold)),
         Change(f"{_ORDER}/release", ReleaseOrder, _about("order", desk.release)),
         Change(f"{_ORDER}/cancel", CancelOrder, _about("order", cancel)),
         Change(f"{_ORDER}/retry", RetryOrder, _about("order", retry)),
         Reading("/v1/anomalies", Anomalies, anomalies, query=_LIMIT),
+        Change("/v1/anomalies/resolve", ResolveAnomalies, _about_all(desk.resolve)),
+        Change("/v1/anomalies/retry", RetryAnomalies, _about_all(desk.retry_anomalies)),
         Reading("/v1/outbox", Outbox, outbox, query=_LIMIT),
+        Change("/v1/outbox/retry", RetryOutbox, _about_all(desk.retry_outbox)),
+        Change("/v1/outbox/drop", DropEffect, _about_all(desk.drop)),
+        Reading("/v1/partners", Partners, partners),
     )
 
 
@@ -108,7 +136,11 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
     async def stock(call: Call) -> Struct:
         return StockLevels(tuple(await floor.stock(call.names["warehouse"], call.query.get("sku"))))
 
+    async def explain(call: Call) -> Struct:
+        return await floor.explain(call.names["warehouse"], call.names["sku"], call.limit)
+
     return (
+        Reading(f"{_WAREHOUSE}/stock/{{sku}}", StockExplained, explain, query=_LIMIT),
         Reading(f"{_WAREHOUSE}/picklists", PickLists, picklists, query=_LIMIT),
         Reading(f"{_WAREHOUSE}/stock", StockLevels, stock, query={"sku": "only this one"}),
         Change(f"{_WAREHOUSE}/scans", Scan, _about("warehouse", floor.scan)),

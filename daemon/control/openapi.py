@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from daemon.control.access import Role
-from daemon.control.router import DRY_RUN, KEY_LENGTH_MAX, KEY_PATTERN, Change, Reading, Route
+from daemon.control.router import DRY_RUN, KEY_LENGTH_MAX, KEY_PATTERN, LIMIT_MAX, Change, Reading, Route
 from daemon.control.wire import ProblemDetails, Trial
 from daemon.version import VERSION
 
@@ -118,7 +118,9 @@ def _in_path(name: str) -> dict[str, object]:
 def _in_query(name: str, what: str) -> dict[str, object]:
     schema: dict[str, object] = {"type": "string"}
     if name == "limit":
-        schema = {"type": "integer", "minimum": 1, "maximum": 1000}
+        schema = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}
+    elif name == "placed_before":
+        schema = {"type": "string", "format": "date-time"}
     return {"name": name, "in": "query", "description": what, "schema": schema}
 
 

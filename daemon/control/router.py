@@ -9,8 +9,9 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -43,6 +44,8 @@ KEYS_REMEMBERED = 10_000
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
 """Rows of one answer: some 300 KiB of orders."""
+
+_INSTANT = Annotated[datetime, msgspec.Meta(tz=True)]
 
 Body = TypeVar("Body", bound=Struct)
 Answer = Struct | Mapping[str, Any]
@@ -78,6 +81,19 @@ class Call:
         if not 1 <= int(given) <= most:
             raise Refused(f"{name}: expected a number from 1 to {most}", HTTPStatus.BAD_REQUEST)
         return int(given)
+
+    def instant(self, name: str) -> datetime | None:
+        """Return an instant of the query, None where it is not given.
+
+        Raises:
+            Refused: it is none, or of no zone.
+        """
+        given = self.query.get(name)
+        try:
+            return None if given is None else msgspec.convert(given, _INSTANT)
+        except msgspec.ValidationError as error:
+            why = f"{name}: expected an instant such as 2026-11-24T10:00:00Z"
+            raise Refused(why, HTTPStatus.BAD_REQUEST) from error
 
     def words(self, name: str) -> tuple[str, ...]:
         """Return what stands between the commas of a query parameter, nothing where it is not given."""

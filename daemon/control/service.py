@@ -7,24 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from daemon.control.wire import (
+from actors.inspection import OrderFilter
+from daemon.control.asked import (
     Adjustment,
-    AnomalyTold,
-    Done,
     Drain,
+    DropEffect,
     HoldOrder,
     LogLevel,
-    OrderStory,
-    OrderSummary,
     PackFulfilment,
-    PickList,
     Reception,
     ReleaseOrder,
     Reload,
+    ResolveAnomalies,
+    RetryAnomalies,
+    RetryOutbox,
     Scan,
     Short,
     SlotAssignment,
+)
+from daemon.control.wire import (
+    AnomalyTold,
+    Done,
+    OrderStory,
+    OrderSummary,
+    PartnerStatus,
+    PickList,
     Status,
+    StockExplained,
     StockLevel,
     Trial,
     Untold,
@@ -59,8 +68,8 @@ class Desk(Protocol):
         """Return the daemon at a glance."""
         ...
 
-    async def orders(self, states: Sequence[str], limit: int) -> Sequence[OrderSummary]:
-        """Return orders in these states (all when empty), the first placed first."""
+    async def orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderSummary]:
+        """Return the orders that fit, the first placed first."""
         ...
 
     async def order(self, order: str) -> OrderStory:
@@ -91,6 +100,26 @@ class Desk(Protocol):
         """Return what partners have still to be told, the oldest first."""
         ...
 
+    async def partners(self) -> Sequence[PartnerStatus]:
+        """Return how it goes with each partner."""
+        ...
+
+    async def resolve(self, asked: ResolveAnomalies, mandate: Mandate) -> Done | Trial:
+        """Take it from a person that matters are settled; refused with 404 where one is not open."""
+        ...
+
+    async def retry_anomalies(self, asked: RetryAnomalies, mandate: Mandate) -> Done | Trial:
+        """Try again what anomalies are about."""
+        ...
+
+    async def retry_outbox(self, asked: RetryOutbox, mandate: Mandate) -> Done | Trial:
+        """Try now what waits for a further attempt; refused with 404 where there is no such partner."""
+        ...
+
+    async def drop(self, asked: DropEffect, mandate: Mandate) -> Done | Trial:
+        """Tell a partner something no more; refused with 404 where it is not in the outbox."""
+        ...
+
 
 class Floor(Protocol):
     """What concerns one warehouse; refused with 404 where there is none of that name."""
@@ -101,6 +130,10 @@ class Floor(Protocol):
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
         """Return where the units of one SKU stand, or of all, by SKU."""
+        ...
+
+    async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:
+        """Return which movements make up a SKU's figures; refused with 404 for a SKU never held."""
         ...
 
     async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done | Trial:

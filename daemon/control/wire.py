@@ -1,134 +1,13 @@
-"""What goes over the control socket: the bodies of requests and answers under /v1/, and their bounds.
+"""What the control socket answers under /v1/.
 
 Nothing in an answer names a person. Instants are UTC, quantities whole base units, weights grams.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from msgspec import Meta, Struct
-
-TEXT_MAX = 200
-"""A reason typed by a person; longer belongs into the desk's own notes."""
-
-LINES_MAX = 1_000
-"""More lines than any parcel or order of a shop has."""
-
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
-Units = Annotated[int, Meta(ge=1, le=1_000_000)]
-Weight = Annotated[int, Meta(ge=1, le=1_000_000)]
-
-
-class _Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A misspelled field is refused, not ignored."""
-
-
-# --- what is asked ---------------------------------------------------------------------------------------
-
-
-class HoldOrder(_Asked, frozen=True):
-    """Stop an order until somebody releases it, or until it expires."""
-
-    reason: Text
-    hold: Literal["payment", "address", "manual"] = "manual"
-    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
-
-
-class ReleaseOrder(_Asked, frozen=True):
-    """Let an order go on; releasing a validation hold overrides what was wrong."""
-
-    hold: Literal["validation", "payment", "address", "manual"] = "manual"
-
-
-class CancelOrder(_Asked, frozen=True):
-    """Stop an order for good, if that still can be."""
-
-
-class RetryOrder(_Asked, frozen=True):
-    """What made partners refuse documents was mended: ask them once more."""
-
-
-class Reload(_Asked, frozen=True):
-    """Read the rules again; when they are wrong, those in force stay and the answer says why."""
-
-
-class Drain(_Asked, frozen=True):
-    """Take nothing new in, bring what is in hand to a recorded point, and end, as SIGTERM does."""
-
-
-class LogLevel(_Asked, frozen=True):
-    """Log from this level on until the daemon ends; at debug customers' names and addresses are readable."""
-
-    level: Literal["debug", "info", "warning", "error"]
-
-
-class Scan(_Asked, frozen=True):
-    """So many units of this SKU were taken from this slot."""
-
-    fulfilment: Name
-    slot: Annotated[str, Meta(max_length=64)]
-    sku: Name
-    units: Units
-
-
-class Short(_Asked, frozen=True):
-    """The slot holds fewer than the pick list says."""
-
-    fulfilment: Name
-    slot: Annotated[str, Meta(max_length=64)]
-    sku: Name
-    missing: Units
-    reason: Text
-
-
-class ParcelLine(_Asked, frozen=True):
-    """What lies in a parcel."""
-
-    sku: Name
-    units: Units
-
-
-class ParcelPacked(_Asked, frozen=True):
-    """One closed box."""
-
-    lines: Annotated[tuple[ParcelLine, ...], Meta(min_length=1, max_length=LINES_MAX)]
-    weight_g: Weight
-
-
-class PackFulfilment(_Asked, frozen=True):
-    """Everything picked lies in these parcels."""
-
-    fulfilment: Name
-    parcels: Annotated[tuple[ParcelPacked, ...], Meta(min_length=1, max_length=LINES_MAX)]
-
-
-class Reception(_Asked, frozen=True):
-    """Goods came in; `delivery` is the supplier's, and counts once for each SKU."""
-
-    delivery: Name
-    sku: Name
-    units: Units
-    slot: Annotated[str, Meta(max_length=64)] = ""
-
-
-class Adjustment(_Asked, frozen=True):
-    """The shelf holds so many more (or, below zero, fewer) than the books say."""
-
-    sku: Name
-    units: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
-    reason: Text
-
-
-class SlotAssignment(_Asked, frozen=True):
-    """Where the SKU is picked from now on."""
-
-    sku: Name
-    slot: Name
-
-
-# --- what is answered ------------------------------------------------------------------------------------
+from msgspec import Struct
 
 
 class Done(Struct, frozen=True):
@@ -193,12 +72,20 @@ class Orders(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """One event of an order's timeline: `kind` is its name in the log, `data` what it says."""
+    """One event of an order's timeline: `kind` is its name in the log, `data` what it says.
+
+    `actor` is who did it, `cause` why as far as the event says so, `call` which call to a partner it is
+    about, and `seconds` how long that took from the request to its outcome.
+    """
 
     version: int
     at: datetime
     kind: str
     data: Mapping[str, Any]
+    actor: str = ""
+    cause: str = ""
+    call: str = ""
+    seconds: float | None = None
 
 
 class CandidateTold(Struct, frozen=True):
@@ -268,6 +155,34 @@ class StockLevels(Struct, frozen=True):
     """The stock of a warehouse, by SKU."""
 
     stock: tuple[StockLevel, ...]
+
+
+class Partners(Struct, frozen=True):
+    """Everybody outside whom the daemon tells something."""
+
+    partners: tuple[PartnerStatus, ...]
+
+
+class MovementTold(Struct, frozen=True):
+    """So many units from one account to another; `kind` is the event that moved them, `about` for what."""
+
+    at: datetime
+    kind: str
+    about: str
+    source: str
+    target: str
+    units: int
+
+
+class StockExplained(Struct, frozen=True):
+    """Which movements make up a SKU's figures, the newest first.
+
+    `earlier` are the figures before the oldest movement told: with all that is told they add up to `now`.
+    """
+
+    now: StockLevel
+    earlier: StockLevel
+    movements: tuple[MovementTold, ...]
 
 
 class AnomalyTold(Struct, frozen=True):

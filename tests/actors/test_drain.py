@@ -467,3 +467,51 @@ async def test_a_drain_that_falls_with_lanes_in_hand_takes_them_up_again(autojum
         assert crashed
         assert office.owner.reported == []
         assert len(office.partner.carried_out) == len(set(office.partner.carried_out)) == 15
+
+
+# --- what a person says -------------------------------------------------------------------------------------
+
+
+async def test_a_partner_that_a_person_says_is_back_is_asked_at_once(autojump_clock: Clock) -> None:
+    down = True
+
+    def before(_name: str) -> None:
+        if down:
+            raise UnreachableError("shop", "POST")
+
+    async with at_work(Office(partner=Partner(before=before))) as office:
+        await office.request(*(effect(order, 1) for order in range(4)))
+        await trio.sleep(600)
+        assert office.drain.circuit.is_open
+        down = False
+        said = trio.current_time()
+        office.drain.hurry()
+        await office.until_told()
+        assert trio.current_time() - said < 2
+        assert not office.drain.circuit.is_open
+
+
+async def test_what_a_person_gives_up_is_recorded_as_refused_and_told_no_more(autojump_clock: Clock) -> None:
+    def before(name: str) -> None:
+        if name == "1.1":
+            raise UnreachableError("shop", "POST")
+
+    async with at_work(Office(partner=Partner(before=before))) as office:
+        await office.request(effect(1, 1), effect(1, 2))
+        await trio.sleep(5)
+        asked = office.partner.calls
+        office.drain.give_up("status:1.1", "given up by uid 0: told by phone")
+        await office.until_told()
+        assert office.owner.refused == {"1.1": "given up by uid 0: told by phone"}
+        assert office.partner.carried_out == ["1.2"], "what comes after it goes on"
+        assert office.partner.calls == asked + 1
+
+
+async def test_an_attempt_that_is_under_way_is_not_overtaken_by_giving_it_up(autojump_clock: Clock) -> None:
+    async with at_work(Office(partner=Partner(took_s=10))) as office:
+        await office.request(effect(1, 1))
+        await trio.sleep(1)
+        office.drain.give_up("status:1.1", "never mind")
+        await office.until_told()
+        assert office.owner.settled == ["1.1"]
+        assert office.owner.refused == {}

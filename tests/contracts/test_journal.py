@@ -1,6 +1,6 @@
 """What every journal promises: one suite on the fake and on each Postgres that this machine has."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Protocol
@@ -31,6 +31,7 @@ from actors.domain.stock_events import (
     UnitsPicked,
     UnitsReserved,
 )
+from actors.inspection import Inspection, OrderFilter
 from actors.ports import (
     Append,
     Balance,
@@ -518,3 +519,60 @@ async def test_what_would_make_stock_negative_stops_the_journal(
             picture = await opened_.stock_picture("paris")
     assert picture.version == 1
     assert picture.balances == (Balance("CUP", available=2, opening=-2),)
+
+
+class InspectedJournal(Journal, Inspection, Protocol):
+    """Both of what a daemon's journal is."""
+
+
+def found(rows: Sequence[OrderRow]) -> list[str]:
+    return [each.order for each in rows]
+
+
+async def test_orders_are_found_by_state_channel_age_and_the_warehouse_that_holds_something(
+    journal: InspectedJournal,
+) -> None:
+    old, new = NOW - timedelta(days=3), NOW - timedelta(hours=1)
+    shipped = OrderShipped()
+    await journal.append(order("1", 0, shipped, orders=(row("1", placed_at=old),)))
+    await journal.append(order("2", 0, shipped, orders=(row("2", "held", placed_at=new, channel="b2b"),)))
+    await journal.append(order("3", 0, shipped, orders=(row("3", placed_at=new),)))
+    for name, version in (("1", 1), ("3", 2)):
+        held = msgspec.structs.replace(fulfilment(f"f{name}"), order=name)
+        if version == 1:
+            await journal.append(stock(0, opened("CUP", 9)))
+        promise = UnitsReserved(f"f{name}", name, (Quantity("CUP", 1),), None)
+        await journal.append(stock(version, promise, rows=(held,)))
+    picked = UnitsPicked("f1", "CUP", 1, "A1")
+    gone = FulfilmentDispatched("f1", (Quantity("CUP", 1),))
+    over = msgspec.structs.replace(fulfilment("f1", "dispatched", closed=True), order="1")
+    await journal.append(stock(3, picked, gone, rows=(over,)))
+
+    assert found(await journal.find_orders(OrderFilter(), 10)) == ["1", "2", "3"]
+    assert found(await journal.find_orders(OrderFilter(), 2)) == ["1", "2"]
+    assert found(await journal.find_orders(OrderFilter(states=("held",)), 10)) == ["2"]
+    assert found(await journal.find_orders(OrderFilter(channel="main"), 10)) == ["1", "3"]
+    assert found(await journal.find_orders(OrderFilter(placed_before=NOW - timedelta(days=1)), 10)) == ["1"]
+    assert found(await journal.find_orders(OrderFilter(warehouse="paris"), 10)) == ["3"]
+    assert found(await journal.find_orders(OrderFilter(warehouse="lyon"), 10)) == []
+    assert found(await journal.find_orders(OrderFilter(("picking",), "main", "paris", NOW), 10)) == ["3"]
+
+
+async def test_a_skus_movements_are_told_newest_first_with_the_event_that_moved_them(
+    journal: InspectedJournal,
+) -> None:
+    events = (opened("CUP", 9), opened("TEAPOT", 4), StockAdjusted("CUP", -2, "broken"))
+    await journal.append(stock(0, *events))
+    await journal.append(stock(3, reserved("f1", CUP=3, TEAPOT=1), rows=(fulfilment("f1"),)))
+
+    told = await journal.movements("paris", "CUP", 10)
+    assert [(each.source, each.target, each.units) for each in told] == [
+        ("available", "reserved", 3),
+        ("available", "count", 2),
+        ("opening", "available", 9),
+    ]
+    assert [each.event for each in told] == [reserved("f1", CUP=3, TEAPOT=1), events[2], events[0]]
+    assert {each.at for each in told} == {NOW}
+    assert await journal.movements("paris", "CUP", 1) == told[:1]
+    assert list(await journal.movements("paris", "SPOON", 10)) == []
+    assert list(await journal.movements("lyon", "CUP", 10)) == []

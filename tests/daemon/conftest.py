@@ -6,31 +6,40 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
+from actors.inspection import OrderFilter
 from daemon.control.api import Services
-from daemon.control.service import NOT_FOUND, Desk, Floor, Helm, Mandate, Refused
-from daemon.control.wire import (
+from daemon.control.asked import (
     Adjustment,
-    AnomalyTold,
-    CandidateTold,
-    Done,
     Drain,
+    DropEffect,
     HoldOrder,
     LogLevel,
-    OrderStory,
-    OrderSummary,
     PackFulfilment,
-    PartnerStatus,
-    PickLine,
-    PickList,
     Reception,
     ReleaseOrder,
     Reload,
-    RoutingTold,
+    ResolveAnomalies,
+    RetryAnomalies,
+    RetryOutbox,
     Scan,
     Short,
     SlotAssignment,
+)
+from daemon.control.service import NOT_FOUND, Desk, Floor, Helm, Mandate, Refused
+from daemon.control.wire import (
+    AnomalyTold,
+    CandidateTold,
+    Done,
+    MovementTold,
+    OrderStory,
+    OrderSummary,
+    PartnerStatus,
+    PickLine,
+    PickList,
+    RoutingTold,
     Status,
     Step,
+    StockExplained,
     StockLevel,
     Untold,
 )
@@ -44,7 +53,7 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.done: list[tuple[str, object, str, str]] = []
-        self.asked_for: list[tuple[tuple[str, ...], int]] = []
+        self.asked_for: list[tuple[OrderFilter, int]] = []
         self.never_answers = False
 
     async def status(self) -> Status:
@@ -54,9 +63,9 @@ class FakeDesk:
         partner = PartnerStatus("erp", "away since 10:02", 3, AT)
         return Status("0.1.0", "running", AT, "r1", 64, {"picking": 1}, 1, ("lyon",), (partner,))
 
-    async def orders(self, states: Sequence[str], limit: int) -> Sequence[OrderSummary]:
+    async def orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderSummary]:
         await trio.lowlevel.checkpoint()
-        self.asked_for.append((tuple(states), limit))
+        self.asked_for.append((wanted, limit))
         return [ORDER]
 
     async def order(self, order: str) -> OrderStory:
@@ -64,7 +73,8 @@ class FakeDesk:
         routing = RoutingTold(
             AT, "r1", ("lyon",), (CandidateTold(("lille",), (1, 0, 10), "has too few of TEAPOT: 0 of 1"),)
         )
-        step = Step(1, AT, "order.imported", {"channel": "main", "total": "12.00"})
+        data = {"channel": "main", "total": "12.00"}
+        step = Step(1, AT, "order.imported", data, "channel main")
         return OrderStory(ORDER, ("manual",), (), (step,), (routing,))
 
     async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done:
@@ -90,6 +100,21 @@ class FakeDesk:
     async def outbox(self, limit: int) -> Sequence[Untold]:
         await trio.lowlevel.checkpoint()
         return [Untold("erp-order:main-7", "order-main-7", "erp", "erp.order", AT)][:limit]
+
+    async def partners(self) -> Sequence[PartnerStatus]:
+        return (await self.status()).partners
+
+    async def resolve(self, asked: ResolveAnomalies, mandate: Mandate) -> Done:
+        return await self._do("resolve", ORDER.order, asked, mandate)
+
+    async def retry_anomalies(self, asked: RetryAnomalies, mandate: Mandate) -> Done:
+        return await self._do("retry_anomalies", ORDER.order, asked, mandate)
+
+    async def retry_outbox(self, asked: RetryOutbox, mandate: Mandate) -> Done:
+        return await self._do("retry_outbox", ORDER.order, asked, mandate)
+
+    async def drop(self, asked: DropEffect, mandate: Mandate) -> Done:
+        return await self._do("drop", ORDER.order, asked, mandate)
 
     async def _known(self, order: str) -> None:
         await trio.lowlevel.checkpoint()
@@ -118,6 +143,12 @@ class FakeFloor:
         await self._known(warehouse)
         levels = [StockLevel("CUP", "B-02", 5, 1, 0, 0), StockLevel("TEAPOT", "A-01", 3, 1, 1, 0)]
         return [level for level in levels if sku in (None, level.sku)]
+
+    async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:
+        (now,) = await self.stock(warehouse, sku) or (StockLevel(sku, "", 0, 0, 0, 0),)
+        earlier = StockLevel(sku, now.slot, 0, 0, 0, 0)
+        moved = MovementTold(AT, "stock.received", "D-1", "supplier", "available", now.available)
+        return StockExplained(now, earlier, (moved,)[:limit])
 
     async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done:
         await self._known(warehouse)

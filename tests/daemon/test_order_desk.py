@@ -11,14 +11,25 @@ import pytest
 import trio
 
 from actors.channel import ChannelSettings
+from actors.desk import Raise
+from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.inspection import OrderFilter
 from actors.order import stream_of
 from actors.ports import Contact, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+from daemon.control.asked import (
+    DropEffect,
+    HoldOrder,
+    ReleaseOrder,
+    ResolveAnomalies,
+    RetryAnomalies,
+    RetryOutbox,
+)
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import HoldOrder, ReleaseOrder, Trial
+from daemon.control.wire import Trial
 from daemon.order_desk import OrderDesk
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -64,8 +75,9 @@ async def open_desk(*orders: ShopOrder) -> AsyncGenerator[Opened]:
     for order in orders:
         shop.place(order)
     sites = (WarehouseRule("lyon", priority=1), WarehouseRule("nantes", priority=2))
+    journal = MemoryJournal()
     system = System(
-        MemoryJournal(),
+        journal,
         Partners({"main": shop}, erp, {"swift": MemoryCarrier()}),
         (ChannelSettings("main", poll_s=0.05),),
         Rules(RoutingRules(sites), ()),
@@ -74,7 +86,9 @@ async def open_desk(*orders: ShopOrder) -> AsyncGenerator[Opened]:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(system.run)
-            yield Opened(OrderDesk(system, version="1", started_at=AT, partitions=64), system, shop, erp)
+            yield Opened(
+                OrderDesk(system, journal, version="1", started_at=AT, partitions=64), system, shop, erp
+            )
             system.stop()
 
 
@@ -94,3 +108,72 @@ async def test_what_a_hold_would_record_is_told_and_not_recorded() -> None:
         assert await opened.system.journal.read(stream_of("main-1")) == before
         with pytest.raises(Refused, match="no order main-2"):
             await opened.desk.hold("main-2", HoldOrder(reason="r"), TRIED)
+
+
+async def test_orders_are_listed_by_what_is_asked_for() -> None:
+    async with open_desk(shop_order("1", ("TEAPOT", 1)), shop_order("2", ("LAMP", 1))) as opened:
+        await opened.until("main-1", "picking")
+        await opened.until("main-2", "picking")
+        in_nantes = await opened.desk.orders(OrderFilter(warehouse="nantes"), 10)
+        assert [row.order for row in in_nantes] == ["main-2"]
+        assert await opened.desk.orders(OrderFilter(states=("held",)), 10) == []
+
+
+async def test_an_orders_timeline_says_who_did_what_and_how_long_a_partner_took() -> None:
+    async with open_desk(shop_order("1", ("TEAPOT", 1))) as opened:
+        await opened.until("main-1", "picking")
+        while await opened.desk.outbox(10):
+            await trio.sleep(0.01)
+        told = {step.kind: step for step in (await opened.desk.order("main-1")).timeline}
+        assert told["order.imported"].actor == "channel main"
+        assert told["order.routed"].actor == "order"
+        assert (told["order.allocated"].actor, told["order.allocated"].cause) == (
+            "warehouse lyon",
+            "main-1.1",
+        )
+        done = [
+            step for step in (await opened.desk.order("main-1")).timeline if step.kind == "order.effect_done"
+        ]
+        assert {step.actor for step in done} == {"erp", "shop-main"}
+        assert all(step.seconds is not None and step.call.startswith(f"{step.actor}: ") for step in done)
+
+
+async def test_what_a_person_settles_or_retries_reaches_whom_it_concerns() -> None:
+    async with open_desk(shop_order("1", ("UNHEARD-OF", 1))) as opened:
+        await opened.until("main-1", "held")
+        (matter,) = await opened.desk.anomalies(10)
+        asked = ResolveAnomalies(anomalies=(matter.anomaly,))
+        assert kinds(await opened.desk.resolve(asked, TRIED)) == ["anomaly.resolved"]
+        assert len(await opened.desk.anomalies(10)) == 1
+        await opened.desk.resolve(asked, Mandate("uid 7", "k"))
+        assert await opened.desk.anomalies(10) == []
+        recorded = await opened.system.journal.read(stream_of("main-1"))
+        assert recorded[-1].event == AnomalyResolved(matter.anomaly, "uid 7")
+        with pytest.raises(Refused, match="no open anomaly"):
+            await opened.desk.resolve(asked, Mandate("uid 7", "l"))
+        await opened.system.desk.raise_anomaly(Raise("late:erp", "partner_behind", "d", "m"))
+        await opened.desk.retry_anomalies(RetryAnomalies(), Mandate("uid 7", "m"))
+        await opened.desk.resolve(ResolveAnomalies(anomalies=("late:erp",)), Mandate("uid 7", "n"))
+        assert await opened.desk.anomalies(10) == []
+
+
+async def test_what_is_given_up_is_told_no_more_and_can_be_asked_for_again() -> None:
+    async with open_desk() as opened:
+        opened.erp.away = True
+        opened.shop.place(shop_order("1", ("TEAPOT", 1)))
+        await opened.until("main-1", "picking")
+        asked = DropEffect(effect="erp-order:main-1", reason="booked by hand")
+        assert kinds(await opened.desk.drop(asked, TRIED)) == ["order.effect_refused"]
+        await opened.desk.drop(asked, Mandate("uid 7", "k"))
+        assert [each.effect for each in await opened.desk.outbox(10) if each.partner == "erp"] == []
+        (matter,) = await opened.desk.anomalies(10)
+        assert "given up by uid 7: booked by hand" in matter.detail
+        with pytest.raises(Refused, match="nobody has still to be told"):
+            await opened.desk.drop(asked, Mandate("uid 7", "l"))
+        with pytest.raises(Refused, match="there is no partner moon: erp, shop-main, carrier-swift"):
+            await opened.desk.retry_outbox(RetryOutbox(partner="moon"), Mandate("uid 7", "m"))
+        opened.erp.away = False
+        await opened.desk.retry_anomalies(RetryAnomalies(), Mandate("uid 7", "n"))
+        while "main-1" not in str(opened.erp.booked):
+            await trio.sleep(0.01)
+        assert await opened.desk.anomalies(10) == []

@@ -14,16 +14,18 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+from daemon.control.asked import Adjustment, Reception, SlotAssignment
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import Adjustment, Consequence, Reception, SlotAssignment, Trial
+from daemon.control.wire import Consequence, Trial
 from daemon.warehouse_floor import WarehouseFloor
 
 
 @asynccontextmanager
 async def open_floor() -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
     erp = MemoryErp({"lyon": {"TEAPOT": 3, "LAMP": 0}})
+    journal = MemoryJournal()
     system = System(
-        MemoryJournal(),
+        journal,
         Partners({"main": MemoryShop()}, erp, {"swift": MemoryCarrier()}),
         (ChannelSettings("main", poll_s=1.0),),
         Rules(RoutingRules((WarehouseRule("lyon"),)), ()),
@@ -34,7 +36,7 @@ async def open_floor() -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(system.run)
-            yield WarehouseFloor(system), erp
+            yield WarehouseFloor(system, journal), erp
             system.stop()
 
 
@@ -79,3 +81,20 @@ async def test_what_a_correction_would_record_is_told_and_not_recorded() -> None
         assert erp.booked == {}
         with pytest.raises(Refused, match="only 3 of TEAPOT are available"):
             await floor.adjust("lyon", Adjustment("TEAPOT", -4, "broken"), Mandate("uid 0", "", dry_run=True))
+
+
+async def test_the_movements_that_are_told_add_up_to_what_lies_there() -> None:
+    async with open_floor() as (floor, _):
+        await floor.receive("lyon", Reception("D-1", "TEAPOT", 5, "A-1"), Mandate("uid 0", "a"))
+        await floor.adjust("lyon", Adjustment("TEAPOT", -2, "broken"), Mandate("uid 0", "b"))
+        whole = await floor.explain("lyon", "TEAPOT", 100)
+        assert [(each.kind, each.about, each.units) for each in whole.movements] == [
+            ("stock.adjusted", "broken", 2),
+            ("stock.received", "D-1/TEAPOT", 5),
+            ("stock.opened", "erp", 3),
+        ]
+        assert (whole.earlier.available, whole.now.available) == (0, 6)
+        newest = await floor.explain("lyon", "TEAPOT", 1)
+        assert (newest.earlier.available, len(newest.movements), newest.now.available) == (8, 1, 6)
+        with pytest.raises(Refused, match="lyon never held SPOON"):
+            await floor.explain("lyon", "SPOON", 1)

@@ -22,6 +22,7 @@ from actors.domain.order_commands import (
     Packed,
     Refused,
     ReleaseHold,
+    ResolveAnomaly,
     Settled,
     Standing,
     Stranded,
@@ -682,6 +683,16 @@ def test_what_a_partner_refuses_is_seen_once_and_not_asked_again() -> None:
     assert story.tell(Refused("erp-order:main-1", "unknown customer")) == ["EffectRefused", "AnomalyRaised"]
     assert story.tell(Refused("erp-order:main-1", "unknown customer")) == []
     assert story.tell(Settled("erp-order:main-1", "N1", "", Decimal(0), "", None)) == []
+
+
+def test_an_anomaly_that_a_person_settles_is_settled_once_and_no_other_is() -> None:
+    story = picking()
+    story.tell(Refused("erp-order:main-1", "unknown customer"))
+    (anomaly,) = story.order.anomalies
+    assert story.tell(ResolveAnomaly("another", "anna")) == []
+    assert story.tell(ResolveAnomaly(anomaly, "anna")) == ["AnomalyResolved"]
+    assert story.tell(ResolveAnomaly(anomaly, "anna")) == []
+    assert story.problems() == []
 
 
 def test_what_was_refused_is_asked_again_once_it_is_mended_under_a_name_of_its_own() -> None:

@@ -20,14 +20,11 @@ import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from actors.inspection import OrderFilter
 from adapters.http.server import CONNECTIONS_MAX, Peer, Request
 from daemon.control.access import Access, Role, access_of
 from daemon.control.api import Services, routes
-from daemon.control.client import ControlClient, ControlError, DaemonAwayError
-from daemon.control.router import ANSWER_SECONDS_MAX, KEYS_REMEMBERED, Router
-from daemon.control.service import Desk, Floor
-from daemon.control.serving import SocketTakenError, control_listener, serve_control
-from daemon.control.wire import (
+from daemon.control.asked import (
     Adjustment,
     HoldOrder,
     PackFulfilment,
@@ -39,6 +36,10 @@ from daemon.control.wire import (
     Short,
     SlotAssignment,
 )
+from daemon.control.client import ControlClient, ControlError, DaemonAwayError
+from daemon.control.router import ANSWER_SECONDS_MAX, KEYS_REMEMBERED, Router
+from daemon.control.service import Desk, Floor
+from daemon.control.serving import SocketTakenError, control_listener, serve_control
 
 OWNER = access_of("", "", "")
 LYON = "/v1/warehouses/lyon"
@@ -47,7 +48,7 @@ SCAN = {"fulfilment": "main-7/1", "slot": "A-01", "sku": "TEAPOT", "units": 1}
 
 class DeskThatRemembers(Desk, Protocol):
     done: list[tuple[str, object, str, str]]
-    asked_for: list[tuple[tuple[str, ...], int]]
+    asked_for: list[tuple[OrderFilter, int]]
     never_answers: bool
 
 
@@ -108,7 +109,7 @@ async def test_orders_are_listed_by_state(control: Socket, desk: DeskThatRemembe
     listed = await control.get("/v1/orders", state="held,picking", limit="7")
     await control.get("/v1/orders")
     assert [row["order"] for row in listed["orders"]] == ["main-7"]
-    assert desk.asked_for == [(("held", "picking"), 7), ((), 100)]
+    assert desk.asked_for == [(OrderFilter(("held", "picking")), 7), (OrderFilter(), 100)]
 
 
 async def test_an_orders_story_has_its_timeline_and_why_it_was_routed_so(control: Socket) -> None:
@@ -210,7 +211,13 @@ async def test_a_business_no_comes_with_its_reason(control: Socket) -> None:
         ("GET", f"{LYON}/scans", b"", 405, f"{LYON}/scans takes POST"),
         ("GET", "/v1/orders?limit=0", b"", 400, "limit: expected a number from 1 to 1000"),
         ("GET", "/v1/orders?limit=ten", b"", 400, "limit: expected a number from 1 to 1000"),
-        ("GET", "/v1/orders?stat=held", b"", 400, "stat: unknown parameter: known are state, limit"),
+        (
+            "GET",
+            "/v1/orders?stat=held",
+            b"",
+            400,
+            "stat: unknown parameter: known are state, channel, warehouse, placed_before, limit",
+        ),
         ("POST", f"{LYON}/scans", b"{", 400, "body: Input data was truncated"),
         ("POST", f"{LYON}/scans", b"\xff", 400, "body: JSON is malformed"),
         ("POST", f"{LYON}/scans", b"", 400, "body: Object missing required field fulfilment"),

@@ -1,0 +1,46 @@
+"""What people may ask of the journal beside what actors need of it. It changes nothing.
+
+It stands apart from `ports.Journal` because no actor may lean on it: its answers cost a search.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.ports import Event, OrderRow
+
+
+class OrderFilter(Struct, frozen=True):
+    """Which orders are asked for; what is empty does not restrict.
+
+    `warehouse` is one that holds a reservation of the order which is not dispatched or given back.
+    """
+
+    states: tuple[str, ...] = ()
+    channel: str = ""
+    warehouse: str = ""
+    placed_before: datetime | None = None
+
+
+class BookedMovement(Struct, frozen=True):
+    """So many units of a SKU from one account to another, and the event that moved them."""
+
+    at: datetime
+    event: Event
+    source: str
+    target: str
+    units: int
+
+
+class Inspection(Protocol):
+    """Questions of people, each bounded by its `limit`."""
+
+    async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
+        """Return rows of the orders that fit, the first placed first."""
+        ...
+
+    async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
+        """Return the SKU's last movements in the warehouse, the newest first."""
+        ...

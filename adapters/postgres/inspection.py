@@ -1,0 +1,56 @@
+"""Answers what people ask of the journal, see `actors.inspection`; on the database's thread.
+
+There is no index for them: what a person asks now and then must not slow down what is written all the time. A
+SKU's movements are read backwards along the log of its warehouse's partition, until there are enough.
+"""
+
+from collections.abc import Sequence
+
+from actors.domain.log import decode_event
+from actors.domain.partitions import partition_of, stock_stream
+from actors.inspection import BookedMovement, OrderFilter
+from actors.ports import OrderRow
+from adapters.postgres.connect import Pool
+from adapters.postgres.reads import order_of
+
+
+async def find_orders(pool: Pool, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
+    """Return rows of the orders that fit, the first placed first."""
+    rows = await pool.fetch(
+        "SELECT order_id, channel, shop_order, reference, state, state_since, due_at, placed_at, waiting_for,"
+        " version FROM order_index WHERE ($1::text[] = '{}' OR state = ANY ($1))"
+        " AND ($2 = '' OR channel = $2) AND ($3::timestamptz IS NULL OR placed_at <= $3)"
+        " AND ($4 = '' OR order_id IN"
+        " (SELECT order_id FROM fulfilment WHERE warehouse = $4 AND closed_position IS NULL))"
+        " ORDER BY placed_at, order_id LIMIT $5",
+        list(wanted.states),
+        wanted.channel,
+        wanted.placed_before,
+        wanted.warehouse,
+        limit,
+    )
+    return [order_of(row) for row in rows]
+
+
+async def movements(pool: Pool, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
+    """Return the SKU's last movements, the newest first."""
+    rows = await pool.fetch(
+        "SELECT e.at, e.kind, e.data, m.source, m.target, m.units FROM stock_movement AS m"
+        " JOIN event AS e USING (partition, position)"
+        " WHERE m.partition = $1 AND m.warehouse = $2 AND m.sku = $3"
+        " ORDER BY m.position DESC, m.line DESC LIMIT $4",
+        partition_of(stock_stream(warehouse)),
+        warehouse,
+        sku,
+        limit,
+    )
+    return [
+        BookedMovement(
+            row["at"],
+            decode_event(row["kind"], row["data"].encode()),
+            row["source"],
+            row["target"],
+            row["units"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,150 @@
+"""What the control socket is asked: the bodies of changes under /v1/, and their bounds.
+
+Instants are UTC, quantities whole base units, weights grams.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+TEXT_MAX = 200
+"""A reason typed by a person; longer belongs into the desk's own notes."""
+
+LINES_MAX = 1_000
+"""More lines than any parcel or order of a shop has."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
+Matter = Annotated[str, Meta(min_length=1, max_length=300)]
+Units = Annotated[int, Meta(ge=1, le=1_000_000)]
+Weight = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class _Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A misspelled field is refused, not ignored."""
+
+
+class HoldOrder(_Asked, frozen=True):
+    """Stop an order until somebody releases it, or until it expires."""
+
+    reason: Text
+    hold: Literal["payment", "address", "manual"] = "manual"
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class ReleaseOrder(_Asked, frozen=True):
+    """Let an order go on; releasing a validation hold overrides what was wrong."""
+
+    hold: Literal["validation", "payment", "address", "manual"] = "manual"
+
+
+class CancelOrder(_Asked, frozen=True):
+    """Stop an order for good, if that still can be."""
+
+
+class RetryOrder(_Asked, frozen=True):
+    """What made partners refuse documents was mended: ask them once more."""
+
+
+class Reload(_Asked, frozen=True):
+    """Read the rules again; when they are wrong, those in force stay and the answer says why."""
+
+
+class Drain(_Asked, frozen=True):
+    """Take nothing new in, bring what is in hand to a recorded point, and end, as SIGTERM does."""
+
+
+class LogLevel(_Asked, frozen=True):
+    """Log from this level on until the daemon ends; at debug customers' names and addresses are readable."""
+
+    level: Literal["debug", "info", "warning", "error"]
+
+
+class ResolveAnomalies(_Asked, frozen=True):
+    """These matters are settled, says a person; what still causes one raises it anew."""
+
+    anomalies: Annotated[tuple[Matter, ...], Meta(min_length=1, max_length=LINES_MAX)]
+
+
+class RetryAnomalies(_Asked, frozen=True):
+    """What these are about was mended: try it again. All open ones when none is named."""
+
+    anomalies: Annotated[tuple[Matter, ...], Meta(max_length=LINES_MAX)] = ()
+
+
+class RetryOutbox(_Asked, frozen=True):
+    """Try now what waits for a further attempt at this partner, or at all when none is named."""
+
+    partner: Annotated[str, Meta(max_length=64)] = ""
+
+
+class DropEffect(_Asked, frozen=True):
+    """Tell a partner this no more: it is recorded as refused, for this reason, and can be asked for again."""
+
+    effect: Matter
+    reason: Text
+
+
+class Scan(_Asked, frozen=True):
+    """So many units of this SKU were taken from this slot."""
+
+    fulfilment: Name
+    slot: Annotated[str, Meta(max_length=64)]
+    sku: Name
+    units: Units
+
+
+class Short(_Asked, frozen=True):
+    """The slot holds fewer than the pick list says."""
+
+    fulfilment: Name
+    slot: Annotated[str, Meta(max_length=64)]
+    sku: Name
+    missing: Units
+    reason: Text
+
+
+class ParcelLine(_Asked, frozen=True):
+    """What lies in a parcel."""
+
+    sku: Name
+    units: Units
+
+
+class ParcelPacked(_Asked, frozen=True):
+    """One closed box."""
+
+    lines: Annotated[tuple[ParcelLine, ...], Meta(min_length=1, max_length=LINES_MAX)]
+    weight_g: Weight
+
+
+class PackFulfilment(_Asked, frozen=True):
+    """Everything picked lies in these parcels."""
+
+    fulfilment: Name
+    parcels: Annotated[tuple[ParcelPacked, ...], Meta(min_length=1, max_length=LINES_MAX)]
+
+
+class Reception(_Asked, frozen=True):
+    """Goods came in; `delivery` is the supplier's, and counts once for each SKU."""
+
+    delivery: Name
+    sku: Name
+    units: Units
+    slot: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Adjustment(_Asked, frozen=True):
+    """The shelf holds so many more (or, below zero, fewer) than the books say."""
+
+    sku: Name
+    units: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+    reason: Text
+
+
+class SlotAssignment(_Asked, frozen=True):
+    """Where the SKU is picked from now on."""
+
+    sku: Name
+    slot: Name
