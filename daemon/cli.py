@@ -12,7 +12,7 @@ import click
 from daemon.cli_demo import DEMO
 from daemon.cli_running import NOT_WELL, config_option, endings, log_option, progress, settings_of
 from daemon.cli_shop import SHOP, channel_of
-from daemon.cli_trial import try_channel
+from daemon.cli_trial import try_channel, try_erp
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,16 +46,20 @@ def run(*, config: Path, log_level: str) -> None:
 @click.option(
     "--channel", metavar="NAME", help="Try this channel's shop as well, step by step; it only reads."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was found in the shop as JSON.")
-def check(*, config: Path, channel: str | None, as_json: bool) -> None:
+@click.option("--erp", "at_erp", is_flag=True, help="Try the ERP as well, step by step; it only reads.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found in the shop or ERP as JSON.")
+def check(*, config: Path, channel: str | None, at_erp: bool, as_json: bool) -> None:
     """Check the settings and say everything that is wrong with them; nothing is started.
 
-    With --channel ends with 1 when anything in the shop does not work; a warning alone does not.
+    With --channel or --erp ends with 1 when anything there does not work; a warning alone does not.
     """
     settings = settings_of(config)
     if channel is not None:
         with endings():
             try_channel(channel_of(settings, channel), as_json=as_json)
+    if at_erp:
+        with endings():
+            try_erp(settings.erp, as_json=as_json)
     counts = [
         f"{len(given)} {what}{'' if len(given) == 1 else 's'}"
         for what, given in (

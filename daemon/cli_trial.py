@@ -10,7 +10,7 @@ from daemon.cli_running import NOT_WELL
 
 if TYPE_CHECKING:
     from adapters.trials import Finding
-    from daemon.settings import Channel
+    from daemon.settings import Channel, Erp
 
 
 def try_channel(channel: "Channel", *, as_json: bool) -> NoReturn:
@@ -20,6 +20,15 @@ def try_channel(channel: "Channel", *, as_json: bool) -> NoReturn:
     from daemon import compose
 
     tell(f"channel {channel.name}", trio.run(compose.try_channel, channel), as_json=as_json)
+
+
+def try_erp(erp: "Erp", *, as_json: bool) -> NoReturn:
+    """Try the ERP, tell what was found, and end: 1 when anything does not work, else 0."""
+    import trio
+
+    from daemon import compose
+
+    tell(f"erp {erp.type}", trio.run(compose.try_erp, erp), as_json=as_json)
 
 
 def tell(what: str, findings: Sequence["Finding"], *, as_json: bool) -> NoReturn:

@@ -22,6 +22,7 @@ from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.trial import try_shop
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.trial import try_profile
 from adapters.trials import Finding
 from daemon import settings as settings_of
 from daemon.settings import Carrier, Channel, ChannelTerms, Erp, Settings, routing_rules
@@ -68,6 +69,15 @@ async def try_channel(channel: Channel) -> Sequence[Finding]:
             return await try_shop(channel.name, channel.settings, utc_now)
         case _:
             raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
+
+
+async def try_erp(erp: Erp) -> Sequence[Finding]:
+    """Try the ERP step by step, reading only; see its adapter's trial."""
+    match erp.settings:
+        case DivaltoSettings():
+            return await try_profile(erp.type, erp.settings, utc_now)
+        case _:
+            raise TypeError(f"no adapter takes {type(erp.settings).__name__}")
 
 
 async def _open_erp(stack: AsyncExitStack, erp: Erp) -> ErpPort:

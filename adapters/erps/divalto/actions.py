@@ -63,7 +63,7 @@ class ActionTransport:
             self._settings.actions, "pieces" if query.table == "notes" else query.table
         )
         if not question.action:
-            return ()
+            raise UnreachableError(self._system, query.table, "the profile names no action that tells it")
         others = query.table == "pieces" and query.key["TICOD"] != CUSTOMER
         if others and "TICOD" not in Template(question.ask).get_identifiers():
             why = "it lists customers' pieces alone: its template has no ${TICOD}"

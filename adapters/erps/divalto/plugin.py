@@ -11,7 +11,6 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from adapters.erps.divalto.envelope import NAMESPACE, OPERATION
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.questions import Actions
 from adapters.erps.divalto.spelling import Spelling
@@ -100,7 +99,7 @@ class SoapSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     url: str = ""
-    soap_action: str = NAMESPACE + OPERATION
+    soap_action: str = "http://www.Divalto.fr/WebService/WebServiceDiva"
     encoding: Literal["utf-8", "iso-8859-1"] = "utf-8"
 
 

@@ -86,6 +86,7 @@ class Actions(Struct, frozen=True, forbid_unknown_fields=True):
         action="DETAIL_PIECE",
         ask="<DOS>${DOS}<TIERS>${TIERS}<PICOD>${PICOD}<PREFIXE>${PREFPINO}<numero>${PINO}",
         rows="lignes",
+        nothing=("2",),
         columns={
             "ENRNO": "enrno",
             "REF": "ref",

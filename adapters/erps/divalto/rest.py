@@ -6,6 +6,7 @@ It owns which dictionary and condition answers which question; the wire's errors
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from actors.errors import UnreachableError
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.client import DivaltoClient
 from adapters.erps.divalto.integration import Integrator
@@ -24,6 +25,7 @@ class RestTransport:
     """
 
     def __init__(self, system: str, settings: DivaltoSettings, client: DivaltoClient) -> None:
+        self._system = system
         self._spelling = settings.spelling
         self._client = client
         self._integrator = Integrator(system, settings, client)
@@ -39,8 +41,12 @@ class RestTransport:
     async def rows(self, query: Query) -> Sequence[Row]:
         """Return a RecordSql's records, page by page where they are many; see `Transport.rows`."""
         dictionary, where = dictionary_of(query, self._spelling)
-        if not where:
+        if not where and query.table == "notes":
             return ()
+        if not where:
+            raise UnreachableError(
+                self._system, query.table, "the profile names no condition that selects it"
+            )
         asked = wire.RecordQuery(
             dhoq=dictionary.dhoq,
             recordsql=dictionary.recordsql,

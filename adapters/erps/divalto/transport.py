@@ -67,10 +67,11 @@ class Transport(Protocol):
         ...
 
     async def rows(self, query: Query) -> Sequence[Row]:
-        """Return the rows; none where the site has no such look-up and says so in its profile.
+        """Return the rows; none of "notes" where the profile says that the site has no such look-up.
 
         Raises:
-            UnreachableError, MalformedError: a read is not refused, and leaves no outcome unknown.
+            UnreachableError: it could not be read, or the profile does not say how.
+            MalformedError: the answer makes no sense. A read is not refused.
         """
         ...
 

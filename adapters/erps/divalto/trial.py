@@ -7,42 +7,29 @@ folder of a site that takes files it puts an empty file of its own, to see that 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from msgspec import Struct
-
 from actors.errors import PartnerError
 from adapters.erps.divalto.books import Books
 from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.envelope import OPERATION
 from adapters.erps.divalto.flows import Flows
-from adapters.erps.divalto.pieces import ACTIVE, CUSTOMER, ORDER, Piece
+from adapters.erps.divalto.pieces import ACTIVE, CUSTOMER, INTERNAL, ORDER, SUPPLIER, Piece
 from adapters.erps.divalto.plugin import DivaltoSettings, flow_of
 from adapters.erps.divalto.reading import Reader
 from adapters.erps.divalto.rest import dictionary_of
 from adapters.erps.divalto.transport import Query, Table
+from adapters.trials import Finding, warning, well, wrong
 
 NEVER_A_REFERENCE = "wharfinger-trial"
 """No order of ours has such an id: they end with the shop's number."""
 
 _NO_PIECE = Piece(CUSTOMER, ORDER, "", "", "0", ACTIVE, NEVER_A_REFERENCE)
 
-Attempt = Callable[[], Awaitable[str]]
-
-
-class Step(Struct, frozen=True):
-    """One thing that was tried; `detail` is what was seen, or what failed and a hint. Holds no secret.
-
-    Without what is not `needed` orders and stock still flow.
-    """
-
-    name: str
-    good: bool
-    detail: str
-    needed: bool = True
+Attempt = Callable[[str], Awaitable[Finding]]
 
 
 async def try_profile(
     name: str, settings: DivaltoSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> tuple[Step, ...]:
+) -> tuple[Finding, ...]:
     """Try settings, ways in, look-ups, depots and books; end where nothing further can work.
 
     Args:
@@ -50,10 +37,9 @@ async def try_profile(
         settings: the site's profile.
         now: what time it is.
     """
-    wrong = problems(settings)
-    if wrong:
-        told = "; ".join(f"{problem.key} {problem.why}" for problem in wrong)
-        return (Step("settings", good=False, detail=told),)
+    found = problems(settings)
+    if found:
+        return tuple(wrong("settings", f"{each.key} {each.why}", "mend the settings") for each in found)
     system = f"erp {name}"
     flows = Flows(system, settings, now)
     try:
@@ -72,9 +58,9 @@ class _Trial:
         self._flows = flows
         self._reader = Reader(system, settings, flows)
         self._books = Books(system, settings, flows, self._reader, now)
-        self._steps = [Step("settings", good=True, detail="complete")]
+        self._steps = [well("settings", "complete")]
 
-    async def run(self) -> list[Step]:
+    async def run(self) -> list[Finding]:
         """Try everything, unless the site cannot be reached at all."""
         if self._flows.soap is not None and not await self._try("WSDL", self._wsdl, "look at soap.url"):
             return self._steps
@@ -82,12 +68,16 @@ class _Trial:
             return self._steps
         await self._try("notes of an order", self._by_beginning, self._hint("notes"))
         await self._try("lines", self._of_lines, self._hint("lines"))
+        await self._try("receptions and counts", self._of_goods, self._hint("pieces"), needed=False)
         for warehouse, depot in self._settings.depots.items():
 
-            async def of_depot(depot: str = depot) -> str:
+            async def of_depot(step: str, depot: str = depot) -> Finding:
                 rows = await self._reader.stock(depot)
                 sellable = sum(row.nature in self._settings.natures for row in rows)
-                return f"{len(rows)} rows in depot {depot}, {sellable} of sellable nature"
+                seen = f"{len(rows)} rows in depot {depot}, {sellable} of sellable nature"
+                if rows and not sellable:
+                    return warning(step, seen, "look at natures")
+                return well(step, seen)
 
             await self._try(f"stock of {warehouse}", of_depot, self._hint("stock"))
         each = self._settings.customer_policy == "each"
@@ -97,47 +87,58 @@ class _Trial:
         return self._steps
 
     async def _try(self, name: str, attempt: Attempt, hint: str, *, needed: bool = True) -> bool:
+        """Return whether it went well; what is not needed is a warning, since orders and stock still flow."""
         try:
-            self._steps.append(Step(name, good=True, detail=await attempt(), needed=needed))
+            self._steps.append(await attempt(name))
         except PartnerError as error:
-            self._steps.append(Step(name, good=False, detail=f"{error}: {hint}", needed=needed))
-        return self._steps[-1].good
+            self._steps.append((wrong if needed else warning)(name, str(error), hint))
+            return False
+        return self._steps[-1].judgement != "wrong"
 
-    async def _wsdl(self) -> str:
+    async def _wsdl(self, step: str) -> Finding:
         soap = self._flows.soap
         names = () if soap is None else await soap.operations()
-        return f"{OPERATION} is there" if OPERATION in names else f"there is only {', '.join(names)}"
+        if OPERATION not in names:
+            return wrong(step, f"it describes {', '.join(names) or 'nothing'}", "look at soap.url")
+        return well(step, f"{OPERATION} is there")
 
-    async def _by_reference(self) -> str:
+    async def _by_reference(self, step: str) -> Finding:
         tiers = "" if self._settings.customer_policy == "each" else self._settings.customer
-        found = await self._reader.pieces(CUSTOMER, tiers, NEVER_A_REFERENCE)
-        return f"{len(found)} pieces of a trial" if found else "pieces are found by their reference"
+        await self._reader.pieces(CUSTOMER, tiers, NEVER_A_REFERENCE)
+        return well(step, "pieces are found by their reference")
 
-    async def _by_beginning(self) -> str:
-        query = Query("notes", {}, ())
-        if self._way("notes") == "rest" and not dictionary_of(query, self._settings.spelling)[1]:
-            return "not asked for: right where delivered orders keep their header"
+    async def _by_beginning(self, step: str) -> Finding:
+        by_rest = self._way("notes") == "rest"
+        if by_rest and not dictionary_of(Query("notes", {}, ()), self._settings.spelling)[1]:
+            return well(step, "not asked for: right where delivered orders keep their header")
         await self._reader.pieces_beginning(CUSTOMER, self._settings.customer, f"{NEVER_A_REFERENCE}.")
-        return "pieces are found by the beginning of PINOTIERS"
+        return well(step, "pieces are found by the beginning of PINOTIERS")
 
-    async def _of_lines(self) -> str:
+    async def _of_goods(self, step: str) -> Finding:
+        await self._reader.pieces(SUPPLIER, self._settings.supplier, NEVER_A_REFERENCE)
+        await self._reader.pieces(INTERNAL, self._settings.internal, NEVER_A_REFERENCE)
+        return well(step, "they are found by their reference too")
+
+    async def _of_lines(self, step: str) -> Finding:
         await self._reader.open_lines(_NO_PIECE)
-        return "lines are found by their piece"
+        return well(step, "lines are found by their piece")
 
-    async def _of_customer(self) -> str:
-        flags = await self._books.customer(self._settings.customer)
+    async def _of_customer(self, step: str) -> Finding:
+        customer = self._settings.customer
+        flags = await self._books.customer(customer)
         if flags is None:
-            return f"{self._settings.customer} is not there: orders would be refused"
+            return wrong(step, f"{customer} is not there", "make it in Divalto, or look at customer")
         if not flags.usable or flags.blocked or flags.closed:
-            return f"{self._settings.customer} has no visa, is blocked or closed: orders would be refused"
-        return f"{self._settings.customer} may stand on a piece"
+            seen = f"{customer} has no visa, is blocked or closed"
+            return wrong(step, seen, "mend it in Divalto: orders would be refused")
+        return well(step, f"{customer} may stand on a piece")
 
-    async def _of_articles(self) -> str:
+    async def _of_articles(self, step: str) -> Finding:
         articles = await self._books.articles()
-        return f"{len(articles)} articles, {sum(article.closed for article in articles)} of them closed"
+        return well(step, f"{len(articles)} articles, {sum(each.closed for each in articles)} of them closed")
 
-    async def _of_expected(self) -> str:
-        return f"{len(await self._books.expected())} open lines of purchase orders"
+    async def _of_expected(self, step: str) -> Finding:
+        return well(step, f"{len(await self._books.expected())} open lines of purchase orders")
 
     def _way(self, table: Table) -> str:
         return flow_of(table, self._settings.flows)

@@ -67,7 +67,7 @@ def write(rows: Sequence[Sequence[str]]) -> bytes:
     return packed.getvalue()
 
 
-def read(packed: bytes) -> list[list[str]]:
+def read(packed: bytes, bytes_max: int = CELLS_BYTES_MAX) -> list[list[str]]:
     """Return the rows of the first sheet, as texts; cells that are not there are "".
 
     Raises:
@@ -78,8 +78,8 @@ def read(packed: bytes) -> list[list[str]]:
             names = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
             if not names:
                 raise SheetError("the workbook holds no sheet")
-            shared = _shared(book) if "xl/sharedStrings.xml" in book.namelist() else []
-            sheet = _part(book, min(names, key=lambda name: (len(name), name)))
+            shared = _shared(book, bytes_max) if "xl/sharedStrings.xml" in book.namelist() else []
+            sheet = _part(book, min(names, key=lambda name: (len(name), name)), bytes_max)
     except (zipfile.BadZipFile, KeyError, NotImplementedError, OSError, EOFError) as error:
         raise SheetError("it is no workbook") from error
     rows: list[list[str]] = []
@@ -140,18 +140,18 @@ def _text(cell: Any, shared: Sequence[str]) -> str:  # noqa: ANN401 - lxml's ele
     return shared[int(value)]
 
 
-def _shared(book: zipfile.ZipFile) -> list[str]:
-    root = _part(book, "xl/sharedStrings.xml")
+def _shared(book: zipfile.ZipFile, bytes_max: int) -> list[str]:
+    root = _part(book, "xl/sharedStrings.xml", bytes_max)
     return [
         "".join(part.text or "" for part in item.iter(f"{{{_MAIN}}}t"))
         for item in root.iterfind(f"{{{_MAIN}}}si")
     ]
 
 
-def _part(book: zipfile.ZipFile, name: str) -> Any:  # noqa: ANN401 - lxml's element
+def _part(book: zipfile.ZipFile, name: str, bytes_max: int) -> Any:  # noqa: ANN401 - lxml's element
     with book.open(name) as part:
-        content = part.read(CELLS_BYTES_MAX + 1)
-    if len(content) > CELLS_BYTES_MAX:
+        content = part.read(bytes_max + 1)
+    if len(content) > bytes_max:
         raise SheetError("the workbook is too large")
     try:
         return etree.fromstring(content, _SAFE)

@@ -12,8 +12,8 @@ from adapters.settings import Secret
 
 async def test_a_good_profile_passes_every_step_and_writes_nothing(site: Site) -> None:
     steps = await try_profile("divalto", site.settings)
-    assert [step.name for step in steps if not step.good] == []
-    told = {step.name: step.detail for step in steps}
+    assert [step.step for step in steps if step.judgement == "wrong"] == []
+    told = {step.step: step.detail for step in steps}
     assert told["stock of paris"] == "2 rows in depot D01, 2 of sellable nature"
     assert told["customer"] == "WEB may stand on a piece"
     assert told["articles"] == "4 articles, 0 of them closed"
@@ -23,7 +23,7 @@ async def test_a_good_profile_passes_every_step_and_writes_nothing(site: Site) -
 async def test_a_wrong_password_is_told_without_it(site: Site) -> None:
     wrong = msgspec.structs.replace(site.settings, password=Secret("hunter2"))
     last = (await try_profile("divalto", wrong))[-1]
-    assert (last.name, last.good) == ("account and pieces", False)
+    assert (last.step, last.judgement) == ("account and pieces", "wrong")
     assert "mot de passe incorrect" in last.detail
     assert "hunter2" not in last.detail
 
@@ -32,7 +32,7 @@ async def test_a_dictionary_that_is_not_open_is_named() -> None:
     with trio.fail_after(20):
         async with open_site(switches=Switches(opened=False)) as site:
             last = (await try_profile("divalto", site.settings))[-1]
-            assert "has to open GTRSENT.dhoq with RecordSql Entete" in last.detail
+            assert "has to open GTRSENT.dhoq with RecordSql Entete" in last.mend
 
 
 async def test_every_other_step_is_tried_although_one_fails() -> None:
@@ -40,11 +40,11 @@ async def test_every_other_step_is_tried_although_one_fails() -> None:
     with trio.fail_after(20):
         async with open_site(theirs=theirs) as site:
             steps = await try_profile("divalto", site.settings)
-            assert [step.name for step in steps if not step.good] == ["lines"]
-            assert steps[-1].name == "what is expected"
+            assert [step.step for step in steps if step.judgement == "wrong"] == ["lines"]
+            assert steps[-1].step == "what is expected"
 
 
 async def test_settings_that_cannot_be_are_not_tried(site: Site) -> None:
     steps = await try_profile("divalto", msgspec.structs.replace(site.settings, concurrency=0))
-    assert [step.name for step in steps] == ["settings"]
+    assert [step.step for step in steps] == ["settings"]
     assert site.divalto.authentications == 0

@@ -1,0 +1,178 @@
+"""wharfinger check --erp: a profile is tried at the ERP, step by step, before anything relies on it."""
+
+import json
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+from adapters.erps.divalto.simulator import Divalto
+from daemon.cli import main
+
+PASSWORD = "a password"
+
+SETTINGS = """
+[database]
+dsn_file = "dsn"
+
+[daemon]
+socket = "{folder}/control.sock"
+web_port = 9464
+
+[channels.main]
+type = "prestashop"
+url = "http://127.0.0.1:9"
+key_file = "shop.key"
+service_of = {{ 2 = "home" }}
+
+[erp]
+type = "divalto"
+{erp}
+dos = "1"
+customer = "WEB"
+depots = {{ lyon = "D01" }}
+
+[carriers.swift]
+type = "swift"
+url = "http://127.0.0.1:9"
+api_key_file = "swift.key"
+services = {{ home = {{ code = "HOME" }} }}
+
+[warehouses.lyon]
+country = "FR"
+"""
+
+ACCOUNT = """
+url = "{url}"
+user = "wharfinger"
+password_file = "erp.password"
+domain = "DOMAIN"
+env = "TEST"
+"""
+
+BY_SOAP = """
+flows = {{ write = "soap", look_up = "soap", stock = "soap", books = "soap" }}
+soap = {{ url = "{soap}", encoding = "iso-8859-1" }}
+
+[erp.actions.pieces]
+action = "ENTETES"
+ask = "<DOS>${{DOS}}<TICOD>${{TICOD}}<TIERS>${{TIERS}}<PICOD>${{PICOD}}<DEBUT>${{FROM}}<FIN>${{TO}}"
+stages = ["1", "2", "3", "4"]
+rows = "entete"
+
+[erp.actions.pieces.columns]
+PREFPINO = "prefixe"
+PINO = "numero"
+CE4 = "ce4"
+PINOTIERS = "piecetiers"
+
+[erp.spelling]
+quantity = "CDQTE"
+good_codes = ["0", "00"]
+pieces = {{ dhoq = "ZENT.dhoq", recordsql = "Pieces", equal = "MyKey" }}
+"""
+
+
+@contextmanager
+def served(divalto: Divalto) -> Generator[str]:
+    """Serve a simulated site from a thread of its own, and give its address."""
+    ready = threading.Event()
+    at: list[str] = []
+    ends: list[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = []
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            at.append(await nursery.start(divalto.serve))
+            ends.append((trio.lowlevel.current_trio_token(), nursery.cancel_scope))
+            ready.set()
+
+    thread = threading.Thread(target=trio.run, args=(run,))
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield at[0]
+    finally:
+        token, scope = ends[0]
+        token.run_sync_soon(scope.cancel)
+        thread.join(10)
+
+
+def check(folder: Path, erp: str, *arguments: str) -> Result:
+    for name, text in (
+        ("shop.key", "S" * 32),
+        ("erp.password", PASSWORD),
+        ("swift.key", "x"),
+        ("dsn", "postgresql://x/y"),
+    ):
+        (folder / name).write_text(text)
+    config = folder / "wharfinger.toml"
+    # TOML's own order: plain keys of a table come before its sub-tables.
+    keys, _, tables = erp.partition("\n\n")
+    text = SETTINGS.format(folder=folder, erp=keys)
+    config.write_text(f"{text}\n{tables}")
+    how = arguments or ("--erp", "--json")
+    return CliRunner().invoke(main, ["check", *how, "--config", str(config)])
+
+
+@pytest.fixture
+def divalto() -> Divalto:
+    site = Divalto("1", 7, depots=("D01",))
+    site.set_stock("TEAPOT", "D01", 10)
+    return site
+
+
+def told(result: Result) -> dict[str, str]:
+    """Return what was judged of each step, with what was seen and what to do."""
+    found = json.loads(result.stdout)["findings"]
+    return {each["step"]: f"{each['judgement']}: {each['detail']}; {each['mend']}" for each in found}
+
+
+def test_a_good_profile_is_well_at_every_step(tmp_path: Path, divalto: Divalto) -> None:
+    with served(divalto) as url:
+        result = check(tmp_path, ACCOUNT.format(url=url))
+        table = check(tmp_path, ACCOUNT.format(url=url), "--erp")
+    assert (result.exit_code, table.exit_code) == (0, 0)
+    assert told(result)["account and pieces"] == "ok: pieces are found by their reference; "
+    assert told(result)["stock of lyon"] == "ok: 1 rows in depot D01, 1 of sellable nature; "
+    assert told(result)["customer"] == "ok: WEB may stand on a piece; "
+    assert "erp divalto: 9 ok, 0 warnings, 0 wrong" in table.stdout
+
+
+def test_what_fails_is_named_with_what_to_do_and_ends_with_1(tmp_path: Path, divalto: Divalto) -> None:
+    divalto.switches.opened = False
+    with served(divalto) as url:
+        result = check(tmp_path, ACCOUNT.format(url=url))
+    assert result.exit_code == 1
+    assert told(result)["account and pieces"].startswith("wrong: erp divalto: RecordSql Entete")
+    assert "has to open GTRSENT.dhoq with RecordSql Entete" in told(result)["account and pieces"]
+    assert PASSWORD not in result.output
+
+
+def test_a_customer_that_orders_would_be_refused_for_is_wrong(tmp_path: Path, divalto: Divalto) -> None:
+    divalto.add_third_party("C", "WEB", visa=False)
+    with served(divalto) as url:
+        result = check(tmp_path, ACCOUNT.format(url=url))
+    assert result.exit_code == 1
+    assert told(result)["customer"].startswith("wrong: WEB has no visa")
+
+
+def test_a_profile_in_toml_can_change_everything_that_a_site_changes(
+    tmp_path: Path, divalto: Divalto
+) -> None:
+    with served(divalto) as url:
+        soap = url.replace("/DhsDivaltoServiceDivaApiRest", "/WebServiceDiva/WebServiceDiva.asmx")
+        result = check(tmp_path, BY_SOAP.format(soap=soap))
+    assert result.exit_code == 0, result.output
+    assert told(result)["WSDL"] == "ok: WebServiceDiva is there; "
+    assert told(result)["stock of lyon"] == "ok: 1 rows in depot D01, 1 of sellable nature; "
+    assert told(result)["articles"].startswith("warning: ")  # the profile names no action for them
+
+
+def test_an_erp_that_is_away_is_said_at_the_first_step(tmp_path: Path) -> None:
+    result = check(tmp_path, ACCOUNT.format(url="http://127.0.0.1:9"))
+    assert result.exit_code == 1
+    assert "POST /api/v1/Authent/Auth: ConnectError" in told(result)["account and pieces"]
