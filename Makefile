@@ -27,6 +27,7 @@ help:
 	@echo 'make test-systemd  the units on a real systemd (as root, with systemd-container)'
 	@echo 'make install    install below PREFIX ($(PREFIX)), with the units; it starts nothing and overwrites no settings'
 	@echo 'make uninstall  remove what make install put there; settings and data stay'
+	@echo 'make test-storm thousands of documents to an ERP that loses its answers'
 	@echo 'make bench      the benchmarks, beside what they are compared with'
 	@echo 'make lint       format, lint, types and import contracts'
 	@echo 'make format     set the format, and mend what can be mended by itself'
@@ -37,7 +38,7 @@ demo: $(VENV)/runtime.stamp
 	@$(BIN)/wharfinger demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not kill and not bench and not systemd' $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not kill and not storm and not bench and not systemd' $(ARGS)
 
 test-kill: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -m kill $(ARGS)
@@ -53,6 +54,9 @@ test-shop: $(VENV)/dev.stamp
 
 test-systemd: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -m systemd $(ARGS)
+
+test-storm: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m storm $(ARGS)
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

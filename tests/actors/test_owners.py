@@ -87,6 +87,17 @@ async def test_a_document_that_the_erp_refuses_is_recorded_once_and_put_before_a
         assert (anomaly.problem, anomaly.detail) == ("refused_by_partner", "no such depot")
 
 
+async def test_what_a_partner_remarked_on_what_it_took_is_put_before_a_person_once() -> None:
+    async with open_house() as house:
+        told = Outcome("N1", remark="it comes to 13.96 there, to 13.90 here")
+        await house.owners.settle(TOLD, told, None)
+        await house.owners.settle(TOLD, told, None)
+        (anomaly,) = await house.journal.anomalies(10)
+        assert anomaly.problem == "partner_differs"
+        assert anomaly.detail == "erp-reception:D1: it comes to 13.96 there, to 13.90 here"
+        assert (await house.kinds("stock-lyon")).count(StockEffectDone) == 1
+
+
 async def test_nonsense_is_settled_by_the_answer_that_makes_sense() -> None:
     async with open_house() as house:
         await house.owners.report(TOLD, "HTML instead of JSON")

@@ -63,7 +63,7 @@ class Reader:
 
     async def pieces_beginning(self, ticod: str, tiers: str, beginning: str) -> list[Piece]:
         """Return headers of any stage whose PINOTIERS begins so; none where the site has no such look-up."""
-        key = {"TICOD": ticod, "TIERS": tiers, "PINOTIERS": beginning}
+        key = {"TICOD": ticod, **({"TIERS": tiers} if tiers else {}), "PINOTIERS": beginning}
         found = await self._read(Query("notes", key, PIECE_COLUMNS, rows_max=PIECES_MAX), read_pieces)
         return [piece for piece in found if piece.reference.startswith(beginning)]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from adapters.erps.divalto import forms
-from adapters.erps.divalto.questions import Actions, Form, Question, question_problems
+from adapters.erps.divalto.questions import Actions, AnswerForm, Form, Question, question_problems
 from adapters.erps.divalto.simulator.historic import hmp
 from adapters.erps.divalto.wire import WireError
 
@@ -78,7 +78,7 @@ def test_a_read_whose_key_is_unknown_is_not_asked_since_it_would_select_everythi
         ),
     ],
 )
-def test_json_and_xml_are_read_by_the_same_paths(form: forms.AnswerForm, text: str) -> None:
+def test_json_and_xml_are_read_by_the_same_paths(form: AnswerForm, text: str) -> None:
     content = forms.read(text, form)
     assert content.at("res.code") == "0"
     assert content.at("res.rows.1.REF") == "TEAPOT"
@@ -101,7 +101,7 @@ def test_lines_of_text_are_counted_from_one() -> None:
 @pytest.mark.parametrize(
     ("form", "text"), [("json", '{"a"'), ("json", "[" * 100_000), ("xml", "<a>"), ("xml", "{}")]
 )
-def test_an_answer_of_another_form_is_malformed(form: forms.AnswerForm, text: str) -> None:
+def test_an_answer_of_another_form_is_malformed(form: AnswerForm, text: str) -> None:
     with pytest.raises(WireError):
         forms.read(text, form)
 

@@ -9,6 +9,7 @@ import trio
 
 from actors.errors import RefusedError
 from adapters.erps.divalto.checking import problems
+from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.pieces import (
     Article,
     InexpressibleError,
@@ -17,7 +18,8 @@ from adapters.erps.divalto.pieces import (
     read_open_lines,
     sku_namer,
 )
-from adapters.erps.divalto.plugin import DivaltoSettings, Operations
+from adapters.erps.divalto.plugin import DivaltoSettings, FlowSettings, Operations, SoapSettings
+from adapters.erps.divalto.questions import Actions, Question
 from adapters.erps.divalto.simulator import Switches, is_read
 from adapters.erps.divalto.simulator.rehearsal import (
     NOON,
@@ -57,6 +59,21 @@ def test_usual_settings_have_no_problem() -> None:
     ("key", "changed"),
     [
         ("url", {"url": "ftp://x"}),
+        ("url", {"url": ""}),
+        ("user", {"user": ""}),
+        ("password", {"password": Secret("")}),
+        ("soap.url", {"flows": FlowSettings(stock="soap")}),
+        ("soap.url", {"flows": FlowSettings(write="soap"), "soap": SoapSettings("erp.example")}),
+        ("files.inbox", {"flows": FlowSettings(write="files")}),
+        ("files.rejected", {"flows": FlowSettings(write="files")}),
+        ("files.exports", {"flows": FlowSettings(look_up="files")}),
+        ("files.encoding", {"flows": FlowSettings(stock="files"), "files": FileSettings(encoding="base64")}),
+        ("files.look_seconds", {"flows": FlowSettings(stock="files"), "files": FileSettings(look_seconds=0)}),
+        ("encodings", {"encodings": ("utf-8", "latin-17")}),
+        ("actions.stock.ask", {"actions": Actions(stock=Question(action="A", ask="<REF>$"))}),
+        ("customer_policy", {"flows": FlowSettings(look_up="soap"), "customer_policy": "each"}),
+        ("return_stage", {"return_stage": 2}),
+        ("operations.credit", {"operations": Operations(credit="")}),
         ("dos", {"dos": "123456789"}),
         ("depots.paris", {"depots": {"paris": "D001"}}),
         ("depots.lyon", {"depots": {"paris": "D01", "lyon": "D01"}}),
@@ -79,6 +96,12 @@ def test_usual_settings_have_no_problem() -> None:
 )
 def test_a_wrong_setting_is_named_by_its_key(key: str, changed: dict[str, Any]) -> None:
     assert key in [problem.key for problem in problems(settings(**changed))]
+
+
+def test_a_site_that_is_spoken_to_by_soap_alone_needs_no_account() -> None:
+    only = FlowSettings("soap", "soap", "soap", "soap")
+    by_soap = settings(flows=only, soap=SoapSettings("http://erp/WebServiceDiva.asmx"), url="", user="")
+    assert problems(msgspec.structs.replace(by_soap, password=Secret(""))) == ()
 
 
 def test_all_problems_are_told_at_once() -> None:
