@@ -16,7 +16,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
 
-.PHONY: help demo test test-kill test-shop test-systemd bench lint format lock clean install uninstall
+.PHONY: help demo test test-kill test-shop test-systemd test-storm bench lint format lock clean install uninstall
 .PHONY: lint-format lint-ruff lint-async lint-mypy lint-pyright lint-imports
 
 help:

@@ -55,8 +55,9 @@ def check(*, config: Path, channel: str | None, at_erp: bool, as_json: bool) -> 
     """
     settings = settings_of(config)
     if channel is not None:
+        chosen = channel_of(settings, channel)  # outside: a name that is none is wrong usage
         with endings():
-            try_channel(channel_of(settings, channel), as_json=as_json)
+            try_channel(chosen, as_json=as_json)
     if at_erp:
         with endings():
             try_erp(settings.erp, as_json=as_json)

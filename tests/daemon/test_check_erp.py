@@ -1,12 +1,14 @@
 """wharfinger check --erp: a profile is tried at the ERP, step by step, before anything relies on it."""
 
 import json
+import logging
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 import trio
 from click.testing import CliRunner, Result
 
@@ -75,6 +77,15 @@ quantity = "CDQTE"
 good_codes = ["0", "00"]
 pieces = {{ dhoq = "ZENT.dhoq", recordsql = "Pieces", equal = "MyKey" }}
 """
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Leave the process's logs as they were: the command sets up its own."""
+    yield
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if type(handler).__name__ != "_Adopted"]
 
 
 @contextmanager
