@@ -145,6 +145,7 @@ def test_a_token_is_neither_shown_nor_stored() -> None:
 async def test_neither_token_nor_password_are_in_any_log_or_error(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
+    structlog.reset_defaults()  # a command that ran in this process before may have set up logs of its own
     caplog.set_level(logging.DEBUG)
     account = site.divalto.account
     seen: list[str] = []
