@@ -82,6 +82,5 @@ def as_journal_error(error: Exception) -> Exception:
         case Verdict.CORRUPT:
             return CorruptionError(str(error))
         case Verdict.FENCED:
-            return FencedError(
-                f"the writer lost its partitions or its database: {type(error).__name__}: {error}"
-            )
+            what = "the database is gone" if isinstance(error, GONE) else "the writer lost its partitions"
+            return FencedError(f"{what}: {type(error).__name__}: {error}")
