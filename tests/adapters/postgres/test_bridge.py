@@ -1,13 +1,14 @@
 """The way across to the database's thread, without a database."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
 import trio
 import trio.testing
 
-from adapters.postgres.bridge import Bridge, BridgeClosedError, open_bridge
+from adapters.postgres.bridge import SWITCH_SECONDS, Bridge, BridgeClosedError, open_bridge
 
 
 async def double(number: int) -> int:
@@ -22,6 +23,13 @@ async def test_a_coroutine_runs_whole_on_the_databases_thread() -> None:
     async with open_bridge() as bridge:
         assert await bridge.run(double, 21) == 42
         assert await bridge.run(where) == "postgres"
+
+
+async def test_python_lets_the_databases_thread_in_sooner_for_as_long_as_there_is_one() -> None:
+    before = sys.getswitchinterval()
+    async with open_bridge():
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
+    assert sys.getswitchinterval() == before
 
 
 async def test_an_error_comes_across_as_it_is() -> None:
