@@ -117,8 +117,11 @@ class Mailbox(Generic[M]):
         self.heard += 1
         self._arrived.set()
 
-    async def take(self, most: int) -> list[Letter[M]]:
+    async def take(self, most: int, *, half_above: int | None = None) -> list[Letter[M]]:
         """Return up to `most` letters, oldest first, and hold them in hand; none only once it is closed.
+
+        With `half_above` no more than half of what waits or is in hand is taken, but so many at least: the
+        other half is taken while the first is being recorded, so that neither side waits for the other.
 
         After a crash letters come one by one, each when the one before is settled, so that it is alone in
         hand.
@@ -135,6 +138,8 @@ class Mailbox(Generic[M]):
         while self._one_by_one and self._in_hand:
             self._settled = trio.Event()
             await self._settled.wait()
+        if half_above is not None:
+            most = min(most, max(half_above, -(-len(self) // 2)))
         if self._one_by_one:
             most = 1
             self._one_by_one -= 1

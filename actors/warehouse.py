@@ -37,6 +37,12 @@ BATCH_MAX = 512
 Large enough that a commit's cost vanishes, small enough to decide in some 10 ms.
 """
 
+HALF_ABOVE = 8
+"""From twice as many commands on, half of them are decided while the others are being recorded.
+
+Fewer are better recorded together: a commit costs as much as ten of its reservations.
+"""
+
 AHEAD_MAX = 1
 """Batches decided while others are being recorded.
 
@@ -150,7 +156,7 @@ class Warehouse:
         What was decided before it is recorded and answered first. Cut off, it might become durable after this
         actor has begun anew from what was not.
         """
-        while letters := await self._handle.mailbox.take(BATCH_MAX):
+        while letters := await self._handle.mailbox.take(BATCH_MAX, half_above=HALF_ABOVE):
             try:
                 batch = self._decide_all(stock, letters)
             except Exception as error:  # noqa: BLE001 - it is raised again, as soon as it may be

@@ -28,6 +28,23 @@ async def test_letters_are_taken_in_the_order_in_which_they_came(autojump_clock:
     assert names(await mailbox.take(2)) == ["c"]
 
 
+async def test_half_of_what_is_outstanding_waits_while_the_other_half_is_in_hand(
+    autojump_clock: Clock,
+) -> None:
+    mailbox = await filled(*"abcdefg")
+    assert names(await mailbox.take(99, half_above=2)) == [*"abcd"]
+    assert names(await mailbox.take(99, half_above=2)) == [*"efg"]
+    mailbox.settle(4)
+    for name in "hij":
+        await tell(mailbox, name)
+    assert names(await mailbox.take(2, half_above=2)) == [*"hi"]
+
+
+async def test_a_few_letters_are_not_worth_two_turns(autojump_clock: Clock) -> None:
+    mailbox = await filled(*"abc")
+    assert names(await mailbox.take(99, half_above=8)) == [*"abc"]
+
+
 async def test_an_empty_mailbox_keeps_its_actor_waiting_until_somebody_writes(autojump_clock: Clock) -> None:
     mailbox = await filled()
     with trio.fail_after(5):
