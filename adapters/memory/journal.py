@@ -58,8 +58,12 @@ class MemoryJournal:
     _now: datetime = _LONG_AGO
 
     async def append(self, append: Append) -> None:
-        """See `Journal.append`. Everything is checked before anything changes."""
-        await trio.lowlevel.checkpoint()
+        """See `Journal.append`. Everything is checked before anything changes, and nobody runs between."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._append(append)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _append(self, append: Append) -> None:
         partition = partition_of(append.stream)
         version = len(self.streams.get(append.stream, ()))
         if version != append.expected:

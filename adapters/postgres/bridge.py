@@ -20,8 +20,8 @@ Ts = TypeVarTuple("Ts")
 SWITCH_SECONDS: Final = 0.001
 """How long Trio's thread may compute on while the database's thread waits for Python's lock.
 
-What that thread has to do takes 0.1 ms: hand an answer on, send the next batch. Python's own 5 ms are as long as seven commits
-of eight reservations.
+What that thread has to do takes 0.1 ms: hand an answer on, send the next batch. Python's own 5 ms are as long
+as seven commits of eight reservations.
 """
 
 

@@ -48,19 +48,21 @@ class SlowJournal(MemoryJournal):
         self.batches: list[int] = []
         self.fenced = False
         self.late: list[Append] = []
+        self._turn = trio.StrictFIFOLock()
 
     async def append(self, append: Append) -> None:
         late, self.late = self.late, []
         for each in late:
             await super().append(each)
         try:
-            await trio.sleep(self.commit_s)
+            async with self._turn:
+                await trio.sleep(self.commit_s)
+                if self.fenced:
+                    raise FencedError
+                await super().append(append)
         except trio.Cancelled:
             self.late.append(append)
             raise
-        if self.fenced:
-            raise FencedError
-        await super().append(append)
         self.batches.append(len(append.events))
 
 
