@@ -31,6 +31,11 @@ def adoption_name(channel: str) -> str:
     return f"adopted-{channel}"
 
 
+def cursor_name(channel: str) -> str:
+    """Return under which name the journal keeps a channel's cursor."""
+    return f"shop-{channel}"
+
+
 def standing_of(order: ShopOrder | UnreadableOrder) -> Standing:
     """Return how an order stands; one that cannot be read counts as ended where at least that can be read."""
     found = STANDINGS.get(order.standing, "unreadable")

@@ -12,6 +12,7 @@ from datetime import datetime
 import structlog
 import trio
 
+from actors.adopting import cursor_name
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
@@ -135,6 +136,7 @@ class Channel:
         itself.
         """
         self._sharing.append(other)
+        self.window.reconciler.hears(other._settings.name, other._shop)  # noqa: SLF001 - another of its own kind
         self.window.withheld = max(self.window.withheld, other.window.withheld)
         other.window = self.window
         other.shows_stock = False
@@ -275,8 +277,3 @@ class _Ahead:
         if self._page is None:
             raise RuntimeError("the next page was asked for and never read")
         return self._page
-
-
-def cursor_name(channel: str) -> str:
-    """Return under which name the journal keeps a channel's cursor."""
-    return f"shop-{channel}"

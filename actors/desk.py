@@ -6,7 +6,7 @@ about an order; the woken order does.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 import trio
@@ -101,6 +101,10 @@ class Desk:
     def mailbox(self) -> Mailbox[Raise | Resolve]:
         """What it has still to record, to look at."""
         return self._mailbox
+
+    def now(self) -> datetime:
+        """Return the instant by which matters are raised."""
+        return self._clock()
 
     def rules_changed(self) -> None:
         """Note that orders are routed and parcels assigned by other rules from now on."""

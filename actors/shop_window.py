@@ -13,7 +13,9 @@ from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
 from actors.domain.ledger import sellable
+from actors.domain.reconciliation import Told
 from actors.ports import Journal, Pushed, ShopOrder, ShopPort, UnreadableOrder
+from actors.reconciler import Figures, Reconciler, Reconciliation
 
 SWEEP_EVERY_S = 900.0
 """How often all of the shop's figures are read and set right, whoever changed them."""
@@ -25,6 +27,7 @@ class ShopWindow:
     Attributes:
         assortment: what its articles hold of our SKUs.
         withheld: units of each SKU that it may not sell: safety stock and buffer.
+        reconciler: says why it shows what it should not.
     """
 
     def __init__(
@@ -44,7 +47,8 @@ class ShopWindow:
         self._journal = journal
         self._desk = desk
         self._directory = directory
-        self._shown: dict[str, int] | None = None
+        self.reconciler = Reconciler(channel, shop, journal, desk)
+        self._shown: dict[str, Told] | None = None
         self._unknown: frozenset[str] = frozenset()
         self._refused: frozenset[str] = frozenset()
         self._swept_at = 0.0
@@ -81,7 +85,7 @@ class ShopWindow:
         wrong = (
             article
             for article, units in levels.items()
-            if shown.get(article) != units and article not in passed_over
+            if not _shows(shown.get(article), units) and article not in passed_over
         )
         return {article: levels[article] for article in islice(wrong, articles_max)}
 
@@ -100,7 +104,7 @@ class ShopWindow:
             if article in not_shown:
                 self._shown.pop(article, None)
             else:
-                self._shown[article] = units
+                self._shown[article] = Told(units, self._desk.now())
                 await self._desk.resolve(self._refusal(article), "system")
         await self._say_what_is_not_shown(pushed)
         return not pushed.unsettled
@@ -111,9 +115,24 @@ class ShopWindow:
         free = {sku: units - wanted.get(sku, 0) for sku, units in self._directory.available().items()}
         return self.assortment.levels(sellable(free, safety=self.withheld, buffer=0))
 
-    async def _sweep(self, levels: Mapping[str, int]) -> dict[str, int]:
+    async def reconcile(self) -> tuple[Mapping[str, int], Reconciliation]:
+        """Read what the shop shows, and say where and why it is not what the ledger says.
+
+        Raises:
+            PartnerError: as the shop's port.
+        """
+        began, before = self._desk.now(), await self._figures()
+        shown = await self._shop.stock()
+        found = await self.reconciler.look(shown, began, before, await self._figures())
+        await self.reconciler.put_before_a_person(found)
+        return shown, found
+
+    async def _figures(self) -> Figures:
+        return Figures(await self._levels(), dict(self._shown or {}), self.assortment)
+
+    async def _sweep(self, levels: Mapping[str, int]) -> dict[str, Told]:
         """Read what the shop shows; take back what was said, perhaps by an earlier daemon, and is mended."""
-        shown = dict(await self._shop.stock())
+        shown, _ = await self.reconcile()
         self._swept_at = trio.current_time()
         for article, units in shown.items():
             await self._desk.resolve(self._ignorance(article), "system")
@@ -124,7 +143,8 @@ class ShopWindow:
                 await self._desk.resolve(self._ignorance(article), "system")
         self._unknown -= shown.keys()
         self._refused = frozenset()
-        return shown
+        now = self._desk.now()
+        return {article: Told(units, now) for article, units in shown.items()}
 
     async def _say_what_is_not_shown(self, pushed: Pushed) -> None:
         self._unknown |= frozenset(pushed.unknown)
@@ -144,3 +164,7 @@ class ShopWindow:
 
     def _refusal(self, article: str) -> str:
         return f"{self._channel}:{article}:stock"
+
+
+def _shows(told: Told | None, units: int) -> bool:
+    return told is not None and told.units == units

@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.adopting import adoption_name, judged, standing_of
-from actors.channel import cursor_name
+from actors.adopting import adoption_name, cursor_name, judged, standing_of
 from actors.domain.adoption import WAITING_MAX, Adoption, Verdict
 from actors.domain.order_state import order_id
 from actors.ports import Journal, ShopOrder, ShopPort, UnreadableOrder
