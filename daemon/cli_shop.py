@@ -1,4 +1,4 @@
-"""wharfinger's commands about a shop as it lies there: taking it over."""
+"""wharfinger's commands about a shop as it lies there: taking it over, and comparing it with the ledger."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli_running import config_option, endings, progress, settings_of
+from daemon.cli_running import NOT_WELL, config_option, endings, progress, settings_of
 
 if TYPE_CHECKING:
     from daemon.settings import Channel, Settings
@@ -60,6 +60,28 @@ def adopt(*, config: Path, channel: str, since: datetime, dry_run: bool, as_json
     _show_adoption(report)
 
 
+@click.command()
+@config_option
+@click.option("--channel", metavar="NAME", help="Only this channel's shop.")
+@json_option
+def reconcile(*, config: Path, channel: str | None, as_json: bool) -> None:
+    """Compare what the shops show with the ledger, by the daemon that runs; exit 1 when anything differs.
+
+    Each difference is told with its cause, its age and a mend. Nothing is changed.
+    """
+    settings = settings_of(config)
+    if channel is not None:
+        channel_of(settings, channel)
+    from daemon import ctl_view
+    from daemon.ctl_asking import Asking, path_to
+
+    query = {"channel": channel} if channel is not None else {}
+    ask = Asking(str(settings.daemon.socket_path), as_json)
+    answer = ask.read(path_to("reconciliation"), ctl_view.reconciled, query)
+    if any(each["differences"] for each in answer["channels"]):
+        raise SystemExit(NOT_WELL)
+
+
 def channel_of(settings: "Settings", name: str) -> "Channel":
     """Return the channel of that name.
 
@@ -102,5 +124,5 @@ def _show_adoption(report: "AdoptionReport") -> None:
         click.echo(f"nothing to do: the line was drawn at {line} already")
 
 
-SHOP = (adopt,)
+SHOP = (adopt, reconcile)
 """The commands."""

@@ -160,6 +160,19 @@ def outbox(answer: Answer) -> Sequence[Table]:
     return (_table("Outbox", ("requested at", "partner", "document", "effect"), answer["outbox"]),)
 
 
+def reconciled(answer: Answer) -> Sequence[Table]:
+    """Show where each shop's figures differ from the ledger's, and why."""
+    columns = ("article", "cause", "units", "ledger", "shop", "since", "detail", "mend")
+    return [
+        _table(
+            f"Channel {cell(each['channel'])}: {each['compared']} articles compared, {each['moving']} moving",
+            columns,
+            each["differences"],
+        )
+        for each in answer["channels"]
+    ]
+
+
 def trial(answer: Answer) -> Sequence[Table]:
     """Show what would be recorded."""
     return (_table("Would record", ("kind", "data"), answer["would"]),)

@@ -26,6 +26,7 @@ from actors.inspection import Inspection, OrderFilter
 from actors.order import stream_of
 from actors.ports import OpenAnomaly, OrderRow, PendingEffect, Recorded
 from actors.system import System
+from daemon.books import reconciled
 from daemon.control.asked import (
     DropEffect,
     HoldOrder,
@@ -39,6 +40,7 @@ from daemon.control.trial import trial
 from daemon.control.wire import (
     AnomalyTold,
     CandidateTold,
+    ChannelReconciled,
     Done,
     OrderStory,
     OrderSummary,
@@ -161,6 +163,10 @@ class OrderDesk:
             AnomalyTold(each.anomaly, each.stream, each.problem, each.detail, each.mend, each.raised_at)
             for each in await self._system.journal.anomalies(limit)
         ]
+
+    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
+        """Return where the shops' figures differ from the ledger's, and why."""
+        return await reconciled(self._system, channel)
 
     async def outbox(self, limit: int) -> Sequence[Untold]:
         """Return what partners have still to be told."""

@@ -39,6 +39,7 @@ from daemon.control.wire import (
     Outbox,
     Partners,
     PickLists,
+    Reconciled,
     Status,
     StockExplained,
     StockLevels,
@@ -111,6 +112,9 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
     async def partners(_call: Call) -> Struct:
         return Partners(tuple(await desk.partners()))
 
+    async def reconcile(call: Call) -> Struct:
+        return Reconciled(tuple(await desk.reconcile(call.query.get("channel"))))
+
     return (
         Reading("/v1/status", Status, status),
         Reading("/v1/orders", Orders, orders, query=_ORDERS | _LIMIT),
@@ -126,6 +130,7 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
         Change("/v1/outbox/retry", RetryOutbox, _about_all(desk.retry_outbox)),
         Change("/v1/outbox/drop", DropEffect, _about_all(desk.drop)),
         Reading("/v1/partners", Partners, partners),
+        Reading("/v1/reconciliation", Reconciled, reconcile, query={"channel": "only this channel's shop"}),
     )
 
 

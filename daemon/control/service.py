@@ -27,6 +27,7 @@ from daemon.control.asked import (
 )
 from daemon.control.wire import (
     AnomalyTold,
+    ChannelReconciled,
     Done,
     OrderStory,
     OrderSummary,
@@ -98,6 +99,13 @@ class Desk(Protocol):
 
     async def outbox(self, limit: int) -> Sequence[Untold]:
         """Return what partners have still to be told, the oldest first."""
+        ...
+
+    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
+        """Read what this channel's shop shows, or every one's, and say where and why it differs.
+
+        Refused with 404 where there is none of that name, with 503 where a shop does not answer.
+        """
         ...
 
     async def partners(self) -> Sequence[PartnerStatus]:

@@ -218,6 +218,40 @@ class Outbox(Struct, frozen=True):
     outbox: tuple[Untold, ...]
 
 
+class DifferenceTold(Struct, frozen=True):
+    """A part of a difference between a shop and the ledger that has one cause; `units` is what it explains.
+
+    `ledger` and `shop` are the two figures, null where that side does not know the article; `about` names the
+    orders that have not come. `since` is when it was first seen, of a write when it was told last.
+    """
+
+    article: str
+    cause: str
+    units: int
+    ledger: int | None
+    shop: int | None
+    since: datetime
+    about: tuple[str, ...]
+    detail: str
+    mend: str
+
+
+class ChannelReconciled(Struct, frozen=True):
+    """One look at one shop; `moving` articles moved meanwhile and are left to the next look."""
+
+    channel: str
+    at: datetime
+    compared: int
+    moving: int
+    differences: tuple[DifferenceTold, ...]
+
+
+class Reconciled(Struct, frozen=True):
+    """Where the shops' figures differ from the ledger's."""
+
+    channels: tuple[ChannelReconciled, ...]
+
+
 class ProblemDetails(Struct, frozen=True):
     """Why a request was not done (RFC 9457); `title` is the status's name, `detail` for who asked."""
 

@@ -29,6 +29,8 @@ from daemon.control.service import NOT_FOUND, Desk, Floor, Helm, Mandate, Refuse
 from daemon.control.wire import (
     AnomalyTold,
     CandidateTold,
+    ChannelReconciled,
+    DifferenceTold,
     Done,
     MovementTold,
     OrderStory,
@@ -100,6 +102,15 @@ class FakeDesk:
     async def outbox(self, limit: int) -> Sequence[Untold]:
         await trio.lowlevel.checkpoint()
         return [Untold("erp-order:main-7", "order-main-7", "erp", "erp.order", AT)][:limit]
+
+    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
+        await trio.lowlevel.checkpoint()
+        if channel not in (None, "main"):
+            raise Refused(f"there is no channel {channel}", NOT_FOUND)
+        told = DifferenceTold(
+            "CUP", "foreign_write", 2, 5, 7, AT, (), "somebody wrote 2 more", "wharfctl adjust"
+        )
+        return [ChannelReconciled("main", AT, 1, 0, (told,))]
 
     async def partners(self) -> Sequence[PartnerStatus]:
         return (await self.status()).partners

@@ -150,6 +150,10 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
         (("stock", "show", "lyon", "--sku", "CUP"), ["CUP\tB-02\t5\t1\t0\t0"]),
         (("anomalies", "list"), ["2026-11-23T10:00:00Z\tno_carrier\tdoes not go to NZ\tadd a rule\ta1"]),
         (("outbox", "list"), ["2026-11-23T10:00:00Z\terp\terp.order\terp-order:main-7"]),
+        (
+            ("reconcile", "--channel", "main"),
+            ["CUP\tforeign_write\t2\t5\t7\t2026-11-23T10:00:00Z\tsomebody wrote 2 more\twharfctl adjust"],
+        ),
     ],
 )
 def test_answers_are_lines_for_programs(path: Path, arguments: tuple[str, ...], lines: list[str]) -> None:
