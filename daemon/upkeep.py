@@ -15,6 +15,7 @@ import trio
 
 from actors.domain.partitions import PARTITIONS
 from adapters.postgres.audit import AuditReport, audit
+from adapters.postgres.backup import BackupReport, check_backup
 from adapters.postgres.connect import DatabaseUnavailableError
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.forget import forget
@@ -28,9 +29,11 @@ from daemon.taking_over import AdoptionReport, take_over
 __all__ = [
     "UNUSABLE",
     "AuditReport",
+    "BackupReport",
     "adopted",
     "attached",
     "audited",
+    "backup_checked",
     "forgotten",
     "migrated",
     "owned",
@@ -104,6 +107,15 @@ def audited(dsn: str, seconds_max: float, progress: Progress | None) -> AuditRep
         DatabaseUnavailableError: see `adapters.postgres.audit`.
     """
     return trio.run(lambda: audit(dsn, database_seconds_max=seconds_max, progress=progress))
+
+
+def backup_checked(live: str, restored: str, seconds_max: float) -> BackupReport:
+    """Tell what a restored backup is worth beside the live database.
+
+    Raises:
+        DatabaseUnavailableError: see `adapters.postgres.backup`.
+    """
+    return trio.run(lambda: check_backup(live, restored, database_seconds_max=seconds_max))
 
 
 def rebuilt(dsn: str, seconds_max: float, progress: Progress | None) -> int:
