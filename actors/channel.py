@@ -52,6 +52,7 @@ class ChannelSettings:
 
     `orders_since` draws the line for a channel that is new: orders placed before are left alone until
     somebody adopts them; None takes all that are open.
+    `sells_all` tells whether its shop is meant to sell every SKU.
     `stock_with` names another channel, which shows this one's stock as well; "" for none.
     """
 
@@ -60,6 +61,7 @@ class ChannelSettings:
     safety: int = 0
     buffer: int = 0
     orders_since: datetime | None = None
+    sells_all: bool = True
     stock_with: str = ""
 
 
@@ -105,6 +107,7 @@ class Channel:
         self._desk = desk
         withheld = settings.safety + settings.buffer
         self.window = ShopWindow(settings.name, shop, journal, desk, directory, withheld=withheld)
+        self.window.sells_all = settings.sells_all
         self.shows_stock = True
         self._sharing: list[Channel] = []
         self._orders = _Matter("channel_away", f"channel:{settings.name}", "shop_unusable")

@@ -26,6 +26,7 @@ class ShopWindow:
 
     Attributes:
         assortment: what its articles hold of our SKUs.
+        sells_all: whether a SKU that the shop does not know is put before a person.
         withheld: units of each SKU that it may not sell: safety stock and buffer.
         reconciler: says why it shows what it should not.
     """
@@ -41,6 +42,7 @@ class ShopWindow:
         withheld: int,
     ) -> None:
         self.assortment = Assortment()
+        self.sells_all = True
         self.withheld = withheld
         self._channel = channel
         self._shop = shop
@@ -139,7 +141,7 @@ class ShopWindow:
             if levels.get(article) == units:
                 await self._desk.resolve(self._refusal(article), "system")
         for article in levels.keys() - shown.keys():
-            if self.assortment.is_sold_packed(article):
+            if not self._is_missed(article):
                 await self._desk.resolve(self._ignorance(article), "system")
         self._unknown -= shown.keys()
         self._refused = frozenset()
@@ -150,7 +152,7 @@ class ShopWindow:
         self._unknown |= frozenset(pushed.unknown)
         self._refused |= pushed.refused.keys()
         for article in pushed.unknown:
-            if self.assortment.is_sold_packed(article):
+            if not self._is_missed(article):
                 continue
             detail = f"the shop has no product with the reference {article}"
             mend = f"give a product of the shop {self._channel} the reference {article}"
@@ -158,6 +160,11 @@ class ShopWindow:
         for article, why in pushed.refused.items():
             mend = f"look at the stock of {article} in the shop {self._channel}; it is tried again by itself"
             await self._desk.raise_anomaly(Raise(self._refusal(article), "stock_refused", why, mend))
+
+    def _is_missed(self, article: str) -> bool:
+        """Tell whether a shop that does not know the article should."""
+        is_listed = article in self.assortment.contents
+        return is_listed or (self.sells_all and not self.assortment.is_sold_packed(article))
 
     def _ignorance(self, article: str) -> str:
         return f"{self._channel}:{article}"

@@ -114,6 +114,7 @@ def _channel(name: str, terms: ChannelTerms) -> ChannelSettings:
         safety=terms.safety_stock,
         buffer=terms.buffer,
         orders_since=orders_since,
+        sells_all=terms.sells_all,
         stock_with=terms.stock_with,
     )
 

@@ -98,6 +98,8 @@ class ChannelTerms(Struct, frozen=True, kw_only=True):
             at most. Somebody may have shipped what is older; `wharfinger adopt` takes over more.
         products: the articles that are not one unit of the SKU of their name, by name; SIGHUP reads them
             again.
+        sells_all: whether the shop is meant to sell every SKU; where it is not, nobody is told of those that
+            it does not know.
         stock_with: another channel whose shop shows the same stock figures (shared in a shop group): that one
             shows them for both.
     """
@@ -107,6 +109,7 @@ class ChannelTerms(Struct, frozen=True, kw_only=True):
     buffer: Units = 0
     first_import_hours: Annotated[int, Meta(ge=0, le=876_000)] = 24
     products: Mapping[str, Article] = {}
+    sells_all: bool = True
     stock_with: str = ""
 
 

@@ -151,5 +151,5 @@ def _import_again(draft: Draft, command: Import) -> None:
         case _:
             pass
     if command.lines != order.facts.lines and not order.ended:
-        detail = "the lines were changed in the shop after the import"
+        detail = "the lines were changed in the shop after the import, or its articles are listed otherwise"
         draft.raise_anomaly("edited", "changed_in_shop", detail, show(order))

@@ -582,6 +582,19 @@ async def test_a_component_that_is_sold_in_cartons_alone_is_no_unknown_sku(autoj
         assert await house.problems() == []
 
 
+async def test_a_shop_that_is_to_sell_a_part_of_the_range_is_asked_for_nothing_more(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        part = house.open_channel(ChannelSettings("part", 5, sells_all=False), Shop(sells={"TEAPOT"}))
+        part.channel.sells(PACKED)
+        house.stock(TEAPOT=7, CUP=13, SPOON=2)
+        await part.channel.push()
+        assert part.shop.levels == {"TEAPOT": 7}
+        told = {each.anomaly for each in await house.journal.anomalies(10)}
+        assert told == {"part:TEA-SET", "part:SIX-CUPS", "part:SPOONS"}, "what is listed is meant to be sold"
+
+
 async def test_articles_that_are_listed_while_the_daemon_runs_are_shown_at_once(
     autojump_clock: Clock,
 ) -> None:

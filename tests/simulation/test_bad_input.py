@@ -169,7 +169,7 @@ async def test_what_partners_refuse_is_put_before_a_person_and_asked_again_when_
             stage.erp.add_article("NOVELTY")
             stage.erp.set_stock("NOVELTY", "LYO", 5)
             for _ in range(2):
-                await stage.client.post(f"/v1/orders/{unknown}/retry", {}, "a key")
+                await stage.client.post(f"/v1/orders/{unknown}/retry", {}, "a-key")
             stage.shop.edit_address(_number(address), postcode="69002")
             await merchant.shipped(address)
             await merchant.told()
