@@ -73,6 +73,16 @@ def release(ask: Asking, *, order_id: str, hold: str, key: str | None) -> None:
 
 @order.command()
 @order_argument
+@click.option("--avoid", default="", metavar="WAREHOUSE", help="Not from there.")
+@key_option
+@asking
+def reroute(ask: Asking, *, order_id: str, avoid: str, key: str | None) -> None:
+    """Give back what is not packed yet, and route it anew by today's stock and rules."""
+    ask.change(path_to("orders", order_id, "reroute"), {"avoid": avoid}, key)
+
+
+@order.command()
+@order_argument
 @key_option
 @asking
 def cancel(ask: Asking, *, order_id: str, key: str | None) -> None:

@@ -12,6 +12,7 @@ import trio
 from actors.domain.partitions import PARTITIONS
 from actors.system import Rules, System
 from adapters.postgres.journal import open_journal
+from daemon.backlog import OpenBacklog
 from daemon.collector import collect_seldom
 from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
 from daemon.control.access import access_of, gid_of
@@ -88,11 +89,18 @@ class Daemon:
             self._system = system
             self._metrics.watch(system)
             self._metrics.owns(len(journal.owned))
+            backlog = OpenBacklog(system)
             desk = OrderDesk(
-                system, journal, version=VERSION, started_at=self._started_at, partitions=len(journal.owned)
+                system,
+                journal,
+                backlog,
+                version=VERSION,
+                started_at=self._started_at,
+                partitions=len(journal.owned),
             )
             await nursery.start(
-                self._serve_control, Services(desk, WarehouseFloor(system, journal), self._helm(system))
+                self._serve_control,
+                Services(desk, backlog, WarehouseFloor(system, journal), self._helm(system)),
             )
             nursery.start_soon(tell_status, self._told_status, notify)
             log.info("daemon_starting", partitions=len(journal.owned), rules=system.rules.routing.version)

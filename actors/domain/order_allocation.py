@@ -19,8 +19,9 @@ from actors.domain.order_events import (
     OrderBackordered,
     OrderConfirmed,
     OrderRouted,
+    RerouteAsked,
 )
-from actors.domain.order_state import Order, Part, own_steps
+from actors.domain.order_state import Order, Part, own_steps, to_give_back
 from actors.domain.routing import NoPlan, Plan, RoutingRules, route
 from actors.domain.stock_commands import (
     Confirm,
@@ -97,7 +98,7 @@ def go_on(draft: Draft, *, look_again: bool = False) -> None:
     """
     order, facts = draft.order, draft.facts
     wanted = order.wanted()
-    if not wanted or order.ended or order.holds or order.cancel_asked:
+    if not wanted or order.ended or order.holds or order.cancel_asked or any(to_give_back(order)):
         return
     chosen = _plan(draft, order.avoid)
     if isinstance(chosen, NoPlan) and look_again:
@@ -172,6 +173,21 @@ def confirm(draft: Draft, fulfilment: str) -> None:
 def give_back(draft: Draft, fulfilment: str) -> None:
     """Record that the warehouse does not hold the part (any more), and route its units again."""
     draft.add(AllocationReleased(fulfilment, "expired"))
+    go_on(draft)
+
+
+def reroute(draft: Draft, by: str, avoid: str) -> None:
+    """Have what is not packed given back, and route it anew once it is.
+
+    An order that is being given back already, or that ended, is left alone; one that holds nothing is routed
+    at once.
+    """
+    order = draft.order
+    if order.ended or order.cancel_asked or any(to_give_back(order)):
+        return
+    if not order.wanted() and all(part.state in ("packed", "shipped") for part in order.live()):
+        return
+    draft.add(RerouteAsked(by, avoid))
     go_on(draft)
 
 

@@ -33,9 +33,12 @@ def cancel(draft: Draft, by: str) -> None:
 def release_answered(draft: Draft, part: Part, command: Answered) -> None:
     """Take a warehouse's answer to a release: for a cancel, or as the rest of the plan came to nothing."""
     if not isinstance(command.answer, Rejected):
+        rerouted = part.fulfilment in draft.order.giving_back
         draft.add(
             AllocationReleased(part.fulfilment, "cancelled" if draft.order.cancel_asked else "rerouted")
         )
+        if rerouted:
+            go_on(draft)
     elif draft.order.cancel_asked:
         _refuse(draft, f"{part.fulfilment} at {part.warehouse} ({command.answer.why})")
     elif part.state in ("planned", "allocated"):

@@ -125,6 +125,13 @@ class AskAgain(Struct, frozen=True, tag=True):
     by: str
 
 
+class Reroute(Struct, frozen=True, tag=True):
+    """Give back what is not packed and route it anew, not to the warehouse `avoid`, if any is named."""
+
+    by: str
+    avoid: str = ""
+
+
 class ResolveAnomaly(Struct, frozen=True, tag=True):
     """A person says that an anomaly is settled; what still causes it raises it anew."""
 
@@ -156,5 +163,6 @@ OrderCommand = (
     | Refused
     | AskAgain
     | ResolveAnomaly
+    | Reroute
     | Tracked
 )

@@ -134,6 +134,13 @@ class AllocationReleased(Struct, frozen=True, tag="order.allocation_released"):
     reason: Literal["cancelled", "expired", "rerouted"]
 
 
+class RerouteAsked(Struct, frozen=True, tag="order.reroute_asked"):
+    """A person wants it routed anew: what is not packed is given back, and `avoid` ("" if none) not asked."""
+
+    by: str
+    avoid: str
+
+
 class OrderConfirmed(Struct, frozen=True, tag="order.confirmed"):
     """Every fulfilment of the plan is allocated: the floors may pick."""
 
@@ -241,6 +248,7 @@ OrderEvent = (
     | FulfilmentAllocated
     | AllocationRefused
     | AllocationReleased
+    | RerouteAsked
     | OrderConfirmed
     | FulfilmentFellShort
     | FulfilmentReady

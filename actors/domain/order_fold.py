@@ -33,12 +33,16 @@ from actors.domain.order_events import (
     OrderShipped,
     ParcelLabelled,
     ParcelTracked,
+    RerouteAsked,
 )
 from actors.domain.order_state import Order, Parcel, Part, PartState, first_asked, stage_of
 from actors.domain.stock_events import Quantity
 
 K = TypeVar("K")
 T = TypeVar("T")
+
+REROUTABLE = ("planned", "allocated", "confirmed")
+"""The states in which a part can be given back; what is packed stays with its floor."""
 
 STAGE_KEPT = (
     ContactCorrected,
@@ -90,6 +94,11 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(_move(order, fulfilment, "gone"), refused={**order.refused, **said})
         case AllocationReleased(fulfilment):
             return _move(order, fulfilment, "gone")
+        case RerouteAsked(_, avoid):
+            left = {part.fulfilment for part in order.live() if part.state in REROUTABLE}
+            skus = {line.sku for line in order.facts.lines} if avoid else set()
+            avoided = order.avoid | {(avoid, sku) for sku in skus}
+            return replace(order, giving_back=frozenset(left), avoid=avoided)
         case OrderConfirmed(fulfilments):
             for fulfilment in fulfilments:
                 order = _move(order, fulfilment, "confirmed")

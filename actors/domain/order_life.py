@@ -20,6 +20,7 @@ from actors.domain.order_allocation import (
     fell_short,
     go_on,
     next_steps,
+    reroute,
     reserve_answered,
     stranded,
 )
@@ -36,6 +37,7 @@ from actors.domain.order_commands import (
     Packed,
     Refused,
     ReleaseHold,
+    Reroute,
     ResolveAnomaly,
     Settled,
     Stranded,
@@ -61,7 +63,7 @@ __all__ = ["ERP", "Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
 FromFloor = Answered | Packed | FellShort | Expired | Stranded
 FromPartner = Settled | Refused | Tracked
-FromPeople = Hold | ReleaseHold | AskAgain | Cancel | ResolveAnomaly
+FromPeople = Hold | ReleaseHold | AskAgain | Cancel | ResolveAnomaly | Reroute
 
 
 def decide(order: Order, command: OrderCommand, facts: Facts) -> tuple[OrderEvent | AnomalyEvent, ...]:
@@ -90,7 +92,7 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             _hear_partner(draft, command)
         case Wake(units_came):
             _wake(draft, units_came=units_came)
-        case Hold() | ReleaseHold() | AskAgain() | Cancel() | ResolveAnomaly():
+        case Hold() | ReleaseHold() | AskAgain() | Cancel() | ResolveAnomaly() | Reroute():
             _hear_people(draft, command)
         case Import():
             import_order(draft, command)
@@ -111,6 +113,8 @@ def _hear_people(draft: Draft, command: FromPeople) -> None:
             ask_again(draft, by)
         case Cancel(by):
             cancel(draft, by)
+        case Reroute(by, avoid):
+            reroute(draft, by, avoid)
         case ResolveAnomaly(anomaly, by):
             if anomaly in draft.order.anomalies:
                 draft.add(AnomalyResolved(anomaly, by))

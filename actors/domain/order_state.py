@@ -102,7 +102,8 @@ class Order(Struct, frozen=True):
 
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
-    picture may be older. `refusals` are what partners would not take, by the effect that first asked.
+    picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
+    `refusals` are what partners would not take, by the effect that first asked.
     """
 
     imported: OrderImported | None = None
@@ -117,6 +118,7 @@ class Order(Struct, frozen=True):
     short: Mapping[tuple[str, str], int] = {}
     refused: Mapping[tuple[str, str], int] = {}
     backordered: OrderBackordered | None = None
+    giving_back: frozenset[str] = frozenset()
     effects: Mapping[str, Document] = {}
     effects_asked: frozenset[str] = frozenset()
     refusals: Mapping[str, Document] = {}
@@ -201,6 +203,8 @@ def own_steps(order: Order) -> tuple[tuple[StepKind, Part], ...]:
     if order.cancel_asked:
         return tuple(("release", part) for part in live)
     unconfirmed = tuple(part for part in live if part.state in ("planned", "allocated"))
+    if rerouted := tuple(to_give_back(order)):
+        return tuple(("release", part) for part in rerouted)
     if order.backordered is not None and unconfirmed:
         return tuple(("release", part) for part in unconfirmed)
     if order.holds:
@@ -210,6 +214,17 @@ def own_steps(order: Order) -> tuple[tuple[StepKind, Part], ...]:
         *(("reserve", part) for part in planned),
         *(("confirm", part) for part in unconfirmed if not planned),
         *(("dispatch", part) for part in live if ready_to_dispatch(order, part)),
+    )
+
+
+def to_give_back(order: Order) -> Iterable[Part]:
+    """Return the parts that a person wants routed anew and no floor has packed by now."""
+    if not order.giving_back:
+        return ()
+    return (
+        part
+        for part in order.live()
+        if part.fulfilment in order.giving_back and part.state in ("planned", "allocated", "confirmed")
     )
 
 

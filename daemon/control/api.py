@@ -20,6 +20,7 @@ from daemon.control.asked import (
     Reception,
     ReleaseOrder,
     Reload,
+    RerouteOrder,
     ResolveAnomalies,
     RetryAnomalies,
     RetryOrder,
@@ -30,7 +31,7 @@ from daemon.control.asked import (
 )
 from daemon.control.openapi import Document, document
 from daemon.control.router import Call, Change, Reading, Route
-from daemon.control.service import Desk, Floor, Helm, Mandate
+from daemon.control.service import Backlog, Desk, Floor, Helm, Mandate
 from daemon.control.wire import (
     Anomalies,
     Done,
@@ -65,13 +66,19 @@ class Services:
     """Whoever answers for the daemon."""
 
     desk: Desk
+    backlog: Backlog
     floor: Floor
     helm: Helm
 
 
 def routes(services: Services) -> Sequence[Route]:
     """Return every path of the control socket."""
-    told = (*_of_the_desk(services.desk), *_of_the_floor(services.floor), *_of_the_helm(services.helm))
+    told = (
+        *_of_the_desk(services.desk),
+        *_of_the_backlog(services.backlog),
+        *_of_the_floor(services.floor),
+        *_of_the_helm(services.helm),
+    )
     described = document(told)
 
     async def openapi(_call: Call) -> Document:
@@ -103,15 +110,6 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
     async def retry(order: str, _asked: RetryOrder, mandate: Mandate) -> Done | Trial:
         return await desk.retry(order, mandate)
 
-    async def anomalies(call: Call) -> Struct:
-        return Anomalies(tuple(await desk.anomalies(call.limit)))
-
-    async def outbox(call: Call) -> Struct:
-        return Outbox(tuple(await desk.outbox(call.limit)))
-
-    async def partners(_call: Call) -> Struct:
-        return Partners(tuple(await desk.partners()))
-
     async def reconcile(call: Call) -> Struct:
         return Reconciled(tuple(await desk.reconcile(call.query.get("channel"))))
 
@@ -122,15 +120,30 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
         Change(f"{_ORDER}/hold", HoldOrder, _about("order", desk.hold)),
         Change(f"{_ORDER}/release", ReleaseOrder, _about("order", desk.release)),
         Change(f"{_ORDER}/cancel", CancelOrder, _about("order", cancel)),
+        Change(f"{_ORDER}/reroute", RerouteOrder, _about("order", desk.reroute)),
         Change(f"{_ORDER}/retry", RetryOrder, _about("order", retry)),
-        Reading("/v1/anomalies", Anomalies, anomalies, query=_LIMIT),
-        Change("/v1/anomalies/resolve", ResolveAnomalies, _about_all(desk.resolve)),
-        Change("/v1/anomalies/retry", RetryAnomalies, _about_all(desk.retry_anomalies)),
-        Reading("/v1/outbox", Outbox, outbox, query=_LIMIT),
-        Change("/v1/outbox/retry", RetryOutbox, _about_all(desk.retry_outbox)),
-        Change("/v1/outbox/drop", DropEffect, _about_all(desk.drop)),
-        Reading("/v1/partners", Partners, partners),
         Reading("/v1/reconciliation", Reconciled, reconcile, query={"channel": "only this channel's shop"}),
+    )
+
+
+def _of_the_backlog(backlog: Backlog) -> Sequence[Route]:
+    async def anomalies(call: Call) -> Struct:
+        return Anomalies(tuple(await backlog.anomalies(call.limit)))
+
+    async def outbox(call: Call) -> Struct:
+        return Outbox(tuple(await backlog.outbox(call.limit)))
+
+    async def partners(_call: Call) -> Struct:
+        return Partners(tuple(await backlog.partners()))
+
+    return (
+        Reading("/v1/anomalies", Anomalies, anomalies, query=_LIMIT),
+        Change("/v1/anomalies/resolve", ResolveAnomalies, _about_all(backlog.resolve)),
+        Change("/v1/anomalies/retry", RetryAnomalies, _about_all(backlog.retry_anomalies)),
+        Reading("/v1/outbox", Outbox, outbox, query=_LIMIT),
+        Change("/v1/outbox/retry", RetryOutbox, _about_all(backlog.retry_outbox)),
+        Change("/v1/outbox/drop", DropEffect, _about_all(backlog.drop)),
+        Reading("/v1/partners", Partners, partners),
     )
 
 

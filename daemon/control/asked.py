@@ -43,6 +43,12 @@ class CancelOrder(_Asked, frozen=True):
     """Stop an order for good, if that still can be."""
 
 
+class RerouteOrder(_Asked, frozen=True):
+    """Give back what is not packed yet and route it anew, not to the warehouse `avoid`, if any is named."""
+
+    avoid: Annotated[str, Meta(max_length=64)] = ""
+
+
 class RetryOrder(_Asked, frozen=True):
     """What made partners refuse documents was mended: ask them once more."""
 

@@ -18,6 +18,7 @@ from daemon.control.asked import (
     Reception,
     ReleaseOrder,
     Reload,
+    RerouteOrder,
     ResolveAnomalies,
     RetryAnomalies,
     RetryOutbox,
@@ -85,6 +86,10 @@ class Desk(Protocol):
         """Ask partners once more for what they refused."""
         ...
 
+    async def reroute(self, order: str, asked: RerouteOrder, mandate: Mandate) -> Done | Trial:
+        """Have what is not packed routed anew; refused with 404 where there is no such warehouse."""
+        ...
+
     async def release(self, order: str, asked: ReleaseOrder, mandate: Mandate) -> Done | Trial:
         """Let the order go on."""
         ...
@@ -93,19 +98,23 @@ class Desk(Protocol):
         """Stop the order for good; refused where it is too late, saying where it can be intercepted."""
         ...
 
+    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
+        """Read what this channel's shop shows, or every one's, and say where and why it differs.
+
+        Refused with 404 where there is none of that name, with 503 where a shop does not answer.
+        """
+        ...
+
+
+class Backlog(Protocol):
+    """What is still to be done: anomalies, what partners are to be told, and how it goes with them."""
+
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         """Return what a person should look at, the oldest first."""
         ...
 
     async def outbox(self, limit: int) -> Sequence[Untold]:
         """Return what partners have still to be told, the oldest first."""
-        ...
-
-    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
-        """Read what this channel's shop shows, or every one's, and say where and why it differs.
-
-        Refused with 404 where there is none of that name, with 503 where a shop does not answer.
-        """
         ...
 
     async def partners(self) -> Sequence[PartnerStatus]:

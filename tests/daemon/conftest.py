@@ -18,6 +18,7 @@ from daemon.control.asked import (
     Reception,
     ReleaseOrder,
     Reload,
+    RerouteOrder,
     ResolveAnomalies,
     RetryAnomalies,
     RetryOutbox,
@@ -25,7 +26,7 @@ from daemon.control.asked import (
     Short,
     SlotAssignment,
 )
-from daemon.control.service import NOT_FOUND, Desk, Floor, Helm, Mandate, Refused
+from daemon.control.service import NOT_FOUND, Backlog, Desk, Floor, Helm, Mandate, Refused
 from daemon.control.wire import (
     AnomalyTold,
     CandidateTold,
@@ -84,6 +85,9 @@ class FakeDesk:
 
     async def release(self, order: str, asked: ReleaseOrder, mandate: Mandate) -> Done:
         return await self._do("release", order, asked, mandate)
+
+    async def reroute(self, order: str, asked: RerouteOrder, mandate: Mandate) -> Done:
+        return await self._do("reroute", order, asked, mandate)
 
     async def cancel(self, order: str, mandate: Mandate) -> Done:
         await self._known(order)
@@ -232,13 +236,14 @@ def helm() -> FakeHelm:
 
 @pytest.fixture
 def services(desk: FakeDesk, floor: FakeFloor, helm: FakeHelm) -> Services:
-    return Services(desk, floor, helm)
+    return Services(desk, desk, floor, helm)
 
 
 @pytest.fixture
 def desk() -> FakeDesk:
     fake = FakeDesk()
     _as_the_actors_do: Desk = fake
+    _as_the_actors_do_too: Backlog = fake
     return fake
 
 

@@ -20,10 +20,12 @@ from actors.ports import Contact, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+from daemon.backlog import OpenBacklog
 from daemon.control.asked import (
     DropEffect,
     HoldOrder,
     ReleaseOrder,
+    RerouteOrder,
     ResolveAnomalies,
     RetryAnomalies,
     RetryOutbox,
@@ -60,6 +62,7 @@ class Opened:
     """A desk over a system that runs."""
 
     desk: OrderDesk
+    backlog: OpenBacklog
     system: System
     shop: MemoryShop
     erp: MemoryErp
@@ -86,9 +89,9 @@ async def open_desk(*orders: ShopOrder) -> AsyncGenerator[Opened]:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(system.run)
-            yield Opened(
-                OrderDesk(system, journal, version="1", started_at=AT, partitions=64), system, shop, erp
-            )
+            backlog = OpenBacklog(system)
+            desk = OrderDesk(system, journal, backlog, version="1", started_at=AT, partitions=64)
+            yield Opened(desk, backlog, system, shop, erp)
             system.stop()
 
 
@@ -122,7 +125,7 @@ async def test_orders_are_listed_by_what_is_asked_for() -> None:
 async def test_an_orders_timeline_says_who_did_what_and_how_long_a_partner_took() -> None:
     async with open_desk(shop_order("1", ("TEAPOT", 1))) as opened:
         await opened.until("main-1", "picking")
-        while await opened.desk.outbox(10):
+        while await opened.backlog.outbox(10):
             await trio.sleep(0.01)
         told = {step.kind: step for step in (await opened.desk.order("main-1")).timeline}
         assert told["order.imported"].actor == "channel main"
@@ -141,20 +144,20 @@ async def test_an_orders_timeline_says_who_did_what_and_how_long_a_partner_took(
 async def test_what_a_person_settles_or_retries_reaches_whom_it_concerns() -> None:
     async with open_desk(shop_order("1", ("UNHEARD-OF", 1))) as opened:
         await opened.until("main-1", "held")
-        (matter,) = await opened.desk.anomalies(10)
+        (matter,) = await opened.backlog.anomalies(10)
         asked = ResolveAnomalies(anomalies=(matter.anomaly,))
-        assert kinds(await opened.desk.resolve(asked, TRIED)) == ["anomaly.resolved"]
-        assert len(await opened.desk.anomalies(10)) == 1
-        await opened.desk.resolve(asked, Mandate("uid 7", "k"))
-        assert await opened.desk.anomalies(10) == []
+        assert kinds(await opened.backlog.resolve(asked, TRIED)) == ["anomaly.resolved"]
+        assert len(await opened.backlog.anomalies(10)) == 1
+        await opened.backlog.resolve(asked, Mandate("uid 7", "k"))
+        assert await opened.backlog.anomalies(10) == []
         recorded = await opened.system.journal.read(stream_of("main-1"))
         assert recorded[-1].event == AnomalyResolved(matter.anomaly, "uid 7")
         with pytest.raises(Refused, match="no open anomaly"):
-            await opened.desk.resolve(asked, Mandate("uid 7", "l"))
+            await opened.backlog.resolve(asked, Mandate("uid 7", "l"))
         await opened.system.desk.raise_anomaly(Raise("late:erp", "partner_behind", "d", "m"))
-        await opened.desk.retry_anomalies(RetryAnomalies(), Mandate("uid 7", "m"))
-        await opened.desk.resolve(ResolveAnomalies(anomalies=("late:erp",)), Mandate("uid 7", "n"))
-        assert await opened.desk.anomalies(10) == []
+        await opened.backlog.retry_anomalies(RetryAnomalies(), Mandate("uid 7", "m"))
+        await opened.backlog.resolve(ResolveAnomalies(anomalies=("late:erp",)), Mandate("uid 7", "n"))
+        assert await opened.backlog.anomalies(10) == []
 
 
 async def test_what_is_given_up_is_told_no_more_and_can_be_asked_for_again() -> None:
@@ -163,17 +166,36 @@ async def test_what_is_given_up_is_told_no_more_and_can_be_asked_for_again() -> 
         opened.shop.place(shop_order("1", ("TEAPOT", 1)))
         await opened.until("main-1", "picking")
         asked = DropEffect(effect="erp-order:main-1", reason="booked by hand")
-        assert kinds(await opened.desk.drop(asked, TRIED)) == ["order.effect_refused"]
-        await opened.desk.drop(asked, Mandate("uid 7", "k"))
-        assert [each.effect for each in await opened.desk.outbox(10) if each.partner == "erp"] == []
-        (matter,) = await opened.desk.anomalies(10)
+        assert kinds(await opened.backlog.drop(asked, TRIED)) == ["order.effect_refused"]
+        await opened.backlog.drop(asked, Mandate("uid 7", "k"))
+        assert [each.effect for each in await opened.backlog.outbox(10) if each.partner == "erp"] == []
+        (matter,) = await opened.backlog.anomalies(10)
         assert "given up by uid 7: booked by hand" in matter.detail
         with pytest.raises(Refused, match="nobody has still to be told"):
-            await opened.desk.drop(asked, Mandate("uid 7", "l"))
+            await opened.backlog.drop(asked, Mandate("uid 7", "l"))
         with pytest.raises(Refused, match="there is no partner moon: erp, shop-main, carrier-swift"):
-            await opened.desk.retry_outbox(RetryOutbox(partner="moon"), Mandate("uid 7", "m"))
+            await opened.backlog.retry_outbox(RetryOutbox(partner="moon"), Mandate("uid 7", "m"))
         opened.erp.away = False
-        await opened.desk.retry_anomalies(RetryAnomalies(), Mandate("uid 7", "n"))
+        await opened.backlog.retry_anomalies(RetryAnomalies(), Mandate("uid 7", "n"))
         while "main-1" not in str(opened.erp.booked):
             await trio.sleep(0.01)
-        assert await opened.desk.anomalies(10) == []
+        assert await opened.backlog.anomalies(10) == []
+
+
+async def test_an_order_that_a_person_reroutes_leaves_the_warehouse_that_is_to_be_avoided() -> None:
+    async with open_desk(shop_order("1", ("TEAPOT", 2))) as opened:
+        await opened.until("main-1", "picking")
+        asked = RerouteOrder(avoid="lyon")
+        assert kinds(await opened.desk.reroute("main-1", asked, TRIED)) == ["order.reroute_asked"]
+        await opened.desk.reroute("main-1", asked, Mandate("uid 7", "k"))
+        while not await opened.desk.orders(OrderFilter(warehouse="nantes", states=("picking",)), 10):
+            await trio.sleep(0.01)
+        shelves = {
+            name: house.stock.shelves["TEAPOT"] for name, house in opened.system.directory.warehouses.items()
+        }
+        assert {name: (shelf.available, shelf.reserved) for name, shelf in shelves.items()} == {
+            "lyon": (3, 0),
+            "nantes": (3, 2),
+        }
+        with pytest.raises(Refused, match="there is no warehouse paris"):
+            await opened.desk.reroute("main-1", RerouteOrder(avoid="paris"), Mandate("uid 7", "l"))

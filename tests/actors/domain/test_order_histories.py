@@ -31,6 +31,7 @@ from actors.domain.order_commands import (
     Packed,
     Refused,
     ReleaseHold,
+    Reroute,
     Settled,
     Standing,
     Tracked,
@@ -320,6 +321,10 @@ class World:
             again = import_of(int(order.removeprefix("main-")), self.wanted[order])
             self.tell(order, replace(again, contact=Beside(f"c{b}", "d"), is_readdressed=True))
 
+    def reroute(self, a: int, b: int) -> None:
+        """Have somebody want the order routed anew, perhaps not from one warehouse."""
+        self.tell(self.name(a), Reroute("jane", ("", *SITES)[b % 3]))
+
     def track(self, a: int, b: int) -> None:
         """Have the carrier say where a parcel is."""
         order = self.name(a)
@@ -439,6 +444,7 @@ ACTIONS: tuple[Action, ...] = (
     World.hold,
     World.release,
     World.cancel,
+    World.reroute,
     World.receive,
     World.receive,
     World.arrive,

@@ -22,6 +22,7 @@ from actors.domain.order_commands import (
     Packed,
     Refused,
     ReleaseHold,
+    Reroute,
     ResolveAnomaly,
     Settled,
     Standing,
@@ -44,6 +45,7 @@ from actors.domain.order_life import Facts, consider, next_steps
 from actors.domain.order_state import CLOCKS, Order, due_at
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import (
+    Answer,
     Confirm,
     Dispatch,
     Done,
@@ -673,6 +675,59 @@ def test_a_cancelled_order_does_nothing_more() -> None:
     for command in (Wake(units_came=True), Cancel("paul"), Hold("manual", "x", None, "jane")):
         assert story.tell(command) == []
     assert due_at(story.order) is None
+
+
+def two_houses() -> Story:
+    story = Story(lyon={TEAPOT: 9, CUP: 9}, nantes={TEAPOT: 9, CUP: 9})
+    story.import_()
+    story.grant("main-1.1")
+    assert story.order.stage == "picking"
+    return story
+
+
+def given_back(story: Story, fulfilment: str, answer: Answer) -> list[str]:
+    return story.tell(Answered("release", fulfilment, answer))
+
+
+def test_an_order_that_is_rerouted_gives_its_units_back_before_it_asks_elsewhere() -> None:
+    story = two_houses()
+    assert story.tell(Reroute("jane", "lyon")) == ["RerouteAsked"]
+    assert story.asked() == [("release", "main-1.1")]
+    assert story.tell(Reroute("paul")) == [], "it is under way already"
+    assert given_back(story, "main-1.1", Done()) == ["AllocationReleased", "OrderRouted"]
+    assert story.asked() == [("reserve", "main-1.2")]
+    assert story.order.parts["main-1.2"].warehouse == "nantes"
+
+
+def test_what_is_packed_meanwhile_is_shipped_and_not_rerouted() -> None:
+    story = two_houses()
+    story.tell(Reroute("jane", "lyon"))
+    assert given_back(story, "main-1.1", Rejected("too late: packed")) == []
+    story.pack()
+    assert story.order.stage == "packed"
+    assert ("release", "main-1.1") not in story.asked()
+
+
+def test_an_order_that_no_other_warehouse_can_fill_waits_and_goes_back_when_units_come() -> None:
+    story = picking()
+    story.tell(Reroute("jane", "lyon"))
+    assert given_back(story, "main-1.1", Done())[:2] == ["AllocationReleased", "OrderBackordered"]
+    assert story.tell(Wake(units_came=True)) == ["OrderRouted"]
+
+
+def test_a_held_order_is_given_back_at_once_and_routed_when_it_is_released() -> None:
+    story = two_houses()
+    story.tell(Hold("manual", "x", None, "jane"))
+    story.tell(Reroute("jane"))
+    assert given_back(story, "main-1.1", Done()) == ["AllocationReleased"]
+    assert story.tell(ReleaseHold("manual", "jane")) == ["HoldReleased", "OrderRouted"]
+
+
+@pytest.mark.parametrize("story", [packed, shipped])
+def test_there_is_nothing_to_reroute_once_all_is_packed(story: Callable[[], Story]) -> None:
+    told = story()
+    assert told.tell(Reroute("jane")) == []
+    assert [step for step in told.asked() if step[0] == "release"] == []
 
 
 # --- partners -----------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ EVENTS = {
     "order.lines_corrected": ("lines",),
     "order.packed": ("fulfilment", "parcels"),
     "order.parcel_tracked": ("parcel", "status", "carrier_event", "at"),
+    "order.reroute_asked": ("by", "avoid"),
     "order.routed": ("plan", "candidates", "rules"),
     "order.shipped": (),
     "order.short": ("fulfilment", "sku", "missing"),

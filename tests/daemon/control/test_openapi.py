@@ -4,7 +4,7 @@ import itertools
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import schemathesis
@@ -12,14 +12,15 @@ import structlog
 import trio
 from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
+from schemathesis.schemas import APIOperation
 
 from adapters.http.server import Request, serve
 from daemon.control.api import Services, routes
 from daemon.control.openapi import document
 from daemon.control.router import Reading, Router, problem
 
-Operation = schemathesis.schemas.APIOperation[Any, Any, Any, Any]
-Case = schemathesis.Case[Any]
+Operation: TypeAlias = APIOperation[Any, Any, Any, Any]
+Case: TypeAlias = schemathesis.Case[Any]
 
 EXAMPLES = 8
 """A minute of them was tried once; these are for what somebody changes tomorrow."""
@@ -87,8 +88,13 @@ def test_whatever_is_asked_is_answered_as_the_document_says(
         if mode is GenerationMode.NEGATIVE and nothing_to_get_wrong(operation):
             continue
 
-        @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
-                  suppress_health_check=list(HealthCheck))  # fmt: skip
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=(HealthCheck.filter_too_much, HealthCheck.too_slow),
+        )
         @given(case=operation.as_strategy(generation_mode=mode))
         def answered(case: Case) -> None:
             asked.add(case.path)
