@@ -27,6 +27,7 @@ from actors.domain.routing import RoutingRules
 from actors.drain import Drain, Observe, PartnerDoor
 from actors.erp import take_over_stock
 from actors.errors import PartnerError
+from actors.gatekeeper import Gatekeeper
 from actors.mailbox import Mailbox, SetAsideError
 from actors.order import OrderHall, Reserved
 from actors.owners import Owners
@@ -118,6 +119,9 @@ class System:
     directory: Directory = field(init=False)
     hall: OrderHall = field(init=False)
     desk: Desk = field(init=False)
+    gatekeeper: Gatekeeper = field(init=False)
+    _routing: RoutingRules = field(init=False)
+    _carriers: tuple[CarrierRule, ...] = field(init=False)
     drains: dict[str, Drain] = field(init=False, default_factory=dict)
     shops: dict[str, Channel] = field(init=False, default_factory=dict)
     draining: bool = field(init=False, default=False)
@@ -134,6 +138,8 @@ class System:
             self.journal, self.directory, self.facts, self._set_aside, self.surroundings.reserved
         )
         self.desk = Desk(self.journal, self.hall, self.surroundings.clock, Mailbox(DESK_MAILBOX_MAX))
+        self.gatekeeper = Gatekeeper(self.journal, self.surroundings.clock, self._gates_changed)
+        self._through_gates()
         self.directory.on_arrival(self.desk.stock_arrived)
         owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)
         self._add_drain(ERP, _Door(self.partners.erp.find, self.partners.erp.carry_out), owners, ERP_WORKERS)
@@ -148,8 +154,8 @@ class System:
         """Return what a decision may look at now."""
         return Facts(
             now=self.surroundings.clock(),
-            rules=self.rules.routing,
-            carriers=self.rules.carriers,
+            rules=self._routing,
+            carriers=self._carriers,
             picture=self.directory.picture,
             knows=self.directory.knows,
         )
@@ -169,6 +175,8 @@ class System:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start everybody in the order in which they lean on each other; `started` once orders can flow."""
         async with trio.open_nursery() as nursery:
+            await self.gatekeeper.load()
+            self._through_gates()
             await nursery.start(self.hall.run)
             await nursery.start(partial(supervise, "desk", self.desk.run, on_crash=self.desk.crashed))
             for handle in self.directory.warehouses.values():
@@ -190,10 +198,24 @@ class System:
         self._intake.cancel()
         self._stop.set()
 
+    @property
+    def routing(self) -> RoutingRules:
+        """The routing rules in force, through the gates."""
+        return self._routing
+
+    def _through_gates(self) -> None:
+        """Renew the rules in force: they are asked for with every decision, and change once a month."""
+        self._routing = self.gatekeeper.routing(self.rules.routing)
+        self._carriers = self.gatekeeper.carriers(self.rules.carriers)
+
+    def _gates_changed(self) -> None:
+        self._through_gates()
+        self.desk.rules_changed()
+
     def reload(self, rules: Rules) -> None:
         """Decide by other rules from now on; the warehouses stay those of the start."""
         self.rules = rules
-        self.desk.rules_changed()
+        self._gates_changed()
         for name, channel in self.shops.items():
             channel.sells(rules.assortments.get(name, Assortment()))
         log.info("rules_reloaded", version=rules.routing.version, carrier_rules=len(rules.carriers))

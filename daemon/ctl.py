@@ -13,6 +13,7 @@ from daemon import ctl_view as view
 from daemon.ctl_asking import DEFAULT_SOCKET, DEGRADED, Asking, age, asking, limit_option, path_to
 from daemon.ctl_backlog import BACKLOG
 from daemon.ctl_floor import FLOOR
+from daemon.ctl_gates import GATES
 from daemon.ctl_helm import HELM
 from daemon.ctl_order import order
 
@@ -33,7 +34,7 @@ def main(context: click.Context, *, socket: str, as_json: bool) -> None:
     context.obj = Asking(socket, as_json)
 
 
-for command in (order, *BACKLOG, *FLOOR, *HELM):
+for command in (order, *BACKLOG, *FLOOR, *GATES, *HELM):
     main.add_command(command)
 
 

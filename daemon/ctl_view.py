@@ -139,6 +139,18 @@ def stock(answer: Answer) -> Sequence[Table]:
     return (_table("Stock", columns, answer["stock"]),)
 
 
+def warehouses(answer: Answer) -> Sequence[Table]:
+    """Show the warehouses."""
+    columns = ("warehouse", "is open", "reason", "priority", "available", "reserved", "picked", "quarantine")
+    return (_table("Warehouses", (*columns, "fulfilments"), answer["warehouses"]),)
+
+
+def carriers(answer: Answer) -> Sequence[Table]:
+    """Show what the carriers take."""
+    columns = ("carrier", "service", "is open", "reason", "takes", "countries", "weight g max")
+    return (_table("Carriers", columns, answer["carriers"]),)
+
+
 def explained(answer: Answer) -> Sequence[Table]:
     """Show which movements make up a SKU's figures: they and what stood before add up to what stands."""
     accounts = ("available", "reserved", "picked", "quarantine")

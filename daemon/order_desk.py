@@ -67,7 +67,7 @@ class OrderDesk:
             version=self._version,
             state=system.phase,
             started_at=self._started_at,
-            rules=system.rules.routing.version,
+            rules=system.routing.version,
             partitions=self._partitions,
             orders=await system.journal.order_counts(),
             anomalies=len(anomalies),

@@ -18,6 +18,7 @@ from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
 from daemon.control.access import access_of, gid_of
 from daemon.control.api import Services
 from daemon.control.serving import serve_control
+from daemon.gates import SystemGates
 from daemon.helm import ProcessHelm
 from daemon.logs import observe
 from daemon.metrics import Metrics
@@ -100,7 +101,9 @@ class Daemon:
             )
             await nursery.start(
                 self._serve_control,
-                Services(desk, backlog, WarehouseFloor(system, journal), self._helm(system)),
+                Services(
+                    desk, backlog, WarehouseFloor(system, journal), self._helm(system), SystemGates(system)
+                ),
             )
             nursery.start_soon(tell_status, self._told_status, notify)
             log.info("daemon_starting", partitions=len(journal.owned), rules=system.rules.routing.version)

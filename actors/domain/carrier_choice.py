@@ -13,6 +13,7 @@ class CarrierRule(Struct, frozen=True):
     service: str = ""
     countries: tuple[str, ...] = ()
     weight_g_max: int = 30_000
+    open: bool = True
 
 
 class CarrierChosen(Struct, frozen=True):
@@ -34,7 +35,9 @@ def choose_carrier(
     """Return the first rule's carrier that takes the parcel."""
     reasons: list[str] = []
     for rule in rules:
-        if rule.service not in ("", service):
+        if not rule.open:
+            reasons.append(f"{rule.carrier} is closed")
+        elif rule.service not in ("", service):
             reasons.append(
                 f"{rule.carrier} {rule.carrier_service} is for service {rule.service}, not {service}"
             )

@@ -12,10 +12,12 @@ from daemon.control.access import Role
 from daemon.control.asked import (
     Adjustment,
     CancelOrder,
+    CloseGate,
     Drain,
     DropEffect,
     HoldOrder,
     LogLevel,
+    OpenGate,
     PackFulfilment,
     Reception,
     ReleaseOrder,
@@ -31,9 +33,10 @@ from daemon.control.asked import (
 )
 from daemon.control.openapi import Document, document
 from daemon.control.router import Call, Change, Reading, Route
-from daemon.control.service import Backlog, Desk, Floor, Helm, Mandate
+from daemon.control.service import Backlog, Desk, Floor, Gates, Helm, Mandate
 from daemon.control.wire import (
     Anomalies,
+    Carriers,
     Done,
     Orders,
     OrderStory,
@@ -45,12 +48,14 @@ from daemon.control.wire import (
     StockExplained,
     StockLevels,
     Trial,
+    Warehouses,
 )
 
 Asked = TypeVar("Asked", bound=Struct)
 
 _ORDER = "/v1/orders/{order}"
 _WAREHOUSE = "/v1/warehouses/{warehouse}"
+_CARRIER = "/v1/carriers/{carrier}"
 
 _ORDERS = {
     "state": "only orders in one of these states, parted by commas",
@@ -69,6 +74,7 @@ class Services:
     backlog: Backlog
     floor: Floor
     helm: Helm
+    gates: Gates
 
 
 def routes(services: Services) -> Sequence[Route]:
@@ -76,6 +82,7 @@ def routes(services: Services) -> Sequence[Route]:
     told = (
         *_of_the_desk(services.desk),
         *_of_the_backlog(services.backlog),
+        *_of_the_gates(services.gates),
         *_of_the_floor(services.floor),
         *_of_the_helm(services.helm),
     )
@@ -144,6 +151,25 @@ def _of_the_backlog(backlog: Backlog) -> Sequence[Route]:
         Change("/v1/outbox/retry", RetryOutbox, _about_all(backlog.retry_outbox)),
         Change("/v1/outbox/drop", DropEffect, _about_all(backlog.drop)),
         Reading("/v1/partners", Partners, partners),
+    )
+
+
+def _of_the_gates(gates: Gates) -> Sequence[Route]:
+    async def warehouses(_call: Call) -> Struct:
+        return Warehouses(tuple(await gates.warehouses()))
+
+    async def carriers(_call: Call) -> Struct:
+        return Carriers(tuple(await gates.carriers()))
+
+    house, carrier = "warehouse", "carrier"
+    admin = Role.ADMIN
+    return (
+        Reading("/v1/warehouses", Warehouses, warehouses),
+        Change(f"{_WAREHOUSE}/close", CloseGate, _about(house, gates.close_warehouse), role=admin),
+        Change(f"{_WAREHOUSE}/open", OpenGate, _about(house, gates.open_warehouse), role=admin),
+        Reading("/v1/carriers", Carriers, carriers),
+        Change(f"{_CARRIER}/close", CloseGate, _about(carrier, gates.close_carrier), role=admin),
+        Change(f"{_CARRIER}/open", OpenGate, _about(carrier, gates.open_carrier), role=admin),
     )
 
 

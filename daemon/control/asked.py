@@ -49,6 +49,16 @@ class RerouteOrder(_Asked, frozen=True):
     avoid: Annotated[str, Meta(max_length=64)] = ""
 
 
+class CloseGate(_Asked, frozen=True):
+    """A warehouse or carrier gets nothing new until it is opened; what it has already goes on."""
+
+    reason: Text
+
+
+class OpenGate(_Asked, frozen=True):
+    """A warehouse or carrier gets what the rules say again."""
+
+
 class RetryOrder(_Asked, frozen=True):
     """What made partners refuse documents was mended: ask them once more."""
 

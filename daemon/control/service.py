@@ -10,10 +10,12 @@ from typing import Protocol
 from actors.inspection import OrderFilter
 from daemon.control.asked import (
     Adjustment,
+    CloseGate,
     Drain,
     DropEffect,
     HoldOrder,
     LogLevel,
+    OpenGate,
     PackFulfilment,
     Reception,
     ReleaseOrder,
@@ -28,6 +30,7 @@ from daemon.control.asked import (
 )
 from daemon.control.wire import (
     AnomalyTold,
+    CarrierTold,
     ChannelReconciled,
     Done,
     OrderStory,
@@ -39,6 +42,7 @@ from daemon.control.wire import (
     StockLevel,
     Trial,
     Untold,
+    WarehouseTold,
 )
 
 NOT_FOUND = 404
@@ -135,6 +139,34 @@ class Backlog(Protocol):
 
     async def drop(self, asked: DropEffect, mandate: Mandate) -> Done | Trial:
         """Tell a partner something no more; refused with 404 where it is not in the outbox."""
+        ...
+
+
+class Gates(Protocol):
+    """Which warehouses and carriers get something new; refused with 404 where there is none of that name."""
+
+    async def warehouses(self) -> Sequence[WarehouseTold]:
+        """Return the warehouses."""
+        ...
+
+    async def carriers(self) -> Sequence[CarrierTold]:
+        """Return what the carriers take."""
+        ...
+
+    async def close_warehouse(self, warehouse: str, asked: CloseGate, mandate: Mandate) -> Done | Trial:
+        """Give the warehouse no new orders."""
+        ...
+
+    async def open_warehouse(self, warehouse: str, asked: OpenGate, mandate: Mandate) -> Done | Trial:
+        """Give the warehouse new orders again."""
+        ...
+
+    async def close_carrier(self, carrier: str, asked: CloseGate, mandate: Mandate) -> Done | Trial:
+        """Buy no new labels of the carrier."""
+        ...
+
+    async def open_carrier(self, carrier: str, asked: OpenGate, mandate: Mandate) -> Done | Trial:
+        """Buy labels of the carrier again."""
         ...
 
 

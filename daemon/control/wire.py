@@ -163,6 +163,50 @@ class Partners(Struct, frozen=True):
     partners: tuple[PartnerStatus, ...]
 
 
+class WarehouseTold(Struct, frozen=True):
+    """A warehouse as routing sees it, and what is in hand there.
+
+    `is_open` says whether it gets new orders; `closed_by` and `reason` who shut it, if a person did.
+    """
+
+    warehouse: str
+    is_open: bool
+    closed_by: str
+    reason: str
+    country: str
+    priority: int
+    available: int
+    reserved: int
+    picked: int
+    quarantine: int
+    fulfilments: int
+
+
+class Warehouses(Struct, frozen=True):
+    """The warehouses of the settings."""
+
+    warehouses: tuple[WarehouseTold, ...]
+
+
+class CarrierTold(Struct, frozen=True):
+    """A carrier's service as parcels are assigned by; see `WarehouseTold` for the first four."""
+
+    carrier: str
+    is_open: bool
+    closed_by: str
+    reason: str
+    service: str
+    takes: str
+    countries: tuple[str, ...]
+    weight_g_max: int
+
+
+class Carriers(Struct, frozen=True):
+    """What the carriers take, in the order in which it is looked through."""
+
+    carriers: tuple[CarrierTold, ...]
+
+
 class MovementTold(Struct, frozen=True):
     """So many units from one account to another; `kind` is the event that moved them, `about` for what."""
 

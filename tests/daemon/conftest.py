@@ -10,10 +10,12 @@ from actors.inspection import OrderFilter
 from daemon.control.api import Services
 from daemon.control.asked import (
     Adjustment,
+    CloseGate,
     Drain,
     DropEffect,
     HoldOrder,
     LogLevel,
+    OpenGate,
     PackFulfilment,
     Reception,
     ReleaseOrder,
@@ -26,10 +28,11 @@ from daemon.control.asked import (
     Short,
     SlotAssignment,
 )
-from daemon.control.service import NOT_FOUND, Backlog, Desk, Floor, Helm, Mandate, Refused
+from daemon.control.service import NOT_FOUND, Backlog, Desk, Floor, Gates, Helm, Mandate, Refused
 from daemon.control.wire import (
     AnomalyTold,
     CandidateTold,
+    CarrierTold,
     ChannelReconciled,
     DifferenceTold,
     Done,
@@ -45,6 +48,7 @@ from daemon.control.wire import (
     StockExplained,
     StockLevel,
     Untold,
+    WarehouseTold,
 )
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -227,6 +231,46 @@ class FakeHelm:
         return Done()
 
 
+class FakeGates:
+    """Answers for one warehouse and one carrier, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, object]] = []
+
+    async def warehouses(self) -> Sequence[WarehouseTold]:
+        await trio.lowlevel.checkpoint()
+        return [WarehouseTold("lyon", False, "uid 0", "flood", "FR", 1, 8, 2, 1, 0, 3)]
+
+    async def carriers(self) -> Sequence[CarrierTold]:
+        await trio.lowlevel.checkpoint()
+        return [CarrierTold("swift", True, "", "", "HOME", "standard", ("FR",), 30_000)]
+
+    async def close_warehouse(self, warehouse: str, asked: CloseGate, mandate: Mandate) -> Done:
+        return await self._do(warehouse, asked, mandate)
+
+    async def open_warehouse(self, warehouse: str, asked: OpenGate, mandate: Mandate) -> Done:
+        return await self._do(warehouse, asked, mandate)
+
+    async def close_carrier(self, carrier: str, asked: CloseGate, mandate: Mandate) -> Done:
+        return await self._do(carrier, asked, mandate)
+
+    async def open_carrier(self, carrier: str, asked: OpenGate, mandate: Mandate) -> Done:
+        return await self._do(carrier, asked, mandate)
+
+    async def _do(self, name: str, asked: object, mandate: Mandate) -> Done:
+        await trio.lowlevel.checkpoint()
+        assert mandate.by
+        self.done.append((name, asked))
+        return Done()
+
+
+@pytest.fixture
+def gates() -> FakeGates:
+    fake = FakeGates()
+    _as_the_actors_do: Gates = fake
+    return fake
+
+
 @pytest.fixture
 def helm() -> FakeHelm:
     fake = FakeHelm()
@@ -235,8 +279,8 @@ def helm() -> FakeHelm:
 
 
 @pytest.fixture
-def services(desk: FakeDesk, floor: FakeFloor, helm: FakeHelm) -> Services:
-    return Services(desk, desk, floor, helm)
+def services(desk: FakeDesk, floor: FakeFloor, helm: FakeHelm, gates: FakeGates) -> Services:
+    return Services(desk, desk, floor, helm, gates)
 
 
 @pytest.fixture

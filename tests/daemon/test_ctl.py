@@ -24,10 +24,12 @@ from daemon.control.access import access_of
 from daemon.control.api import Services
 from daemon.control.asked import (
     Adjustment,
+    CloseGate,
     Drain,
     DropEffect,
     HoldOrder,
     LogLevel,
+    OpenGate,
     PackFulfilment,
     ParcelLine,
     ParcelPacked,
@@ -41,7 +43,7 @@ from daemon.control.asked import (
     Short,
     SlotAssignment,
 )
-from daemon.control.service import Desk, Floor, Helm
+from daemon.control.service import Desk, Floor, Gates, Helm
 from daemon.control.serving import serve_control
 from daemon.ctl import main
 from daemon.ctl_view import cell
@@ -50,6 +52,10 @@ from daemon.ctl_view import cell
 class DeskThatRemembers(Desk, Protocol):
     done: list[tuple[str, object, str, str]]
     asked_for: list[tuple[OrderFilter, int]]
+
+
+class GatesThatRemember(Gates, Protocol):
+    done: list[tuple[str, object]]
 
 
 class HelmThatRemembers(Helm, Protocol):
@@ -150,6 +156,8 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
         (("picklist", "lyon"), ["main-7/1\tA-01\tTEAPOT\t2\t1\t0", "main-7/1\tB-02\tCUP\t1\t0\t0"]),
         (("stock", "show", "lyon", "--sku", "CUP"), ["CUP\tB-02\t5\t1\t0\t0"]),
         (("anomalies", "list"), ["2026-11-23T10:00:00Z\tno_carrier\tdoes not go to NZ\tadd a rule\ta1"]),
+        (("warehouse", "show"), ["lyon\tFalse\tflood\t1\t8\t2\t1\t0\t3"]),
+        (("carrier", "show"), ["swift\tHOME\tTrue\t\tstandard\tFR\t30000"]),
         (("outbox", "list"), ["2026-11-23T10:00:00Z\terp\terp.order\terp-order:main-7"]),
         (
             ("reconcile", "--channel", "main"),
@@ -188,6 +196,22 @@ def test_the_backlog_is_told(
     result = wharfctl(path, *arguments)
     assert (result.exit_code, result.output) == (0, "")
     assert desk.done[0][1] == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("warehouse", "close", "lyon", "--reason", "flood"), ("lyon", CloseGate(reason="flood"))),
+        (("warehouse", "open", "lyon"), ("lyon", OpenGate())),
+        (("carrier", "close", "swift", "--reason", "strike"), ("swift", CloseGate(reason="strike"))),
+        (("carrier", "open", "swift"), ("swift", OpenGate())),
+    ],
+)
+def test_the_gates_are_told(
+    path: Path, gates: GatesThatRemember, arguments: tuple[str, ...], expected: object
+) -> None:
+    assert wharfctl(path, *arguments).exit_code == 0
+    assert gates.done == [expected]
 
 
 def test_the_helm_is_told(path: Path, helm: HelmThatRemembers) -> None:

@@ -22,8 +22,10 @@ from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from daemon.backlog import OpenBacklog
 from daemon.control.asked import (
+    CloseGate,
     DropEffect,
     HoldOrder,
+    OpenGate,
     ReleaseOrder,
     RerouteOrder,
     ResolveAnomalies,
@@ -32,6 +34,7 @@ from daemon.control.asked import (
 )
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import Trial
+from daemon.gates import SystemGates
 from daemon.order_desk import OrderDesk
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -199,3 +202,25 @@ async def test_an_order_that_a_person_reroutes_leaves_the_warehouse_that_is_to_b
         }
         with pytest.raises(Refused, match="there is no warehouse paris"):
             await opened.desk.reroute("main-1", RerouteOrder(avoid="paris"), Mandate("uid 7", "l"))
+
+
+async def test_a_closed_warehouse_gets_no_new_order_and_an_opened_one_wakes_those_that_waited() -> None:
+    async with open_desk() as opened:
+        gates = SystemGates(opened.system)
+        asked = CloseGate(reason="flood")
+        assert kinds(await gates.close_warehouse("nantes", asked, TRIED)) == ["gate.shut"]
+        await gates.close_warehouse("nantes", asked, Mandate("uid 7", "k"))
+        told = {each.warehouse: each for each in await gates.warehouses()}
+        assert (told["nantes"].is_open, told["nantes"].reason, told["nantes"].closed_by) == (
+            False,
+            "flood",
+            "uid 7",
+        )
+        assert (told["lyon"].is_open, told["lyon"].available) == (True, 3)
+        opened.shop.place(shop_order("1", ("LAMP", 1)))
+        await opened.until("main-1", "backordered")
+        assert (await opened.desk.status()).rules.endswith(" without nantes")
+        await gates.open_warehouse("nantes", OpenGate(), Mandate("uid 7", "l"))
+        await opened.until("main-1", "picking")
+        with pytest.raises(Refused, match="there is no carrier snail: swift"):
+            await gates.close_carrier("snail", asked, Mandate("uid 7", "m"))

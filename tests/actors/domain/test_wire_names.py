@@ -20,6 +20,8 @@ from actors.ports import Contact
 EVENTS = {
     "anomaly.raised": ("anomaly", "problem", "detail", "mend"),
     "anomaly.resolved": ("anomaly", "by"),
+    "gate.opened": ("kind", "gate", "by"),
+    "gate.shut": ("kind", "gate", "reason", "by"),
     "order.allocated": ("fulfilment",),
     "order.allocation_refused": ("fulfilment", "shortages"),
     "order.allocation_released": ("fulfilment", "reason"),

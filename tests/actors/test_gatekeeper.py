@@ -1,0 +1,78 @@
+"""Gates of warehouses and carriers: shut by a person, kept over a restart, and seen in every decision."""
+
+from datetime import UTC, datetime
+
+from actors.domain.carrier_choice import CarrierChosen, CarrierRule, NoCarrier, choose_carrier
+from actors.domain.gates import GateOpened, GateShut
+from actors.domain.routing import NoPlan, Plan, RoutingRules, WarehouseRule, route
+from actors.domain.stock_events import Quantity
+from actors.gatekeeper import STREAM, Gatekeeper
+from adapters.memory.journal import MemoryJournal
+
+AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
+RULES = RoutingRules((WarehouseRule("lyon", priority=1), WarehouseRule("nantes", priority=2)), version="r1")
+CARRIERS = (CarrierRule("swift", "HOME"), CarrierRule("slow", "POST"))
+
+
+def keeper(journal: MemoryJournal, changes: list[str]) -> Gatekeeper:
+    return Gatekeeper(journal, lambda: AT, lambda: changes.append("changed"))
+
+
+def routed(rules: RoutingRules) -> Plan | NoPlan:
+    return route(
+        (Quantity("TEAPOT", 1),),
+        "FR",
+        lambda _site, _sku: 5,
+        rules,
+        avoid=frozenset(),
+        ids=lambda n: f"main-1.{n}",
+    )
+
+
+async def test_a_warehouse_that_is_shut_gets_no_new_order_and_the_decision_says_so() -> None:
+    journal, changes = MemoryJournal(), list[str]()
+    gates = keeper(journal, changes)
+    await gates.shut("warehouse", "lyon", "flood", "uid 0")
+    plan = routed(gates.routing(RULES))
+    assert isinstance(plan, Plan)
+    assert [part.warehouse for part in plan.parts] == ["nantes"]
+    assert gates.routing(RULES).version == "r1 without lyon"
+    assert changes == ["changed"]
+    await gates.open("warehouse", "lyon", "uid 0")
+    assert gates.routing(RULES) == RULES
+
+
+async def test_a_carrier_that_is_shut_gets_no_parcel_and_the_reason_is_told() -> None:
+    gates = keeper(MemoryJournal(), [])
+    await gates.shut("carrier", "swift", "strike", "uid 0")
+    chosen = choose_carrier(gates.carriers(CARRIERS), service="", country="FR", weight_g=500)
+    assert chosen == CarrierChosen("slow", "POST")
+    await gates.shut("carrier", "slow", "strike", "uid 0")
+    none = choose_carrier(gates.carriers(CARRIERS), service="", country="FR", weight_g=500)
+    assert none == NoCarrier(("swift is closed", "slow is closed"))
+
+
+async def test_gates_stand_as_they_stood_after_a_restart_and_each_change_is_recorded_once() -> None:
+    journal, changes = MemoryJournal(), list[str]()
+    first = keeper(journal, changes)
+    for _ in range(2):
+        await first.shut("warehouse", "lyon", "flood", "uid 7")
+        await first.shut("carrier", "swift", "strike", "uid 7")
+    await first.open("carrier", "swift", "uid 8")
+    await first.open("carrier", "swift", "uid 8")
+    second = keeper(journal, [])
+    await second.load()
+    assert second.gates == first.gates
+    assert [recorded.event for recorded in await journal.read(STREAM)] == [
+        GateShut("warehouse", "lyon", "flood", "uid 7"),
+        GateShut("carrier", "swift", "strike", "uid 7"),
+        GateOpened("carrier", "swift", "uid 8"),
+    ]
+    assert len(changes) == 3
+
+
+async def test_what_the_settings_close_no_gate_opens() -> None:
+    gates = keeper(MemoryJournal(), [])
+    closed = RoutingRules((WarehouseRule("lyon", open=False),))
+    await gates.open("warehouse", "lyon", "uid 0")
+    assert gates.routing(closed) == closed
