@@ -24,7 +24,7 @@ Event = OrderEvent | StockEvent | AnomalyEvent | GateEvent
 # --- people: what lies beside the log and can be erased -----------------------------------------------------
 
 
-class Contact(Struct, frozen=True):
+class Contact(Struct, frozen=True, gc=False):
     """A person and an address, as partners need them. Never logged above debug, never in an event.
 
     `customer` is what the person's rows are erased by, see `BesideRow`.
@@ -43,7 +43,7 @@ class Contact(Struct, frozen=True):
     customer: str = ""
 
 
-class BesideRow(Struct, frozen=True):
+class BesideRow(Struct, frozen=True, gc=False):
     """A row to be stored beside the log in the same transaction as the event that names it.
 
     `kind` is "contact", "payload" or "label"; `customer` is what `wharfinger forget --customer` erases by, as
@@ -73,7 +73,7 @@ class ConflictError(Exception):
     """The stream is not at the version the append expected: two actors think that they own it."""
 
 
-class Recorded(Struct, frozen=True):
+class Recorded(Struct, frozen=True, gc=False):
     """An event as it stands in the log."""
 
     partition: int
@@ -85,7 +85,7 @@ class Recorded(Struct, frozen=True):
     hash: bytes
 
 
-class OrderRow(Struct, frozen=True):
+class OrderRow(Struct, frozen=True, gc=False):
     """The order index: what lists, clocks and look-ups need of an order without hydrating it.
 
     `due_at` is when the desk has to wake the order, None when nothing is to be watched. `waiting_for` is what
@@ -105,7 +105,7 @@ class OrderRow(Struct, frozen=True):
     version: int
 
 
-class FulfilmentRow(Struct, frozen=True):
+class FulfilmentRow(Struct, frozen=True, gc=False):
     """A reservation as the warehouse keeps it; `body` is JSON of the fulfilment's whole state."""
 
     fulfilment: str
@@ -116,14 +116,14 @@ class FulfilmentRow(Struct, frozen=True):
     body: bytes
 
 
-class KeyedAnswer(Struct, frozen=True):
+class KeyedAnswer(Struct, frozen=True, gc=False):
     """The answer that was given under an idempotency key; it is given again to a repeat for 24 hours."""
 
     key: str
     answer: bytes
 
 
-class Append(Struct, frozen=True):
+class Append(Struct, frozen=True, gc=False):
     """What one actor wants recorded, all or nothing.
 
     `expected` is the version of the stream's last event before this append (0 for a new stream). Movements,
@@ -141,7 +141,7 @@ class Append(Struct, frozen=True):
     answers: tuple[KeyedAnswer, ...] = ()
 
 
-class Balance(Struct, frozen=True):
+class Balance(Struct, frozen=True, gc=False):
     """Where a SKU's units stand in one warehouse.
 
     All nine sum to zero; the first four are never below zero.
@@ -159,7 +159,7 @@ class Balance(Struct, frozen=True):
     transit: int = 0
 
 
-class StockPicture(Struct, frozen=True):
+class StockPicture(Struct, frozen=True, gc=False):
     """Everything a warehouse actor starts from.
 
     Its stream's version, balances, slots, open and late fulfilments.
@@ -174,7 +174,7 @@ class StockPicture(Struct, frozen=True):
     answers: tuple[KeyedAnswer, ...]
 
 
-class PendingEffect(Struct, frozen=True):
+class PendingEffect(Struct, frozen=True, gc=False):
     """A row of the outbox: a partner has still to be told. `stream` gets the outcome."""
 
     effect: str
@@ -184,7 +184,7 @@ class PendingEffect(Struct, frozen=True):
     requested_at: datetime
 
 
-class OpenAnomaly(Struct, frozen=True):
+class OpenAnomaly(Struct, frozen=True, gc=False):
     """A row of the anomaly queue."""
 
     anomaly: str
@@ -281,7 +281,7 @@ class Journal(Protocol):
 # --- partners -----------------------------------------------------------------------------------------------
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What a partner made of a document: its own number for it, and for a label what came with it.
 
     `remark` is what a person should look at although the document is there, such as another amount; "" for
@@ -296,7 +296,7 @@ class Outcome(Struct, frozen=True):
     remark: str = ""
 
 
-class ShopLine(Struct, frozen=True):
+class ShopLine(Struct, frozen=True, gc=False):
     """A line of a shop's order; `unit_price` is without tax.
 
     `sku` is the name of the article, which need not be a SKU of ours (see `Assortment`); "" where the shop
@@ -309,7 +309,7 @@ class ShopLine(Struct, frozen=True):
     unit_price: Decimal
 
 
-class Packing(Struct, frozen=True):
+class Packing(Struct, frozen=True, gc=False):
     """What whoever packs an order should read: a person's words, so it lies beside the log alone.
 
     `notes` are what the customer wrote about the order, and the shop's own note, each cut to a page.
@@ -320,7 +320,7 @@ class Packing(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class ShopOrder(Struct, frozen=True):
+class ShopOrder(Struct, frozen=True, gc=False):
     """An order as the shop tells it now.
 
     `standing` is "open" (to be fulfilled), "unpaid" (to be held), "cancelled", "shipped" (somebody shipped it
@@ -349,13 +349,13 @@ class ShopOrder(Struct, frozen=True):
     language: str = ""
 
 
-class Payload(Struct, frozen=True):
+class Payload(Struct, frozen=True, gc=False):
     """What a shop's payload says in every shop's: the rest of it is as the shop told it."""
 
     packing: Packing = Packing()
 
 
-class UnreadableOrder(Struct, frozen=True):
+class UnreadableOrder(Struct, frozen=True, gc=False):
     """An order of the shop that cannot be understood; `why` names the field, without a person's data.
 
     `customer` is the shop's id of the customer, by which `raw` is erased; "" when that cannot be read either.
@@ -370,14 +370,14 @@ class UnreadableOrder(Struct, frozen=True):
     placed_at: datetime | None = None
 
 
-class ShopStanding(Struct, frozen=True):
+class ShopStanding(Struct, frozen=True, gc=False):
     """How an order stands in the shop, and no more: as a `ShopOrder`, or "" where its state means nothing."""
 
     shop_order: str
     standing: str
 
 
-class Poll(Struct, frozen=True):
+class Poll(Struct, frozen=True, gc=False):
     """What changed in the shop; `cursor` is saved once all is durable, `more` asks for another poll."""
 
     orders: tuple[ShopOrder | UnreadableOrder, ...]
@@ -385,7 +385,7 @@ class Poll(Struct, frozen=True):
     more: bool
 
 
-class Pushed(Struct, frozen=True):
+class Pushed(Struct, frozen=True, gc=False):
     """What became of levels that a shop was asked to show; those that are in none of these are shown.
 
     Attributes:
@@ -464,7 +464,7 @@ class ErpPort(Protocol):
         ...
 
 
-class TrackingEvent(Struct, frozen=True):
+class TrackingEvent(Struct, frozen=True, gc=False):
     """A carrier's news of a parcel in our vocabulary (see `ParcelTracked`).
 
     `event` is unique with that carrier.

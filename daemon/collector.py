@@ -7,8 +7,8 @@ quarter: a fifth of the daemon's time when a thousand orders are awake. It owns 
 import gc
 from typing import Final
 
-YOUNG_MAX: Final = 20_000
-"""Objects made and not yet gone before the collector begins: some 2 MB, a few milliseconds of work."""
+YOUNG_MAX: Final = 100_000
+"""Objects made and not yet gone before the collector begins: some 10 MB, ten milliseconds of work."""
 
 YOUNG_ROUNDS: Final = 20
 OLD_ROUNDS: Final = 50

@@ -6,7 +6,7 @@ They stand in the stream of the order, warehouse or partner they concern.
 from msgspec import Struct
 
 
-class AnomalyRaised(Struct, frozen=True, tag="anomaly.raised"):
+class AnomalyRaised(Struct, frozen=True, gc=False, tag="anomaly.raised"):
     """A person should look.
 
     `anomaly` is unique; `problem` is its kind, `mend` the command that is proposed.
@@ -18,7 +18,7 @@ class AnomalyRaised(Struct, frozen=True, tag="anomaly.raised"):
     mend: str
 
 
-class AnomalyResolved(Struct, frozen=True, tag="anomaly.resolved"):
+class AnomalyResolved(Struct, frozen=True, gc=False, tag="anomaly.resolved"):
     """The matter is settled, by itself or by a person."""
 
     anomaly: str

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 
-class CarrierRule(Struct, frozen=True):
+class CarrierRule(Struct, frozen=True, gc=False):
     """Parcels for `service` ("": any) to `countries` (any if empty) up to `weight_g_max` go to `carrier`."""
 
     carrier: str
@@ -16,14 +16,14 @@ class CarrierRule(Struct, frozen=True):
     open: bool = True
 
 
-class CarrierChosen(Struct, frozen=True):
+class CarrierChosen(Struct, frozen=True, gc=False):
     """The carrier and its own name for the service."""
 
     carrier: str
     carrier_service: str
 
 
-class NoCarrier(Struct, frozen=True):
+class NoCarrier(Struct, frozen=True, gc=False):
     """No rule fits; one reason for each rule."""
 
     reasons: tuple[str, ...]

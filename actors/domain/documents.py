@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 
-class ErpLine(Struct, frozen=True):
+class ErpLine(Struct, frozen=True, gc=False):
     """A line of an ERP document; `unit_price` is without tax, in the document's currency."""
 
     line: str
@@ -21,7 +21,7 @@ class ErpLine(Struct, frozen=True):
     warehouse: str
 
 
-class ErpOrder(Struct, frozen=True, tag="erp.order"):
+class ErpOrder(Struct, frozen=True, gc=False, tag="erp.order"):
     """A sales order. `reference` (at most 20 characters) is what a duplicate is found by."""
 
     reference: str
@@ -34,7 +34,7 @@ class ErpOrder(Struct, frozen=True, tag="erp.order"):
     contact: str
 
 
-class ErpDeliveryNote(Struct, frozen=True, tag="erp.delivery_note"):
+class ErpDeliveryNote(Struct, frozen=True, gc=False, tag="erp.delivery_note"):
     """What one fulfilment shipped of a sales order; `reference` is the fulfilment's id."""
 
     reference: str
@@ -44,13 +44,13 @@ class ErpDeliveryNote(Struct, frozen=True, tag="erp.delivery_note"):
     shipped_at: datetime
 
 
-class ErpCancellation(Struct, frozen=True, tag="erp.cancellation"):
+class ErpCancellation(Struct, frozen=True, gc=False, tag="erp.cancellation"):
     """What is still open of a sales order is closed."""
 
     order_reference: str
 
 
-class ErpReception(Struct, frozen=True, tag="erp.reception"):
+class ErpReception(Struct, frozen=True, gc=False, tag="erp.reception"):
     """Goods that came in from a supplier."""
 
     reference: str
@@ -59,7 +59,7 @@ class ErpReception(Struct, frozen=True, tag="erp.reception"):
     received_at: datetime
 
 
-class ErpAdjustment(Struct, frozen=True, tag="erp.adjustment"):
+class ErpAdjustment(Struct, frozen=True, gc=False, tag="erp.adjustment"):
     """A correction of the shelf; a line's units may be negative."""
 
     reference: str
@@ -68,7 +68,7 @@ class ErpAdjustment(Struct, frozen=True, tag="erp.adjustment"):
     adjusted_at: datetime
 
 
-class ErpCustomer(Struct, frozen=True, tag="erp.customer"):
+class ErpCustomer(Struct, frozen=True, gc=False, tag="erp.customer"):
     """A shop's customer as a customer of the ERP's own; `reference` is "channel:shop customer id"."""
 
     reference: str
@@ -76,14 +76,14 @@ class ErpCustomer(Struct, frozen=True, tag="erp.customer"):
     contact: str
 
 
-class ErpChange(Struct, frozen=True, tag="erp.change"):
+class ErpChange(Struct, frozen=True, gc=False, tag="erp.change"):
     """What is still open of a sales order becomes these lines; what was delivered stays delivered."""
 
     order_reference: str
     lines: tuple[ErpLine, ...]
 
 
-class ErpReturn(Struct, frozen=True, tag="erp.return"):
+class ErpReturn(Struct, frozen=True, gc=False, tag="erp.return"):
     """Goods that came back into a warehouse, and are credited at these prices."""
 
     reference: str
@@ -118,14 +118,14 @@ def about(document: ErpDocument) -> str:
 ShopState = Literal["preparing", "backordered", "shipped", "cancelled"]
 
 
-class ShopStatus(Struct, frozen=True, tag="shop.status"):
+class ShopStatus(Struct, frozen=True, gc=False, tag="shop.status"):
     """The shop's order takes the shop's state for `status`, once."""
 
     shop_order: str
     status: ShopState
 
 
-class ShopParcel(Struct, frozen=True):
+class ShopParcel(Struct, frozen=True, gc=False):
     """A parcel as the shop's customer may follow it."""
 
     parcel: str
@@ -134,7 +134,7 @@ class ShopParcel(Struct, frozen=True):
     weight_g: int
 
 
-class ShopTracking(Struct, frozen=True, tag="shop.tracking"):
+class ShopTracking(Struct, frozen=True, gc=False, tag="shop.tracking"):
     """The parcels that have left so far for the shop's order."""
 
     shop_order: str
@@ -144,7 +144,7 @@ class ShopTracking(Struct, frozen=True, tag="shop.tracking"):
 ShopDocument = ShopStatus | ShopTracking
 
 
-class LabelPurchase(Struct, frozen=True, tag="carrier.label"):
+class LabelPurchase(Struct, frozen=True, gc=False, tag="carrier.label"):
     """One paid label for one parcel; `parcel` is the idempotency key and the reference to find it by."""
 
     parcel: str

@@ -47,7 +47,7 @@ It is backordered, and a person sees it.
 """
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """A question to a warehouse that the order asks by itself; asking again is harmless."""
 
     kind: StepKind

@@ -14,7 +14,7 @@ StepKind = Literal["reserve", "confirm", "release", "dispatch"]
 Standing = Literal["open", "unpaid", "cancelled", "shipped"]
 
 
-class Import(Struct, frozen=True, tag=True):
+class Import(Struct, frozen=True, gc=False, tag=True):
     """The shop's order as it stands now; the first makes the order, later ones say what changed.
 
     `is_readdressed` says of a later one that its contact is not the one that the order has.
@@ -37,7 +37,7 @@ class Import(Struct, frozen=True, tag=True):
     is_readdressed: bool = False
 
 
-class Hold(Struct, frozen=True, tag=True):
+class Hold(Struct, frozen=True, gc=False, tag=True):
     """Stop the order."""
 
     hold: HoldKind
@@ -46,26 +46,26 @@ class Hold(Struct, frozen=True, tag=True):
     by: str
 
 
-class ReleaseHold(Struct, frozen=True, tag=True):
+class ReleaseHold(Struct, frozen=True, gc=False, tag=True):
     """Let the order go on; releasing a validation hold overrides the failures, by name."""
 
     hold: HoldKind
     by: str
 
 
-class Cancel(Struct, frozen=True, tag=True):
+class Cancel(Struct, frozen=True, gc=False, tag=True):
     """Stop the order for good, if that still can be."""
 
     by: str
 
 
-class Wake(Struct, frozen=True, tag=True):
+class Wake(Struct, frozen=True, gc=False, tag=True):
     """Go on: the clock is due, or units came, so that even what a floor did not find is looked for again."""
 
     units_came: bool = False
 
 
-class Answered(Struct, frozen=True, tag=True):
+class Answered(Struct, frozen=True, gc=False, tag=True):
     """What a warehouse answered to one of the order's own steps."""
 
     step: StepKind
@@ -73,21 +73,21 @@ class Answered(Struct, frozen=True, tag=True):
     answer: Answer
 
 
-class Stranded(Struct, frozen=True, tag=True):
+class Stranded(Struct, frozen=True, gc=False, tag=True):
     """A step could not be asked: its warehouse is `gone` from the settings, or keeps crashing on it."""
 
     fulfilment: str
     gone: bool
 
 
-class Packed(Struct, frozen=True, tag=True):
+class Packed(Struct, frozen=True, gc=False, tag=True):
     """The floor has packed the fulfilment."""
 
     fulfilment: str
     parcels: tuple[PackedParcel, ...]
 
 
-class FellShort(Struct, frozen=True, tag=True):
+class FellShort(Struct, frozen=True, gc=False, tag=True):
     """So many units of a fulfilment's line were not found so far, all reports together."""
 
     fulfilment: str
@@ -95,13 +95,13 @@ class FellShort(Struct, frozen=True, tag=True):
     missing: int
 
 
-class Expired(Struct, frozen=True, tag=True):
+class Expired(Struct, frozen=True, gc=False, tag=True):
     """The warehouse took an unconfirmed reservation back."""
 
     fulfilment: str
 
 
-class Settled(Struct, frozen=True, tag=True):
+class Settled(Struct, frozen=True, gc=False, tag=True):
     """A partner took the document of an effect."""
 
     effect: str
@@ -112,34 +112,34 @@ class Settled(Struct, frozen=True, tag=True):
     label: Beside | None
 
 
-class Refused(Struct, frozen=True, tag=True):
+class Refused(Struct, frozen=True, gc=False, tag=True):
     """A partner will not take the document of an effect."""
 
     effect: str
     why: str
 
 
-class AskAgain(Struct, frozen=True, tag=True):
+class AskAgain(Struct, frozen=True, gc=False, tag=True):
     """What made partners refuse documents was mended: ask them for all of these once more."""
 
     by: str
 
 
-class Reroute(Struct, frozen=True, tag=True):
+class Reroute(Struct, frozen=True, gc=False, tag=True):
     """Give back what is not packed and route it anew, not to the warehouse `avoid`, if any is named."""
 
     by: str
     avoid: str = ""
 
 
-class ResolveAnomaly(Struct, frozen=True, tag=True):
+class ResolveAnomaly(Struct, frozen=True, gc=False, tag=True):
     """A person says that an anomaly is settled; what still causes it raises it anew."""
 
     anomaly: str
     by: str
 
 
-class Tracked(Struct, frozen=True, tag=True):
+class Tracked(Struct, frozen=True, gc=False, tag=True):
     """A carrier has news of a parcel."""
 
     parcel: str

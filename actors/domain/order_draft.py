@@ -19,7 +19,7 @@ ERP = "erp"
 """The name under which the outbox knows the one system that keeps the books."""
 
 
-class Facts(Struct, frozen=True):
+class Facts(Struct, frozen=True, gc=False):
     """What a decision may look at beside the order: all values, so that it can be made again."""
 
     now: datetime

@@ -17,14 +17,14 @@ ParcelStatus = Literal["announced", "in_transit", "out_for_delivery", "delivered
 HoldKind = Literal["validation", "payment", "address", "manual"]
 
 
-class Beside(Struct, frozen=True):
+class Beside(Struct, frozen=True, gc=False):
     """A row beside the log that can be erased: its id, and SHA-256 over its salt and content, as hex."""
 
     id: str
     digest: str
 
 
-class OrderLine(Struct, frozen=True):
+class OrderLine(Struct, frozen=True, gc=False):
     """A line as the shop sold it; `line` is the shop's stable row id, `unit_price` is without tax."""
 
     line: str
@@ -33,7 +33,7 @@ class OrderLine(Struct, frozen=True):
     unit_price: Decimal
 
 
-class OrderImported(Struct, frozen=True, tag="order.imported"):
+class OrderImported(Struct, frozen=True, gc=False, tag="order.imported"):
     """The shop's order is ours to fulfil."""
 
     channel: str
@@ -50,20 +50,20 @@ class OrderImported(Struct, frozen=True, tag="order.imported"):
     payload: Beside
 
 
-class ContactCorrected(Struct, frozen=True, tag="order.contact_corrected"):
+class ContactCorrected(Struct, frozen=True, gc=False, tag="order.contact_corrected"):
     """The shop has another address by now for an order that could not be shipped to the one before."""
 
     contact: Beside
     country: str
 
 
-class LinesCorrected(Struct, frozen=True, tag="order.lines_corrected"):
+class LinesCorrected(Struct, frozen=True, gc=False, tag="order.lines_corrected"):
     """The lines are understood otherwise than at the import, before anything was promised for them."""
 
     lines: tuple[OrderLine, ...]
 
 
-class OrderHeld(Struct, frozen=True, tag="order.held"):
+class OrderHeld(Struct, frozen=True, gc=False, tag="order.held"):
     """The order stops until the hold is released or expires; all `reasons` at once."""
 
     hold: HoldKind
@@ -72,14 +72,14 @@ class OrderHeld(Struct, frozen=True, tag="order.held"):
     by: str
 
 
-class HoldReleased(Struct, frozen=True, tag="order.hold_released"):
+class HoldReleased(Struct, frozen=True, gc=False, tag="order.hold_released"):
     """The hold is gone; the order goes on."""
 
     hold: HoldKind
     by: str
 
 
-class Candidate(Struct, frozen=True):
+class Candidate(Struct, frozen=True, gc=False):
     """A warehouse, or a set of them, that routing looked at.
 
     `rejected` says why it was not taken, "" if it was.
@@ -90,7 +90,7 @@ class Candidate(Struct, frozen=True):
     rejected: str
 
 
-class PlannedFulfilment(Struct, frozen=True):
+class PlannedFulfilment(Struct, frozen=True, gc=False):
     """The part of an order that one warehouse is to ship."""
 
     fulfilment: str
@@ -98,7 +98,7 @@ class PlannedFulfilment(Struct, frozen=True):
     lines: tuple[Quantity, ...]
 
 
-class OrderRouted(Struct, frozen=True, tag="order.routed"):
+class OrderRouted(Struct, frozen=True, gc=False, tag="order.routed"):
     """A plan was chosen; recorded with every candidate and with the hash of the rules that chose."""
 
     plan: tuple[PlannedFulfilment, ...]
@@ -106,7 +106,7 @@ class OrderRouted(Struct, frozen=True, tag="order.routed"):
     rules: str
 
 
-class OrderBackordered(Struct, frozen=True, tag="order.backordered"):
+class OrderBackordered(Struct, frozen=True, gc=False, tag="order.backordered"):
     """No plan can fill the order now; it waits for these SKUs."""
 
     missing: tuple[Shortage, ...]
@@ -114,40 +114,40 @@ class OrderBackordered(Struct, frozen=True, tag="order.backordered"):
     rules: str
 
 
-class FulfilmentAllocated(Struct, frozen=True, tag="order.allocated"):
+class FulfilmentAllocated(Struct, frozen=True, gc=False, tag="order.allocated"):
     """The warehouse has promised the fulfilment's units."""
 
     fulfilment: str
 
 
-class AllocationRefused(Struct, frozen=True, tag="order.allocation_refused"):
+class AllocationRefused(Struct, frozen=True, gc=False, tag="order.allocation_refused"):
     """The warehouse had less than the picture showed; the order is routed again."""
 
     fulfilment: str
     shortages: tuple[Shortage, ...]
 
 
-class AllocationReleased(Struct, frozen=True, tag="order.allocation_released"):
+class AllocationReleased(Struct, frozen=True, gc=False, tag="order.allocation_released"):
     """The promise was given back."""
 
     fulfilment: str
     reason: Literal["cancelled", "expired", "rerouted"]
 
 
-class RerouteAsked(Struct, frozen=True, tag="order.reroute_asked"):
+class RerouteAsked(Struct, frozen=True, gc=False, tag="order.reroute_asked"):
     """A person wants it routed anew: what is not packed is given back, and `avoid` ("" if none) not asked."""
 
     by: str
     avoid: str
 
 
-class OrderConfirmed(Struct, frozen=True, tag="order.confirmed"):
+class OrderConfirmed(Struct, frozen=True, gc=False, tag="order.confirmed"):
     """Every fulfilment of the plan is allocated: the floors may pick."""
 
     fulfilments: tuple[str, ...]
 
 
-class FulfilmentFellShort(Struct, frozen=True, tag="order.short"):
+class FulfilmentFellShort(Struct, frozen=True, gc=False, tag="order.short"):
     """The floor did not find all units; the missing ones are routed again, elsewhere."""
 
     fulfilment: str
@@ -155,24 +155,24 @@ class FulfilmentFellShort(Struct, frozen=True, tag="order.short"):
     missing: int
 
 
-class FulfilmentReady(Struct, frozen=True, tag="order.packed"):
+class FulfilmentReady(Struct, frozen=True, gc=False, tag="order.packed"):
     """The fulfilment stands packed and waits for its labels."""
 
     fulfilment: str
     parcels: tuple[PackedParcel, ...]
 
 
-class FulfilmentShipped(Struct, frozen=True, tag="order.fulfilment_shipped"):
+class FulfilmentShipped(Struct, frozen=True, gc=False, tag="order.fulfilment_shipped"):
     """The fulfilment's parcels have left the house."""
 
     fulfilment: str
 
 
-class OrderShipped(Struct, frozen=True, tag="order.shipped"):
+class OrderShipped(Struct, frozen=True, gc=False, tag="order.shipped"):
     """Every unit that the order still asks for has left."""
 
 
-class ParcelTracked(Struct, frozen=True, tag="order.parcel_tracked"):
+class ParcelTracked(Struct, frozen=True, gc=False, tag="order.parcel_tracked"):
     """The carrier said where a parcel is, in our one vocabulary."""
 
     parcel: str
@@ -181,29 +181,29 @@ class ParcelTracked(Struct, frozen=True, tag="order.parcel_tracked"):
     at: datetime
 
 
-class OrderDelivered(Struct, frozen=True, tag="order.delivered"):
+class OrderDelivered(Struct, frozen=True, gc=False, tag="order.delivered"):
     """Every parcel has been delivered."""
 
 
-class CancelAsked(Struct, frozen=True, tag="order.cancel_asked"):
+class CancelAsked(Struct, frozen=True, gc=False, tag="order.cancel_asked"):
     """Somebody wants the order stopped; the warehouses answer whether it still can be."""
 
     by: str
 
 
-class CancelRefused(Struct, frozen=True, tag="order.cancel_refused"):
+class CancelRefused(Struct, frozen=True, gc=False, tag="order.cancel_refused"):
     """Too late: `where` says where it can still be intercepted."""
 
     where: str
 
 
-class OrderCancelled(Struct, frozen=True, tag="order.cancelled"):
+class OrderCancelled(Struct, frozen=True, gc=False, tag="order.cancelled"):
     """The order is stopped and holds no stock."""
 
     by: str
 
 
-class EffectRequested(Struct, frozen=True, tag="order.effect_requested"):
+class EffectRequested(Struct, frozen=True, gc=False, tag="order.effect_requested"):
     """A partner has to be told; recorded before it is told. `effect` is unique in all time."""
 
     effect: str
@@ -211,21 +211,21 @@ class EffectRequested(Struct, frozen=True, tag="order.effect_requested"):
     document: ErpDocument | ShopDocument | CarrierDocument
 
 
-class EffectDone(Struct, frozen=True, tag="order.effect_done"):
+class EffectDone(Struct, frozen=True, gc=False, tag="order.effect_done"):
     """The partner has taken it; `reference` is its own number for it."""
 
     effect: str
     reference: str
 
 
-class EffectRefused(Struct, frozen=True, tag="order.effect_refused"):
+class EffectRefused(Struct, frozen=True, gc=False, tag="order.effect_refused"):
     """The partner will not take it; an anomaly says what to mend."""
 
     effect: str
     why: str
 
 
-class ParcelLabelled(Struct, frozen=True, tag="order.labelled"):
+class ParcelLabelled(Struct, frozen=True, gc=False, tag="order.labelled"):
     """A label was bought for a parcel: what it cost, how to follow it, and the row that holds its pages."""
 
     effect: str

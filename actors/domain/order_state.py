@@ -74,7 +74,7 @@ AGAIN = "~"
 """Stands in the id of an effect before the number of the attempt, from the second on."""
 
 
-class Part(Struct, frozen=True):
+class Part(Struct, frozen=True, gc=False):
     """What one warehouse ships of the order.
 
     A part that is `gone` was refused, released or found short entirely.
@@ -87,7 +87,7 @@ class Part(Struct, frozen=True):
     parcels: tuple[PackedParcel, ...] = ()
 
 
-class Parcel(Struct, frozen=True):
+class Parcel(Struct, frozen=True, gc=False):
     """A parcel and its label."""
 
     parcel: str
@@ -97,7 +97,7 @@ class Parcel(Struct, frozen=True):
     status: str = "announced"
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """An order's state. `wanted` and the stage follow from it; nothing in it names a person.
 
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have

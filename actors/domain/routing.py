@@ -23,7 +23,7 @@ Picture = Callable[[str, str], int]
 """What is available, by warehouse and SKU, as far as is known; the reservation is the truth."""
 
 
-class WarehouseRule(Struct, frozen=True):
+class WarehouseRule(Struct, frozen=True, gc=False):
     """How routing sees a warehouse. A lower `priority` is preferred."""
 
     name: str
@@ -32,7 +32,7 @@ class WarehouseRule(Struct, frozen=True):
     open: bool = True
 
 
-class RoutingRules(Struct, frozen=True):
+class RoutingRules(Struct, frozen=True, gc=False):
     """The rules of one version; `version` is the hash of their text and is recorded with each decision."""
 
     warehouses: tuple[WarehouseRule, ...]
@@ -40,14 +40,14 @@ class RoutingRules(Struct, frozen=True):
     version: str = "unversioned"
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, gc=False):
     """Who ships what, and every candidate that was looked at."""
 
     parts: tuple[PlannedFulfilment, ...]
     candidates: tuple[Candidate, ...]
 
 
-class NoPlan(Struct, frozen=True):
+class NoPlan(Struct, frozen=True, gc=False):
     """Nobody can fill it now: what is missing over all warehouses together, or too many parts were needed."""
 
     missing: tuple[Shortage, ...]
