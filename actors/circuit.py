@@ -5,7 +5,7 @@ After several failures in a row nobody calls it for a while, then one call at a 
 
 import random
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 import trio
 
@@ -15,6 +15,8 @@ FAILURES_MAX = 5
 OPEN_S_FIRST = 1.0
 OPEN_S_MAX = 30.0
 """A partner that is back should be noticed within half a minute."""
+
+_AT_ONCE = nullcontext()
 
 
 class Circuit:
@@ -35,16 +37,18 @@ class Circuit:
         """Whether the partner counts as down."""
         return self._failures >= FAILURES_MAX
 
-    @asynccontextmanager
-    async def admitted(self) -> AsyncGenerator[None]:
+    def admitted(self) -> AbstractAsyncContextManager[None]:
         """Wait for leave to call; while the circuit is open one caller at a time gets it, after the pause."""
-        if self.is_open:
-            async with self._probe:
-                if self.is_open:
-                    with trio.move_on_at(self._open_until):
-                        await self._now.wait()
-                    yield
-                    return
+        return self._admitted_after_the_pause() if self.is_open else _AT_ONCE
+
+    @asynccontextmanager
+    async def _admitted_after_the_pause(self) -> AsyncGenerator[None]:
+        async with self._probe:
+            if self.is_open:
+                with trio.move_on_at(self._open_until):
+                    await self._now.wait()
+                yield
+                return
         yield
 
     def try_now(self) -> None:

@@ -5,6 +5,7 @@ time, so that a message that crashes its actor twice can be told from its neighb
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 import trio
@@ -30,29 +31,44 @@ class SetAsideError(Exception):
 class Reply(Generic[R]):
     """One answer, for one asker. An asker that gave up does not disturb whoever answers late."""
 
-    __slots__ = ("_answer", "_error", "_given")
+    __slots__ = ("_answer", "_asker", "_error", "_given")
 
     def __init__(self) -> None:
-        self._given = trio.Event()
+        self._given = False
         self._answer: R | None = None
         self._error: Exception | None = None
+        self._asker: trio.lowlevel.Task | None = None
 
     def send(self, answer: R) -> None:
         """Give the answer."""
         self._answer = answer
-        self._given.set()
+        self._wake()
 
     def fail(self, error: Exception) -> None:
         """Give an error instead of an answer."""
         self._error = error
-        self._given.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._given = True
+        if self._asker is not None:
+            trio.lowlevel.reschedule(self._asker)
+            self._asker = None
 
     async def wait(self) -> R:
         """Return the answer, or raise the error, once it is there."""
-        await self._given.wait()
+        if self._given:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._asker = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._give_up)
         if self._error is not None:
             raise self._error
         return self._answer  # type: ignore[return-value] # `send` was called, with an R
+
+    def _give_up(self, _: object) -> trio.lowlevel.Abort:
+        self._asker = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 class Letter(Generic[M]):
@@ -69,27 +85,31 @@ class Letter(Generic[M]):
 class Mailbox(Generic[M]):
     """A bounded queue with a memory of what is in hand. One actor takes, anybody puts.
 
-    `heard` counts the letters that were put; `awaited` says that the actor does nothing but wait for one.
+    `heard` counts the letters that were put. Every order that is awake has a mailbox, so events that hardly
+    any of them ever needs are made when somebody waits for them, and its actor is woken by hand.
     """
 
     def __init__(self, size_max: int) -> None:
         self._size_max = size_max
         self._waiting: deque[Letter[M]] = deque()
         self._in_hand: deque[Letter[M]] = deque()
-        self._arrived = trio.Event()
-        self._room = trio.Event()
-        self._room.set()
-        self._empty = trio.Event()
-        self._settled = trio.Event()
+        self._taker: trio.lowlevel.Task | None = None
+        self._room: trio.Event | None = None
+        self._empty: trio.Event | None = None
+        self._settled: trio.Event | None = None
         self._one_by_one = 0
         self._at_the_door = 0
         self._closed = False
         self._abandoned = False
         self.heard = 0
-        self.awaited = False
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_hand)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the actor does nothing but wait for a letter."""
+        return self._taker is not None
 
     @property
     def idle(self) -> bool:
@@ -103,7 +123,7 @@ class Mailbox(Generic[M]):
             AbandonedError: the actor was given up.
         """
         while len(self._waiting) >= self._size_max and not self._abandoned:
-            if self._room.is_set():
+            if self._room is None:
                 self._room = trio.Event()
             self._at_the_door += 1
             try:
@@ -115,7 +135,7 @@ class Mailbox(Generic[M]):
             raise AbandonedError
         self._waiting.append(letter)
         self.heard += 1
-        self._arrived.set()
+        self._wake()
 
     async def take(self, most: int, *, half_above: int | None = None) -> list[Letter[M]]:
         """Return up to `most` letters, oldest first, and hold them in hand; none only once it is closed.
@@ -129,12 +149,8 @@ class Mailbox(Generic[M]):
         while not self._waiting:
             if self._closed:
                 return []
-            self._arrived = trio.Event()
-            self.awaited = True
-            try:
-                await self._arrived.wait()
-            finally:
-                self.awaited = False
+            self._taker = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._give_up)
         while self._one_by_one and self._in_hand:
             self._settled = trio.Event()
             await self._settled.wait()
@@ -145,24 +161,41 @@ class Mailbox(Generic[M]):
             self._one_by_one -= 1
         taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         self._in_hand.extend(taken)
-        self._room.set()
+        self._let_in()
         return taken
+
+    def _wake(self) -> None:
+        if self._taker is not None:
+            trio.lowlevel.reschedule(self._taker)
+            self._taker = None
+
+    def _give_up(self, _: object) -> trio.lowlevel.Abort:
+        self._taker = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _let_in(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     def settle(self, count: int = 1) -> None:
         """Forget the `count` letters that have been longest in hand: what they ask for is done."""
         for _ in range(count):
             self._in_hand.popleft()
-        self._settled.set()
+        if self._settled is not None:
+            self._settled.set()
+            self._settled = None
         self._say_if_empty()
 
     def _say_if_empty(self) -> None:
-        if self.idle:
+        if self._empty is not None and self.idle:
             self._empty.set()
+            self._empty = None
 
     async def emptied(self) -> None:
         """Return once nothing waits and nothing is in hand."""
         if not self.idle:
-            if self._empty.is_set():
+            if self._empty is None:
                 self._empty = trio.Event()
             await self._empty.wait()
 
@@ -172,14 +205,14 @@ class Mailbox(Generic[M]):
         self._in_hand.clear()
         self._waiting.clear()
         self._abandoned = True
-        self._room.set()
-        self._empty.set()
+        self._let_in()
+        self._say_if_empty()
         return left
 
     def close(self) -> None:
         """Let the actor end once it has taken everything."""
         self._closed = True
-        self._arrived.set()
+        self._wake()
 
     def after_crash(self) -> list[Letter[M]]:
         """Put what was in hand back, to be taken one by one; return the letters that are set aside instead.
@@ -196,8 +229,8 @@ class Mailbox(Generic[M]):
                 continue
             self._waiting.appendleft(letter)
             self._one_by_one += 1
-        self._arrived.set()
-        self._room.set()
+        self._wake()
+        self._let_in()
         self._say_if_empty()
         return aside
 
@@ -213,6 +246,21 @@ async def ask(mailbox: Mailbox[M], message: M) -> object:
     reply: Reply[object] = Reply()
     await mailbox.put(Letter(message, reply))
     return await reply.wait()
+
+
+async def ask_all(mailbox: Mailbox[M], messages: Sequence[M]) -> object:
+    """Put the messages, which an idle actor then takes together, and wait for all answers; return the last.
+
+    Raises:
+        SetAsideError: as `ask`, of the first that was.
+    """
+    letters = [(message, Reply[object]()) for message in messages]
+    for message, reply in letters:
+        await mailbox.put(Letter(message, reply))
+    answer: object = None
+    for _, reply in letters:
+        answer = await reply.wait()
+    return answer
 
 
 async def tell(mailbox: Mailbox[M], message: M) -> None:
