@@ -8,8 +8,9 @@ means.
 
 import random
 from collections import Counter
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, assert_never
 
 import structlog
 import trio
@@ -40,6 +41,11 @@ IN_HAND_MAX = 64
 Only the partner's calls are few at a time. What waits for the journal side by side is recorded by one commit.
 """
 
+IN_A_ROW_MAX = 8
+"""Effects of one order carried out before their outcomes are recorded.
+
+More than an order asks of one partner at a time."""
+
 NONSENSE_MAX = 5
 """Nonsense this many times in a row is not a proxy's hiccup: a person has to look."""
 
@@ -59,11 +65,38 @@ class PartnerDoor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An effect that the partner has carried out, what came of it, and the person it was about."""
+
+    effect: PendingEffect
+    outcome: Outcome
+    contact: Contact | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    why: str
+    name: str = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: PartnerError
+    name: str
+
+
+class _PutOff:
+    """It was not begun any more, since the daemon drains."""
+
+    name = "put_off"
+
+
 class EffectOwners(Protocol):
     """Whom the outcome of an effect concerns. Each returns once it is durable."""
 
-    async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
-        """Record that the partner has taken the document."""
+    async def settle(self, taken: Sequence[Taken]) -> None:
+        """Record that the partner has taken these documents of one stream."""
         ...
 
     async def refuse(self, effect: PendingEffect, why: str) -> None:
@@ -168,7 +201,7 @@ class Drain:
                 await self._read_outbox()
             lane = await self._lanes.ready()
             try:
-                wait_s = await self._attempt(lane)
+                wait_s = await self._work(lane)
             finally:
                 self._under_way.discard(lane.stream)
                 if self._finishing.is_set() and not self._under_way:
@@ -178,94 +211,122 @@ class Drain:
             if wait_s > 0:
                 nursery.start_soon(self._ready_after, lane, wait_s)
             else:
-                self._lanes.settle_first(lane)
+                self._lanes.put_back(lane)
 
     async def _ready_after(self, lane: Lane, seconds: float) -> None:
         with trio.move_on_after(seconds):
             await self._hurry.wait()
         self._lanes.make_ready(lane)
 
-    async def _attempt(self, lane: Lane) -> float | None:
-        """Try the lane's first effect once.
+    async def _work(self, lane: Lane) -> float | None:
+        """Try the lane's effects in their order while the partner takes them, and record what came of it.
 
-        Return how many seconds to leave the lane alone, 0 when it is settled; None when the daemon drains and
-        it was not begun any more.
+        What it took in a row is recorded together. A fall in between has it looked up, as any lost answer.
+        Return how many seconds to leave the lane alone; None when the daemon drains and the next was not
+        begun any more.
         """
-        lane.began = trio.current_time()
-        outcome = "cancelled"
+        taken: list[Taken] = []
         try:
-            outcome, wait_s = await self._try(lane)
+            while len(taken) < min(len(lane.effects), IN_A_ROW_MAX):
+                verdict = await self._attempt(lane, lane.effects[len(taken)])
+                if not isinstance(verdict, Taken):
+                    await self._settle(lane, taken)
+                    return await self._react(lane, verdict)
+                taken.append(verdict)
+            await self._settle(lane, taken)
         except FATAL:
             raise
-        except Exception as error:  # noqa: BLE001 - a bug: it is raised again, or put before a person
-            outcome = "crashed"
-            wait_s = await self._after_crash(lane.effects[0], error)
-        finally:
-            self._observe(self.partner, outcome, trio.current_time() - lane.began)
-        return wait_s
-
-    async def _try(self, lane: Lane) -> tuple[str, float | None]:
-        """Return the outcome's name, and how many seconds to leave the lane alone."""
-        effect = lane.effects[0]
-        try:
-            return await self._carry_out(lane)
         except SetAsideError:
             # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must
-            # not
-            # overtake it: the answer is found again when its owner is mended.
-            return "set_aside", NONSENSE_RETRY_S
-        except (UnreachableError, OutcomeUnknownError) as error:
-            self.circuit.failed()
-            name = "unreachable" if isinstance(error, UnreachableError) else "unknown"
-            return name, self._retry_later(effect, lane, error)
-        except MalformedError as error:
-            lane.nonsense += 1
-            wait_s = self._retry_later(effect, lane, error)
-            if lane.nonsense < NONSENSE_MAX:
-                return "malformed", wait_s
-            await self._owners.report(effect, str(error))
-            return "malformed", NONSENSE_RETRY_S
+            # not overtake it: the answer is found again when its owner is mended.
+            self._observe(self.partner, "set_aside", 0.0)
+            return NONSENSE_RETRY_S
+        except Exception as error:  # noqa: BLE001 - a bug: it is raised again, or put before a person
+            return await self._after_crash(lane.effects[min(len(taken), len(lane.effects) - 1)], error)
+        return 0.0
 
-    async def _carry_out(self, lane: Lane) -> tuple[str, float | None]:
-        """Have the lane's first effect carried out, and its outcome recorded."""
-        effect = lane.effects[0]
-        given_up = self._given_up.pop(effect.effect, None)
+    async def _settle(self, lane: Lane, taken: list[Taken]) -> None:
+        if taken:
+            await self._owners.settle(taken)
+            for each in taken:
+                self._given_up.pop(each.effect.effect, None)  # it came too late
+                self._lanes.settle_first(lane)
+            taken.clear()
+
+    async def _attempt(self, lane: Lane, effect: PendingEffect) -> "Taken | _Refused | _Failed | _PutOff":
+        """Have the effect carried out, and return what the partner made of it."""
+        began = trio.current_time()
+        outcome = "cancelled"
+        try:
+            verdict = await self._carry_out(lane, effect)
+            outcome = "ok" if isinstance(verdict, Taken) else verdict.name
+        except Exception:
+            outcome = "crashed"
+            raise
+        finally:
+            self._observe(self.partner, outcome, trio.current_time() - began)
+        return verdict
+
+    async def _carry_out(self, lane: Lane, effect: PendingEffect) -> "Taken | _Refused | _Failed | _PutOff":
+        given_up = self._given_up.get(effect.effect)
         if given_up is not None:
-            await self._owners.refuse(effect, given_up)
-            return "given_up", 0.0
+            return _Refused(given_up, "given_up")
         id_ = getattr(effect.document, "contact", "")
         contact = await self._journal.contact(id_) if id_ else None
         if id_ and contact is None:
-            await self._owners.refuse(effect, "the person's data was erased")
-            return "refused", 0.0
+            return _Refused("the person's data was erased")
         try:
-            done = await self._call(lane, contact)
+            outcome = await self._call(lane, effect, contact)
         except RefusedError as error:
             self.circuit.succeeded()
-            await self._owners.refuse(effect, error.why or str(error))
-            return "refused", 0.0
-        if done is None:
-            return "put_off", None
-        await self._owners.settle(effect, done, contact)
-        return "ok", 0.0
+            return _Refused(error.why or str(error))
+        except UnreachableError as error:
+            return _Failed(error, "unreachable")
+        except OutcomeUnknownError as error:
+            return _Failed(error, "unknown")
+        except MalformedError as error:
+            return _Failed(error, "malformed")
+        return Taken(effect, outcome, contact) if outcome is not None else _PutOff()
 
-    async def _call(self, lane: Lane, contact: Contact | None) -> Outcome | None:
-        """Look for what the lane's first effect did already, else carry it out, as one of the few callers.
+    async def _call(self, lane: Lane, effect: PendingEffect, contact: Contact | None) -> Outcome | None:
+        """Look for what the effect did already, else carry it out, as one of the few callers.
 
         Return None when the daemon drains by now.
         """
-        effect = lane.effects[0]
         async with self._calls, self.circuit.admitted():
             if self._finishing.is_set():
                 return None
             self._under_way.add(lane.stream)
-            lane.began = trio.current_time()
             done = await self._door.find(effect.document) if self._lanes.may_be_done(effect) else None
             if done is None:
                 self._lanes.doubt(effect)
                 done = await self._door.carry_out(effect.document, contact)
             self.circuit.succeeded()
             return done
+
+    async def _react(self, lane: Lane, verdict: "_Refused | _Failed | _PutOff") -> float | None:
+        """Do what follows from it that the lane's first effect was not taken; return as `_work`."""
+        effect = lane.effects[0]
+        match verdict:
+            case _PutOff():
+                return None
+            case _Refused(why):
+                await self._owners.refuse(effect, why)
+                self._given_up.pop(effect.effect, None)
+                self._lanes.settle_first(lane)
+                return 0.0
+            case _Failed(MalformedError() as error):
+                lane.nonsense += 1
+                wait_s = self._retry_later(effect, lane, error)
+                if lane.nonsense < NONSENSE_MAX:
+                    return wait_s
+                await self._owners.report(effect, str(error))
+                return NONSENSE_RETRY_S
+            case _Failed(error):
+                self.circuit.failed()
+                return self._retry_later(effect, lane, error)
+            case _:
+                assert_never(verdict)
 
     def _retry_later(self, effect: PendingEffect, lane: Lane, error: PartnerError) -> float:
         lane.attempts += 1

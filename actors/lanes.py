@@ -26,7 +26,6 @@ class Lane:
     effects: deque[PendingEffect] = field(default_factory=deque)
     attempts: int = 0
     nonsense: int = 0
-    began: float = 0.0
 
 
 class Lanes:
@@ -119,13 +118,16 @@ class Lanes:
         self._unsure.add(effect.effect)
 
     def settle_first(self, lane: Lane) -> None:
-        """Forget the lane's first effect, whose outcome is recorded, and let the next be tried."""
+        """Forget the lane's first effect, whose outcome is recorded."""
         effect = lane.effects.popleft()
         self._held.discard(effect.effect)
         self._unsure.discard(effect.effect)
         if self._late is not None:
             self._settled_meanwhile.add(effect.effect)
         lane.attempts = lane.nonsense = 0
+
+    def put_back(self, lane: Lane) -> None:
+        """Let what has come into the lane meanwhile be tried; an empty one is forgotten."""
         if lane.effects:
             self.make_ready(lane)
         else:

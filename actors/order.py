@@ -5,7 +5,7 @@ somebody speaks to are tasks. One order that keeps crashing is set aside with it
 notice.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import trio
@@ -15,7 +15,7 @@ from actors.domain.order_commands import OrderCommand
 from actors.domain.order_life import Facts
 from actors.domain.order_state import Order
 from actors.domain.partitions import order_stream as stream_of
-from actors.mailbox import AbandonedError, Letter, Mailbox, SetAsideError, ask, tell
+from actors.mailbox import AbandonedError, Letter, Mailbox, SetAsideError, ask_all, tell
 from actors.order_actor import OrderActor, OrderMessage, Reserved
 from actors.ports import BesideRow, Journal
 from actors.supervisor import GaveUpError, RestartPolicy, supervise
@@ -98,10 +98,18 @@ class OrderHall:
         Raises:
             SetAsideError: the command kept crashing the order.
         """
+        return await self.ask_all(order, (OrderMessage(command, beside, key),))
+
+    async def ask_all(self, order: str, messages: Sequence[OrderMessage]) -> Order:
+        """Return the order as it stands once the events of all these are durable, if it can be by one append.
+
+        Raises:
+            SetAsideError: one of them kept crashing the order.
+        """
         answer = None
         while answer is None:
             with suppress(AbandonedError):  # while it waited for room; the order starts anew
-                answer = await ask(self._mailbox(order), OrderMessage(command, beside, key))
+                answer = await ask_all(self._mailbox(order), messages)
         if not isinstance(answer, Order):
             raise TypeError(f"an order answered with {type(answer).__name__}")
         return answer

@@ -3,15 +3,16 @@
 An order or a warehouse, named by the stream.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actors.desk import Desk, Raise
 from actors.directory import Directory, Keyed
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_commands import Refused, Settled
 from actors.domain.stock_commands import SettleStockEffect
+from actors.drain import Taken
 from actors.intake import SALT_BYTES, digest
-from actors.order import OrderHall
+from actors.order import OrderHall, OrderMessage
 from actors.ports import BesideRow, Contact, Outcome, PendingEffect
 
 
@@ -26,29 +27,36 @@ class Owners:
         self._desk = desk
         self._entropy = entropy
 
-    async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
-        """Record that the partner has taken the document; return once it is durable.
+    async def settle(self, taken: Sequence[Taken]) -> None:
+        """Record that the partner has taken these documents of one stream; return once it is durable.
 
         What it remarked is put before a person first, so that a fall in between only has it found again.
         """
-        kind, _, name = effect.stream.partition("-")
-        if outcome.remark:
-            await self._remark(effect, outcome.remark)
+        for each in taken:
+            if each.outcome.remark:
+                await self._remark(each.effect, each.outcome.remark)
+        kind, _, name = taken[0].effect.stream.partition("-")
         if kind == "stock":
-            taken = SettleStockEffect(effect.effect, outcome.reference, "")
-            await self._directory.ask_warehouse(name, _once(effect, taken))
+            for each in taken:
+                settled = SettleStockEffect(each.effect.effect, each.outcome.reference, "")
+                await self._directory.ask_warehouse(name, _once(each.effect, settled))
         else:
-            beside = self._label(name, effect, outcome, contact)
-            settled = Settled(
-                effect=effect.effect,
-                reference=outcome.reference,
-                tracking=outcome.tracking,
-                price=outcome.price,
-                currency=outcome.currency,
-                label=digest(beside[0]) if beside else None,
-            )
-            await self._hall.ask(name, settled, beside)
-        await self._desk.resolve(_nonsense(effect), "system")
+            await self._hall.ask_all(name, [self._settled(name, each) for each in taken])
+        for each in taken:
+            await self._desk.resolve(_nonsense(each.effect), "system")
+
+    def _settled(self, order: str, taken: Taken) -> OrderMessage:
+        outcome = taken.outcome
+        beside = self._label(order, taken.effect, outcome, taken.contact)
+        settled = Settled(
+            effect=taken.effect.effect,
+            reference=outcome.reference,
+            tracking=outcome.tracking,
+            price=outcome.price,
+            currency=outcome.currency,
+            label=digest(beside[0]) if beside else None,
+        )
+        return OrderMessage(settled, beside)
 
     async def _remark(self, effect: PendingEffect, remark: str) -> None:
         detail = f"{effect.effect}: {remark}"

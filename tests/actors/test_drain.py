@@ -1,7 +1,7 @@
 """Draining an outbox: in order per order, nothing twice, nothing forgotten, whatever the partner does."""
 
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ import trio.testing
 
 from actors.domain.documents import Document, LabelPurchase, ShopStatus
 from actors.domain.order_events import EffectDone, EffectRefused, EffectRequested
-from actors.drain import LOOK_EVERY_S, NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX, Drain
+from actors.drain import LOOK_EVERY_S, NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX, Drain, Taken
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.lanes import Lanes
 from actors.mailbox import SetAsideError
@@ -91,13 +91,16 @@ class Owner:
         self.refused: dict[str, str] = {}
         self.reported: list[str] = []
         self.cannot_hear: set[str] = set()
+        self.together: list[list[str]] = []
 
-    async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
-        del contact
-        if effect.effect in self.cannot_hear:
-            raise SetAsideError(effect.effect)
-        await self._record(effect, EffectDone(effect.effect, outcome.reference))
-        self.settled.append(name_of(effect.document))
+    async def settle(self, taken: Sequence[Taken]) -> None:
+        self.together.append([name_of(each.effect.document) for each in taken])
+        for each in taken:
+            effect = each.effect
+            if effect.effect in self.cannot_hear:
+                raise SetAsideError(effect.effect)
+            await self._record(effect, EffectDone(effect.effect, each.outcome.reference))
+            self.settled.append(name_of(effect.document))
 
     async def refuse(self, effect: PendingEffect, why: str) -> None:
         await self._record(effect, EffectRefused(effect.effect, why))
@@ -291,12 +294,39 @@ async def test_a_partner_that_loses_every_third_answer_gets_each_document_once_a
 async def test_nothing_overtakes_an_effect_whose_owner_cannot_hear_of_it(autojump_clock: Clock) -> None:
     async with at_work(Office()) as office:
         office.owner.cannot_hear.add("status:1.1")
-        await office.request(effect(1, 1), effect(1, 2), effect(2, 1))
+        await office.request(effect(1, 1), effect(2, 1))
+        await trio.sleep(5)
+        await office.request(effect(1, 2))
         await trio.sleep(5)
         assert sorted(office.partner.carried_out) == ["1.1", "2.1"]
         office.owner.cannot_hear.clear()
         await office.until_told()
         assert sorted(office.partner.carried_out) == ["1.1", "1.2", "2.1"], "found, not sent again"
+
+
+async def test_what_a_partner_takes_in_a_row_is_recorded_together(autojump_clock: Clock) -> None:
+    async with at_work(Office(partner=Partner(took_s=1))) as office:
+        await office.request(*(effect(1, number) for number in range(3)), effect(2, 1))
+        await office.until_told()
+        assert [len(taken) for taken in office.owner.together] == [1, 3]
+        assert office.owner.together[1] == ["1.0", "1.1", "1.2"]
+
+
+async def test_what_was_taken_before_a_failure_is_recorded_at_once(autojump_clock: Clock) -> None:
+    away = True
+
+    def second_fails(name: str) -> None:
+        if name == "1.2" and away:
+            raise UnreachableError("shop", "POST")
+
+    async with at_work(Office(partner=Partner(before=second_fails))) as office:
+        await office.request(effect(1, 1), effect(1, 2), effect(1, 3))
+        await trio.sleep(5)
+        assert office.owner.settled == ["1.1"]
+        away = False
+        await office.until_told()
+        assert office.owner.settled == ["1.1", "1.2", "1.3"]
+        assert office.partner.carried_out == ["1.1", "1.2", "1.3"], "nothing twice, nothing overtaken"
 
 
 async def test_a_document_of_an_erased_person_is_refused_without_asking_the_partner(
@@ -342,8 +372,8 @@ async def test_an_effect_that_crashes_the_drain_is_set_aside_and_all_others_go_o
 
 async def test_a_lost_partition_stops_the_drain_at_once(autojump_clock: Clock) -> None:
     class Fenced(Owner):
-        async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
-            del effect, outcome, contact
+        async def settle(self, taken: Sequence[Taken]) -> None:
+            del taken
             raise FencedError
 
     office = Office()
@@ -398,6 +428,7 @@ async def drained(lanes: Lanes, outbox: list[PendingEffect], most: int) -> list[
         done.append(lane.effects[0].effect)
         outbox.remove(lane.effects[0])
         lanes.settle_first(lane)
+        lanes.put_back(lane)
     return done
 
 

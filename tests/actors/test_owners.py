@@ -15,6 +15,7 @@ from actors.domain.order_events import Beside, EffectRequested, OrderImported, O
 from actors.domain.routing import RoutingRules
 from actors.domain.stock_commands import Receive
 from actors.domain.stock_events import StockEffectDone, StockEffectRefused, StockEffectRequested
+from actors.drain import Taken
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.owners import Owners
@@ -72,8 +73,8 @@ async def open_house() -> AsyncGenerator[House]:
 
 async def test_a_document_that_is_found_twice_is_recorded_once() -> None:
     async with open_house() as house:
-        await house.owners.settle(TOLD, Outcome("N1"), None)
-        await house.owners.settle(TOLD, Outcome("N1"), None)
+        await house.owners.settle([Taken(TOLD, Outcome("N1"), None)])
+        await house.owners.settle([Taken(TOLD, Outcome("N1"), None)])
         assert (await house.kinds("stock-lyon")).count(StockEffectDone) == 1
         assert await house.journal.pending("erp", 10) == []
 
@@ -90,8 +91,8 @@ async def test_a_document_that_the_erp_refuses_is_recorded_once_and_put_before_a
 async def test_what_a_partner_remarked_on_what_it_took_is_put_before_a_person_once() -> None:
     async with open_house() as house:
         told = Outcome("N1", remark="it comes to 13.96 there, to 13.90 here")
-        await house.owners.settle(TOLD, told, None)
-        await house.owners.settle(TOLD, told, None)
+        await house.owners.settle([Taken(TOLD, told, None)])
+        await house.owners.settle([Taken(TOLD, told, None)])
         (anomaly,) = await house.journal.anomalies(10)
         assert anomaly.problem == "partner_differs"
         assert anomaly.detail == "erp-reception:D1: it comes to 13.96 there, to 13.90 here"
@@ -102,7 +103,7 @@ async def test_nonsense_is_settled_by_the_answer_that_makes_sense() -> None:
     async with open_house() as house:
         await house.owners.report(TOLD, "HTML instead of JSON")
         assert [each.problem for each in await house.journal.anomalies(10)] == ["partner_nonsense"]
-        await house.owners.settle(TOLD, Outcome("N1"), None)
+        await house.owners.settle([Taken(TOLD, Outcome("N1"), None)])
         assert await house.journal.anomalies(10) == []
 
 
@@ -128,7 +129,7 @@ async def test_a_label_is_kept_beside_the_log_under_the_name_of_its_person() -> 
         effect = PendingEffect(asked.effect, "order-main-1", asked.partner, LABEL, NINE)
         outcome = Outcome("N1", tracking="", price=Decimal("4.90"), currency="EUR", pages=b"^XA")
         for _ in range(2):
-            await house.owners.settle(effect, outcome, Contact("Camille Martin", customer="main:7"))
+            await house.owners.settle([Taken(effect, outcome, Contact("Camille Martin", customer="main:7"))])
         assert (await house.kinds("order-main-1")).count(ParcelLabelled) == 1, (
             "even without a tracking number"
         )
