@@ -105,6 +105,7 @@ class House:
         self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda _seconds: None)
         self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
         self.deliveries = 0
+        self.unknown: set[str] = set()
         self.settings = ChannelSettings("main", poll_s, safety, buffer)
         self.restart(orders_since)
 
@@ -124,7 +125,7 @@ class House:
 
     def facts(self) -> Facts:
         rules = RoutingRules((WarehouseRule("lyon"),))
-        return Facts(self.now(), rules, (), self.directory.picture, lambda _sku: True)
+        return Facts(self.now(), rules, (), self.directory.picture, lambda sku: sku not in self.unknown)
 
     def stock(self, **units: int) -> None:
         for sku, count in units.items():
@@ -573,6 +574,35 @@ async def test_a_pack_and_a_single_piece_of_one_component_are_reserved_together(
         await house.channel.poll()
         await house.channel.push()
         assert house.shop.levels == {"TEAPOT": 7, "CUP": 3, "TEA-SET": 0, "SIX-CUPS": 0}
+
+
+async def test_what_the_shop_took_from_the_components_of_a_pack_is_set_right(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.shop.sells |= {"TEA-SET", "SIX-CUPS"}
+        house.channel.sells(PACKED)
+        house.stock(TEAPOT=9, CUP=14)
+        await house.channel.push()
+        house.shop.place(order(1, "unpaid", sku="TEA-SET", units=1))
+        house.shop.levels |= {"TEA-SET": 2, "CUP": 10, "TEAPOT": 8}  # the shop takes from both
+        house.stock(CUP=4)  # as many come in: the level of cups is what it was
+        await house.channel.poll()
+        await house.channel.push()
+        assert house.shop.levels == {"TEAPOT": 8, "CUP": 14, "TEA-SET": 3, "SIX-CUPS": 2}
+
+
+async def test_an_order_of_an_article_that_nobody_knew_goes_on_as_soon_as_it_is_listed(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house(poll_s=600) as house, trio.open_nursery() as nursery:
+        house.unknown = {"SIX-CUPS"}
+        house.shop.place(order(1, sku="SIX-CUPS", units=1))
+        await nursery.start(house.channel.run)
+        await trio.sleep(30)
+        assert (await house.stage(1), await house.problems()) == ("held", ["unknown_sku"])
+        house.channel.sells(PACKED)
+        await trio.sleep(DEBOUNCE_S + LOOK_EVERY_S)
+        assert (await house.stage(1), await house.problems()) == ("backordered", [])
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_component_that_is_sold_in_cartons_alone_is_no_unknown_sku(autojump_clock: Clock) -> None:

@@ -927,8 +927,14 @@ def test_lines_that_were_promised_are_not_understood_anew() -> None:
     assert story.problems() == ["changed_in_shop"]
 
 
+def test_lines_of_an_order_that_a_person_holds_on_the_floor_are_not_understood_anew() -> None:
+    story = picking()
+    story.tell(Hold("validation", "look at it", None, "anna"))
+    assert story.tell(remapped(OrderLine("1", CUP, 3, Decimal(1)))) == ["AnomalyRaised"]
+
+
 def test_units_of_a_sku_that_was_sold_at_two_prices_are_booked_at_theirs_over_all_notes() -> None:
-    story = Story(lyon={TEAPOT: 1, CUP: 3}, nantes={TEAPOT: 0, CUP: 9})
+    story = Story(lyon={TEAPOT: 1, CUP: 3}, nantes={TEAPOT: 0, CUP: 3})
     story.tell(
         remapped(
             OrderLine("1.1", TEAPOT, 1, Decimal("8.00")),

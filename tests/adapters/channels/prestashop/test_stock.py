@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from actors.errors import RefusedError, UnreachableError
 from actors.ports import Pushed, ShopOrder
@@ -118,6 +119,7 @@ async def test_what_a_daemon_that_died_had_under_way_does_not_fall_on_the_next_o
             await adapter.push_stock({"teapot": 4})
     async with world.connect(settle_seconds=0.4) as adapter:
         await adapter.push_stock({"teapot": 6})
+    await trio.sleep(0.3)
     assert world.shop.stock("teapot") == 6
 
 
