@@ -103,7 +103,7 @@ class Channel:
         self._settings = settings
         self._shop = shop
         self._journal = journal
-        self._intake = Intake(settings.name, shop, journal, hall, desk, entropy)
+        self._intake = Intake(settings.name, shop, journal, hall, desk, directory, entropy)
         self._desk = desk
         withheld = settings.safety + settings.buffer
         self.window = ShopWindow(settings.name, shop, journal, desk, directory, withheld=withheld)

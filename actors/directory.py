@@ -49,6 +49,7 @@ class Directory:
         self._drains: dict[str, Callable[[PendingEffect], None]] = {}
         self._arrivals: Callable[[str], None] | None = None
         self._watchers: list[Callable[[], None]] = []
+        self._unread: dict[str, Mapping[str, int]] = {}
 
     def on_effect(self, partner: str, wake: Callable[[PendingEffect], None]) -> None:
         """Register the outbox drain of a partner."""
@@ -91,6 +92,14 @@ class Directory:
         if self._arrivals is not None:
             self._arrivals(sku)
 
+    def hold_back(self, order: str, units: Mapping[str, int]) -> None:
+        """Keep units of each SKU from being sold again, for an order that nobody can read yet."""
+        self._unread[order] = units
+
+    def let_go(self, order: str) -> None:
+        """Hold nothing back for the order any more: it speaks for itself by now, or is nobody's matter."""
+        self._unread.pop(order, None)
+
     def picture(self, warehouse: str, sku: str) -> int:
         """Return what a warehouse could promise of a SKU just now; its reservation is the truth."""
         handle = self.warehouses.get(warehouse)
@@ -106,4 +115,12 @@ class Directory:
         for handle in self.warehouses.values():
             for sku, shelf in handle.stock.shelves.items():
                 total[sku] = total.get(sku, 0) + shelf.available
+        return total
+
+    def held_back(self) -> dict[str, int]:
+        """Return the units of each SKU that orders hold which nobody can read yet."""
+        total: dict[str, int] = {}
+        for units in self._unread.values():
+            for sku, count in units.items():
+                total[sku] = total.get(sku, 0) + count
         return total

@@ -13,6 +13,7 @@ import trio
 
 from actors.adopting import Adopting
 from actors.desk import Desk, Raise
+from actors.directory import Directory
 from actors.domain.assortment import Assortment
 from actors.domain.order_commands import Import, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
@@ -63,6 +64,7 @@ class Intake:
         journal: Journal,
         hall: OrderHall,
         desk: Desk,
+        directory: Directory,
         entropy: Callable[[int], bytes],
     ) -> None:
         self._channel = channel
@@ -70,11 +72,12 @@ class Intake:
         self._journal = journal
         self._hall = hall
         self._desk = desk
+        self._directory = directory
         self._entropy = entropy
         self.adopting = Adopting(channel, journal, desk)
         self.assortment = Assortment()
         self._to_look_at: list[str] = []
-        self._is_mended = False
+        self._is_mended = True  # nobody knows what was mended since an earlier daemon, nor what it held back
 
     @property
     def is_looking(self) -> bool:
@@ -101,6 +104,10 @@ class Intake:
             async with limit:
                 await self._import(order)
 
+        for id_, order in newest.items():
+            if isinstance(order, UnreadableOrder) and id_ not in known:
+                self._directory.hold_back(id_, self.assortment.units(order.units))
+
         async with trio.open_nursery() as nursery:
             for id_, order in newest.items():
                 if self.adopting.takes(order, is_known=id_ in known):
@@ -111,6 +118,7 @@ class Intake:
 
     async def _nothing_to_mend(self, id_: str) -> None:
         """Take back what a person was asked to mend, if anything: it is mended by now, or nobody's matter."""
+        self._directory.let_go(id_)
         await self._desk.resolve(_unreadable(id_), "system")
         await self._desk.resolve(_unfinished(id_), "system")
 

@@ -359,7 +359,8 @@ class UnreadableOrder(Struct, frozen=True, gc=False):
     """An order of the shop that cannot be understood; `why` names the field, without a person's data.
 
     `customer` is the shop's id of the customer, by which `raw` is erased; "" when that cannot be read either.
-    `standing` is as a `ShopOrder`'s and `placed_at` its instant, as far as these can be read.
+    `standing` is as a `ShopOrder`'s and `placed_at` its instant, as far as these can be read. `units` are
+    those of each article that it holds as long as it may be open, so that they are not sold once more.
     """
 
     shop_order: str
@@ -368,6 +369,7 @@ class UnreadableOrder(Struct, frozen=True, gc=False):
     customer: str = ""
     standing: str = ""
     placed_at: datetime | None = None
+    units: Mapping[str, int] = {}
 
 
 class ShopStanding(Struct, frozen=True, gc=False):

@@ -60,10 +60,13 @@ class ShopWindow:
         if self._shown is None:
             return
         for order in orders:
-            if isinstance(order, ShopOrder):
-                articles = [*(line.sku for line in order.lines), *order.refunded]
-                for article in self.assortment.moved_with(articles):
-                    self._shown.pop(article, None)
+            articles = (
+                [*(line.sku for line in order.lines), *order.refunded]
+                if isinstance(order, ShopOrder)
+                else order.units
+            )
+            for article in self.assortment.moved_with(articles):
+                self._shown.pop(article, None)
 
     def forget_all(self) -> None:
         """Forget everything: the next look reads all of the shop's figures."""
@@ -112,9 +115,12 @@ class ShopWindow:
         return not pushed.unsettled
 
     async def _levels(self) -> dict[str, int]:
-        """Return what may be sold: what is available, less what open orders already wait for."""
-        wanted = await self._journal.wanted()
-        free = {sku: units - wanted.get(sku, 0) for sku, units in self._directory.available().items()}
+        """Return what may be sold: what is available, less what open orders wait for, or hold unread."""
+        wanted, unread = await self._journal.wanted(), self._directory.held_back()
+        free = {
+            sku: units - wanted.get(sku, 0) - unread.get(sku, 0)
+            for sku, units in self._directory.available().items()
+        }
         return self.assortment.levels(sellable(free, safety=self.withheld, buffer=0))
 
     async def reconcile(self) -> tuple[Mapping[str, int], Reconciliation]:

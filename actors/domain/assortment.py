@@ -54,6 +54,15 @@ class Assortment(Struct, frozen=True):
             return (OrderLine(sold.line, *pieces[0]),)
         return tuple(OrderLine(f"{sold.line}.{number}", *piece) for number, piece in enumerate(pieces, 1))
 
+    def units(self, pieces: Mapping[str, int]) -> dict[str, int]:
+        """Return how many units of each SKU so many pieces of each article hold."""
+        units: dict[str, int] = {}
+        for article, count in pieces.items():
+            holds = self.contents.get(article, Contents({article: 1}))
+            for sku, each in holds.units.items():
+                units[sku] = units.get(sku, 0) + each * count
+        return units
+
     def levels(self, sellable: Mapping[str, int]) -> dict[str, int]:
         """Return how many pieces of each article may be sold, given the units of each SKU that may be.
 

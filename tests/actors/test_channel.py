@@ -373,6 +373,30 @@ async def test_units_that_a_held_order_wants_are_not_sold_to_the_next(autojump_c
         assert house.shop.levels["TEAPOT"] == 2
 
 
+async def test_units_of_an_order_that_cannot_be_read_are_not_sold_to_the_next(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.shop.sells |= {"SIX-CUPS"}
+        house.channel.sells(PACKED)
+        house.stock(TEAPOT=7, CUP=14)
+        await house.channel.push()
+        unread = UnreadableOrder("1", "id_country names no country", b"?", units={"TEAPOT": 2, "SIX-CUPS": 1})
+        house.shop.place(unread)
+        house.shop.levels |= {"TEAPOT": 5, "SIX-CUPS": 1}  # as the shop sold them
+        await house.channel.poll()
+        await house.channel.push()
+        assert house.shop.levels == {"TEAPOT": 5, "CUP": 8, "SIX-CUPS": 1}
+        house.restart(None)  # a daemon that knows nothing of it looks again before it pushes
+        house.channel.sells(PACKED)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(house.channel.run)
+            await trio.sleep(4)
+            assert house.shop.levels == {"TEAPOT": 5, "CUP": 8, "SIX-CUPS": 1}
+            house.shop.orders[0] = order(1, "cancelled", units=2)
+            await trio.sleep(5 * LOOK_AGAIN_POLLS + 6)
+            assert house.shop.levels == {"TEAPOT": 7, "CUP": 14, "SIX-CUPS": 2}
+            nursery.cancel_scope.cancel()
+
+
 async def test_safety_stock_and_the_channels_buffer_are_not_for_sale(autojump_clock: Clock) -> None:
     async with open_house(safety=2, buffer=1) as house:
         house.stock(TEAPOT=7, CUP=2)

@@ -77,7 +77,7 @@ async def open_way(first: ShopOrder | UnreadableOrder) -> AsyncGenerator[Way]:
     hall = OrderHall(journal, directory, facts, set_aside, lambda _seconds: None)
     desk = Desk(journal, hall, lambda: NINE, Mailbox(10))
     salts = iter(range(256))
-    intake = Intake("main", shop, journal, hall, desk, lambda size: bytes([next(salts)]) * size)
+    intake = Intake("main", shop, journal, hall, desk, directory, lambda size: bytes([next(salts)]) * size)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(hall.run)

@@ -173,7 +173,23 @@ def read_order(row: Row, around: Surroundings) -> ShopOrder | UnreadableOrder:
             customer=str(customer_id) if customer_id else "",
             standing=around.standings.get(reference_to(row, "current_state"), ""),
             placed_at=_instant(row, around.zone),
+            units=_units_held(row, around),
         )
+
+
+def _units_held(row: Row, around: Surroundings) -> Mapping[str, int]:
+    """Return the units that an order holds which cannot be read whole, as far as they can be."""
+    units: dict[str, int] = {}
+    try:
+        listed = parts(row, "order_rows")
+    except FieldError:
+        return units
+    for part in listed if around.standings.get(reference_to(row, "current_state")) not in ENDED else ():
+        left = reference_to(part, "product_quantity") - around.refunded.get(reference_to(part, "id"), 0)
+        if 0 < left <= UNITS_MAX:
+            name = _article(part, around.sku_from)
+            units[name] = units.get(name, 0) + left
+    return units
 
 
 def _payload(row: Row, customer: Row, address: Row | None, around: Surroundings) -> bytes:
@@ -244,15 +260,19 @@ def _line(part: Row, sku_from: Sequence[SkuSource]) -> ShopLine:
         raise FieldError("product_quantity is out of bounds")
     return ShopLine(
         line=str(whole(part, "id")),
-        sku=article_name(
-            sku_from,
-            reference=text(part, "product_reference"),
-            ean13=text(part, "product_ean13"),
-            product=reference_to(part, "product_id"),
-            combination=reference_to(part, "product_attribute_id"),
-        ),
+        sku=_article(part, sku_from),
         units=units,
         unit_price=money(part, "unit_price_tax_excl"),
+    )
+
+
+def _article(part: Row, sku_from: Sequence[SkuSource]) -> str:
+    return article_name(
+        sku_from,
+        reference=text(part, "product_reference"),
+        ean13=text(part, "product_ean13"),
+        product=reference_to(part, "product_id"),
+        combination=reference_to(part, "product_attribute_id"),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.errors import RefusedError, UnreachableError
-from actors.ports import Pushed, ShopOrder
+from actors.ports import Pushed, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.catalogue import catalogue_of
 from adapters.channels.prestashop.simulator import FULL_KEY, rights
 from adapters.channels.prestashop.stock import REFUSED_IN_A_ROW_MAX
@@ -227,6 +227,18 @@ async def test_a_refunded_article_is_named_although_no_line_holds_it_any_more(wo
     (told,), _ = await world.drained()
     assert isinstance(told, ShopOrder)
     assert ([line.sku for line in told.lines], told.refunded) == (["cup"], ("teapot",))
+
+
+async def test_an_order_that_cannot_be_read_says_what_it_holds(world: World) -> None:
+    order = world.shop.place_order([("teapot", 2), ("cup", 1)])
+    cancelled = world.shop.place_order([("cup", 5)], state=6)
+    for each in (order, cancelled):
+        world.shop.tables["orders"][each]["total_paid"] = "ten"
+    orders, _ = await world.drained()
+    assert [each.units for each in orders if isinstance(each, UnreadableOrder)] == [
+        {"teapot": 2, "cup": 1},
+        {},
+    ]
 
 
 async def test_during_an_outage_nothing_is_pushed(world: World) -> None:
