@@ -7,20 +7,21 @@ channel's drain.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 import trio
 
 from actors.adopting import cursor_name
 from actors.desk import Desk, Raise
-from actors.directory import Directory
+from actors.directory import Clock, Directory
 from actors.domain.assortment import Assortment
 from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 from actors.intake import Intake
 from actors.order import OrderHall
 from actors.ports import Journal, Poll, ShopPort
 from actors.shop_window import ShopWindow
+from actors.sweep import Sweep
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,9 @@ FAILURES_UNSEEN_MAX = 5
 LOOK_AGAIN_POLLS = 12
 """Polls between two looks at what a person was asked to mend in the shop: a minute at five seconds."""
 
+LOOK_AT_OPEN_TURN = LOOK_AGAIN_POLLS // 2
+"""Orders that are still to leave are read again as often, between two such looks."""
+
 PUSH_MAX = 250
 """Articles pushed before the shop's orders are read again: about a second's work of a shop."""
 
@@ -44,6 +48,11 @@ DEBOUNCE_S = 1.0
 
 LOOK_EVERY_S = 5.0
 """How often figures are compared although no stock moved: what another channel's order waits for does not."""
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +108,14 @@ class Channel:
         desk: Desk,
         directory: Directory,
         entropy: Callable[[int], bytes],
+        clock: Clock = utc_now,
     ) -> None:
         self._settings = settings
         self._shop = shop
         self._journal = journal
         self._intake = Intake(settings.name, shop, journal, hall, desk, directory, entropy)
         self._desk = desk
+        self._sweep = Sweep(settings.name, shop, journal, self._intake, desk, clock)
         withheld = settings.safety + settings.buffer
         self.window = ShopWindow(settings.name, shop, journal, desk, directory, withheld=withheld)
         self.window.sells_all = settings.sells_all
@@ -180,6 +191,9 @@ class Channel:
         self._turn += 1
         if self._turn % LOOK_AGAIN_POLLS == 0 or self._intake.is_looking:
             await self._intake.look_again()
+        if self._turn % LOOK_AGAIN_POLLS == LOOK_AT_OPEN_TURN:
+            await self._sweep.look_at_open()
+        await self._sweep.compare()
 
     async def _rest(self) -> None:
         """Return when something is due, or a moment after the ledger has moved, or to see whether it has."""

@@ -17,7 +17,7 @@ from actors.directory import Directory
 from actors.domain.assortment import Assortment
 from actors.domain.order_commands import Import, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
-from actors.domain.order_import import needs_address
+from actors.domain.order_import import takes_address
 from actors.domain.order_state import order_id
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
@@ -138,9 +138,13 @@ class Intake:
             if order is None:  # deleted in the shop
                 await self._nothing_to_mend(id_)
                 continue
-            await self.take([order])
-            if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid"):
-                await self._readdress(id_, order)
+            await self.take_again(order)
+
+    async def take_again(self, order: ShopOrder | UnreadableOrder) -> None:
+        """Import an order that was read again, and its address with it where that is another by now."""
+        await self.take([order])
+        if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid"):
+            await self._readdress(order_id(self._channel, order.shop_order), order)
 
     async def _to_be_mended(self) -> list[str]:
         prefix = f"{self._channel}-"
@@ -178,11 +182,11 @@ class Intake:
         )
 
     async def _readdress(self, id_: str, order: ShopOrder) -> None:
-        """Hand on another address than the order has, if that is what keeps it."""
+        """Hand on another address than the order has, while it can still be of use."""
         standing = STANDINGS.get(order.standing)
         try:
             known = await self._hall.ask(id_, Wake())
-            if standing is None or known.imported is None or not needs_address(known):
+            if standing is None or known.imported is None or not takes_address(known):
                 return
             last = await self._journal.contact(known.facts.contact.id)
             if last is None or last == self._person(order):  # what was erased here does not come back

@@ -291,7 +291,16 @@ class System:
         entropy, assortments = self.surroundings.entropy, self.rules.assortments
         for settings in self.channels:
             name, shop = settings.name, self.partners.shops[settings.name]
-            channel = Channel(settings, shop, self.journal, self.hall, self.desk, self.directory, entropy)
+            channel = Channel(
+                settings,
+                shop,
+                self.journal,
+                self.hall,
+                self.desk,
+                self.directory,
+                entropy,
+                self.surroundings.clock,
+            )
             channel.sells(assortments.get(name, Assortment()))
             self.shops[name] = channel
         for settings in self.channels:

@@ -95,8 +95,12 @@ def story(answer: Answer) -> Sequence[Table]:
     """Show where an order stands and how it came there."""
     order = {**answer["order"], "holds": answer["holds"], "anomalies": answer["anomalies"]}
     columns = ("order", "reference", "state", "since", "holds", "anomalies")
+    packing = answer["packing"]
+    said = [("gift message", packing["gift_message"] or "(none)")] if packing["is_gift"] else []
+    said += [("note", note) for note in packing["notes"]]
     return (
         _table("Order", columns, [order]),
+        *([Table("For whoever packs it", ("", "text"), said)] if said else []),
         _table("Timeline", ("at", "kind", "actor", "cause", "call", "seconds"), answer["timeline"]),
     )
 

@@ -87,10 +87,17 @@ def release_once_skus_are_known(draft: Draft) -> None:
         draft.add(HoldReleased("validation", "mapping"))
 
 
-def needs_address(order: Order) -> bool:
-    """Tell whether another address in the shop would help the order."""
+def takes_address(order: Order) -> bool:
+    """Tell whether another address in the shop is still of use: no label asked, or one refused for it."""
     refused = any(isinstance(document, LabelPurchase) for document in order.refusals.values())
-    return not order.ended and (refused or "validation" in order.holds)
+    asked = any(effect.startswith("label:") for effect in order.effects_asked)
+    return not order.ended and (refused or not asked)
+
+
+def _may_take_address(order: Order, command: Import) -> bool:
+    """Tell whether to take an address; one that lacks something only where another lacked as well."""
+    is_no_worse = not command.address_problems or "validation" in order.holds
+    return command.is_readdressed and is_no_worse and takes_address(order)
 
 
 def _take_address(draft: Draft, command: Import) -> None:
@@ -131,7 +138,7 @@ def _are_other_lines(order: Order, command: Import) -> bool:
 def _import_again(draft: Draft, command: Import) -> None:
     if command.standing in ("open", "unpaid") and _are_other_lines(draft.order, command):
         _take_lines(draft, command)
-    if command.is_readdressed and needs_address(draft.order):
+    if _may_take_address(draft.order, command):
         _take_address(draft, command)
     order = draft.order
     match command.standing:
@@ -150,6 +157,10 @@ def _import_again(draft: Draft, command: Import) -> None:
             draft.raise_anomaly("shipped", "shipped_elsewhere", detail, mend)
         case _:
             pass
+    if order.facts.service not in ("", command.service) and takes_address(order):
+        now = command.service or "none that is known"
+        detail = f"the shop's carrier stood for {order.facts.service} at the import, now for {now}"
+        draft.raise_anomaly("carrier", "changed_in_shop", detail, show(order))
     if command.lines != order.facts.lines and not order.ended:
         detail = "the lines were changed in the shop after the import, or its articles are listed otherwise"
         draft.raise_anomaly("edited", "changed_in_shop", detail, show(order))

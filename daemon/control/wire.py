@@ -106,6 +106,14 @@ class RoutingTold(Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
+class PackingTold(Struct, frozen=True):
+    """What whoever packs the order should read: a person's words, gone once the person is forgotten."""
+
+    is_gift: bool = False
+    gift_message: str = ""
+    notes: tuple[str, ...] = ()
+
+
 class OrderStory(Struct, frozen=True):
     """Everything about an order: where it stands, how it came there, and why it was routed so."""
 
@@ -114,6 +122,7 @@ class OrderStory(Struct, frozen=True):
     anomalies: tuple[str, ...]
     timeline: tuple[Step, ...]
     routing: tuple[RoutingTold, ...]
+    packing: PackingTold = PackingTold()
 
 
 class PickLine(Struct, frozen=True):

@@ -39,6 +39,7 @@ from daemon.control.wire import (
     MovementTold,
     OrderStory,
     OrderSummary,
+    PackingTold,
     PartnerStatus,
     PickLine,
     PickList,
@@ -82,7 +83,8 @@ class FakeDesk:
         )
         data = {"channel": "main", "total": "12.00"}
         step = Step(1, AT, "order.imported", data, "channel main")
-        return OrderStory(ORDER, ("manual",), (), (step,), (routing,))
+        packing = PackingTold(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
+        return OrderStory(ORDER, ("manual",), (), (step,), (routing,), packing)
 
     async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done:
         return await self._do("hold", order, asked, mandate)

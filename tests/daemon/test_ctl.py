@@ -152,6 +152,7 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
             ("order", "history", "main-7"),
             ["1\t2026-11-23T10:00:00Z\torder.imported\tchannel=main total=12.00"],
         ),
+        (("order", "show", "main-7"), ["gift message\tHappy birthday", "note\tRing twice"]),
         (("order", "why", "main-7"), ["lille\t1, 0, 10\thas too few of TEAPOT: 0 of 1"]),
         (("picklist", "lyon"), ["main-7/1\tA-01\tTEAPOT\t2\t1\t0", "main-7/1\tB-02\tCUP\t1\t0\t0"]),
         (("stock", "show", "lyon", "--sku", "CUP"), ["CUP\tB-02\t5\t1\t0\t0"]),

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from actors.channel import ChannelSettings
 from actors.desk import Raise
@@ -33,7 +34,7 @@ from daemon.control.asked import (
     RetryOutbox,
 )
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import Trial
+from daemon.control.wire import PackingTold, Trial
 from daemon.gates import SystemGates
 from daemon.order_desk import OrderDesk
 
@@ -101,6 +102,23 @@ async def open_desk(*orders: ShopOrder) -> AsyncGenerator[Opened]:
 def kinds(tried: object) -> list[str]:
     assert isinstance(tried, Trial)
     return [each.kind for each in tried.would]
+
+
+async def test_whoever_packs_reads_what_the_customer_wrote_until_the_customer_is_forgotten() -> None:
+    raw = b'{"packing":{"is_gift":true,"gift_message":"Happy birthday","notes":["Ring twice"]},"order":{}}'
+    orders = (
+        replace(shop_order("1", ("TEAPOT", 1)), raw=raw),
+        replace(shop_order("2", ("LAMP", 1)), raw=b"<a/>"),
+    )
+    async with open_desk(*orders) as opened:
+        for order in ("main-1", "main-2"):
+            await opened.until(order, "picking")
+        told = (await opened.desk.order("main-1")).packing
+        assert told == PackingTold(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
+        assert (await opened.desk.order("main-2")).packing == PackingTold()
+        assert isinstance(opened.system.journal, MemoryJournal)
+        await opened.system.journal.forget("main:7")
+        assert (await opened.desk.order("main-1")).packing == PackingTold()
 
 
 async def test_what_a_hold_would_record_is_told_and_not_recorded() -> None:

@@ -21,7 +21,7 @@ from adapters.channels.prestashop.polling import OrderFeed
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.stock import Stock
 from adapters.channels.prestashop.telling import Telling
-from adapters.channels.prestashop.wire import ORDER, FieldError, reference_to
+from adapters.channels.prestashop.wire import ORDER, FieldError, Row, reference_to
 
 
 class PrestaShop:
@@ -33,6 +33,7 @@ class PrestaShop:
     """
 
     def __init__(self, settings: PrestaShopSettings, name: str) -> None:
+        self._id_shop = settings.id_shop
         self._webservice = Webservice(settings, name)
         self._reader = OrderReader(self._webservice, settings)
         self._feed = OrderFeed(self._webservice, self._reader, settings)
@@ -83,9 +84,9 @@ class PrestaShop:
         with self._understanding("read orders again"):
             rows = await self._webservice.rows_by_ids("orders", ORDER, ids)
             for missing in sorted(ids - {reference_to(row, "id") for row in rows}):
-                # A list does not show an order that has lost its shop (a PUT without id_shop does that).
+                # A list shows no order that has lost its shop, as a PUT without id_shop makes it do.
                 row = await self._webservice.one("orders", missing, ORDER)
-                if row is not None and not reference_to(row, "id_shop"):
+                if row is not None and self._is_ours(row):
                     rows.append(row)
             return {order.shop_order: order for order in await self._reader.read(rows)}
 
@@ -116,6 +117,10 @@ class PrestaShop:
         """Set the sellable quantity of these articles, and read back what the shop shows."""
         with self._understanding("push the stock"):
             return await self._stock.push(levels)
+
+    def _is_ours(self, order: Row) -> bool:
+        """Tell whether an order is this channel's; of a shop that is alone every order is."""
+        return self._id_shop is None or reference_to(order, "id_shop") in (0, self._id_shop)
 
     @contextmanager
     def _understanding(self, doing: str) -> Generator[None]:

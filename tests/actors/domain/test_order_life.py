@@ -817,9 +817,28 @@ def test_a_refused_label_is_asked_for_the_address_that_was_mended_in_the_shop() 
     assert label.contact == "main-1:contact:2"
 
 
-@pytest.mark.parametrize("begin", [picking, packed, shipped])
-def test_another_address_changes_nothing_for_an_order_that_needs_none(begin: Callable[[], Story]) -> None:
+@pytest.mark.parametrize("begin", [packed, shipped])
+def test_another_address_changes_nothing_once_a_label_was_asked_for(begin: Callable[[], Story]) -> None:
     assert begin().tell(READDRESSED) == []
+
+
+@pytest.mark.parametrize("begin", [picking, backordered])
+def test_a_parcel_goes_where_the_shop_says_it_goes_when_it_is_packed(begin: Callable[[], Story]) -> None:
+    story = begin()
+    assert story.tell(READDRESSED)[0] == "ContactCorrected"
+    assert story.order.facts.contact.id == "main-1:contact:2"
+    assert story.tell(replace(READDRESSED, address_problems=("the delivery address has no city",))) == []
+    if story.order.stage == "picking":
+        story.pack()
+        labels = [each for each in story.documents() if isinstance(each, LabelPurchase)]
+        assert {label.contact for label in labels} == {"main-1:contact:2"}
+
+
+def test_another_carrier_in_the_shop_is_put_before_a_person_while_it_can_be_minded() -> None:
+    story = picking()
+    assert story.tell(replace(copy_of({TEAPOT: 2}), service="express")) == ["AnomalyRaised"]
+    assert "changed_in_shop" in story.problems()
+    assert packed().tell(replace(copy_of({TEAPOT: 2}), service="express")) == []
 
 
 def test_an_order_is_delivered_when_every_parcel_is() -> None:

@@ -182,10 +182,14 @@ async def test_an_order_that_is_edited_between_two_reads_of_it_is_told_as_it_is_
 async def test_an_order_that_has_lost_its_shop_is_not_taken_for_deleted(world: World) -> None:
     lost, there, elsewhere = (world.shop.place_order([("cup", 1)]) for _ in range(3))
     _, cursor = await world.drained()
+    world.shop.tables.insert("shops", {"name": "Second", "id_shop_group": 1, "id_category": 2}, 2)
     world.shop.tables["orders"][lost]["id_shop"] = 0
     world.shop.tables["orders"][elsewhere]["id_shop"] = 2
     world.shop.set_state(lost, 6)
-    found = await world.adapter.reread([str(lost), str(there), str(elsewhere), "999"])
+    asked = [str(lost), str(there), str(elsewhere), "999"]
+    assert (await world.adapter.reread(asked)).keys() == set(asked[:3])
+    async with world.connect(id_shop=1) as adapter:
+        found = await adapter.reread(asked)
     assert {order: each.standing for order, each in found.items()} == {
         str(lost): "cancelled",
         str(there): "open",
