@@ -25,7 +25,7 @@ from actors.domain.documents import (
 )
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from actors.ports import Contact, Outcome
-from adapters.erps.divalto import blocks, changing
+from adapters.erps.divalto import blocks, changing, goods
 from adapters.erps.divalto.blocks import Built
 from adapters.erps.divalto.books import Books
 from adapters.erps.divalto.flows import Flows
@@ -173,15 +173,15 @@ class DivaltoErp:
             case ErpReturn():
                 found = await self._look_ups.customer_pieces(reference(document.order_reference))
                 tiers = found[0].tiers if found else settings.customer_of(document.channel)
-                return blocks.credit(document, tiers, settings)
+                return goods.credit(document, tiers, settings)
             case ErpCustomer():
                 if contact is None:
                     raise InexpressibleError("a customer needs a name")
                 return changing.customer(document.reference, contact, settings)
             case ErpReception():
-                return blocks.reception(document, settings)
+                return goods.reception(document, settings)
             case ErpAdjustment():
-                return blocks.adjustment(document, settings)
+                return goods.adjustment(document, settings)
             case _:
                 assert_never(document)
 

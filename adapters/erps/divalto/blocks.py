@@ -1,4 +1,4 @@
-"""Documents as the blocks of `integration_piece`: it owns the choice of fields. Pure.
+"""Orders and what comes of them as the blocks of `integration_piece`: it owns the choice of fields. Pure.
 
 What Divalto cannot hold raises `InexpressibleError`: nothing that a stock or an amount hangs on is cut.
 """
@@ -8,16 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from actors.domain.documents import ErpAdjustment, ErpDeliveryNote, ErpOrder, ErpReception, ErpReturn
+from actors.domain.documents import ErpDeliveryNote, ErpOrder
 from actors.ports import Contact
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.pieces import (
     CLOSED,
     CUSTOMER,
-    INTERNAL,
     NOTE,
     ORDER,
-    SUPPLIER,
     Article,
     InexpressibleError,
     OpenLine,
@@ -65,13 +63,13 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
         raise InexpressibleError("the order has no lines")
     depots = [depot_of(line.warehouse or next(iter(settings.depots)), settings) for line in document.lines]
     lines = [
-        _line(line.sku, line.units, settings, price=line.unit_price, DEPO=depot)
+        sku_line(line.sku, line.units, settings, price=line.unit_price, DEPO=depot)
         for line, depot in zip(document.lines, depots, strict=True)
     ]
     piref = fit(f"{document.reference} {document.shop_reference}", PIREF_LENGTH)
     header = {
         **settings.order_header,
-        **_header(CUSTOMER, ORDER, tiers, document.placed_at, settings),
+        **header_of(CUSTOMER, ORDER, tiers, document.placed_at, settings),
         "OP": settings.operations.sale,
         "DEPO": depots[0],
         "DEV": document.currency,
@@ -86,7 +84,7 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
         header["TVATIE"] = regime
     changed = ["PIREF"] if piref.changed else []
     if document.shipping and settings.shipping == "line":
-        fee = _line(settings.shipping_article, 1, settings, price=document.shipping, DEPO=depots[0])
+        fee = sku_line(settings.shipping_article, 1, settings, price=document.shipping, DEPO=depots[0])
         lines.append(fee)
     elif document.shipping and settings.shipping == "footer":
         header[f"PIEDNO_{1:04}"] = str(settings.shipping_footer)
@@ -101,7 +99,7 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
         data["ieadtb"] = nested([address], "iead", settings)
     data["imouvtb"] = nested(lines, "imouv", settings)
     return Built(
-        {"ipar": _duty(settings.spelling.duty_create, settings), **data},
+        {"ipar": duty_of(settings.spelling.duty_create, settings), **data},
         tuple(changed),
         order_amount(document, settings),
     )
@@ -128,13 +126,13 @@ def delivery_note(
         for record, units in allocate(document, open_lines, settings).items()
     ]
     header = {
-        **_header(CUSTOMER, ORDER, piece.tiers, document.shipped_at, settings),
+        **header_of(CUSTOMER, ORDER, piece.tiers, document.shipped_at, settings),
         **piece_key(piece),
         "DEPO": depot,
         "PINOTIERS": reference(document.reference),
         "PIREF": fit(document.reference, PIREF_LENGTH).text,
     }
-    duty = {**_duty(spelling.duty_validate, settings), spelling.target_stage: NOTE}
+    duty = {**duty_of(spelling.duty_validate, settings), spelling.target_stage: NOTE}
     return Built({"ipar": duty, "ient": header, "imouvtb": nested(lines, "imouv", settings)})
 
 
@@ -182,68 +180,13 @@ def closing(piece: Piece, settings: DivaltoSettings) -> Built:
     )
 
 
-def credit(document: ErpReturn, tiers: str, settings: DivaltoSettings) -> Built:
-    """Return a return (OP D) as one piece: it brings the goods in, and credits them at its stage or later."""
-    lines = [_line(line.sku, line.units, settings, price=line.unit_price) for line in document.lines]
-    header = _header(CUSTOMER, str(settings.return_stage), tiers, document.returned_at, settings)
-    return _stock_piece(document, header, lines, settings.operations.credit, settings)
-
-
-def reception(document: ErpReception, settings: DivaltoSettings) -> Built:
-    """Return a supplier's delivery note (TICOD F, PICOD 3); without a price Divalto takes its own."""
-    lines = [_line(line.sku, line.units, settings, price=line.unit_price or None) for line in document.lines]
-    return _stock_piece(
-        document, _header(SUPPLIER, NOTE, settings.supplier, document.received_at, settings), lines,
-        settings.operations.purchase, settings,
-    )  # fmt: skip
-
-
-def adjustment(document: ErpAdjustment, settings: DivaltoSettings) -> Built:
-    """Return an internal piece (TICOD I): a line in (JI) or out (II) for every line of the document."""
-    operations = settings.operations
-    lines = [
-        _line(
-            line.sku,
-            abs(line.units),
-            settings,
-            OP=operations.stock_in if line.units > 0 else operations.stock_out,
-        )
-        for line in document.lines
-        if line.units
-    ]
-    header = _header(
-        INTERNAL, str(settings.internal_stage), settings.internal, document.adjusted_at, settings
-    )
-    return _stock_piece(document, header, lines, operations.stock_in, settings)
-
-
-def _stock_piece(
-    document: ErpReception | ErpAdjustment | ErpReturn,
-    header: dict[str, str],
-    lines: list[dict[str, str]],
-    operation: str,
-    settings: DivaltoSettings,
-) -> Built:
-    if not lines:
-        raise InexpressibleError("there is nothing to book")
-    depot = depot_of(document.warehouse, settings)
-    piref = fit(document.reference, PIREF_LENGTH)
-    header |= {
-        "OP": operation,
-        "DEPO": depot,
-        "PINOTIERS": reference(document.reference),
-        "PIREF": piref.text,
-    }
-    lines = [{**line, "DEPO": depot} for line in lines]
-    data = {"ipar": _duty(settings.spelling.duty_create, settings), "ient": header}
-    return Built({**data, "imouvtb": nested(lines, "imouv", settings)}, ("PIREF",) if piref.changed else ())
-
-
-def _duty(duty: str, settings: DivaltoSettings) -> dict[str, str]:
+def duty_of(duty: str, settings: DivaltoSettings) -> dict[str, str]:
+    """Return what is to be done with a piece, and whether a reference that exists is refused."""
     return {settings.spelling.duty: duty, "PcePiRefCtrFl": "2" if settings.duplicate_check else "1"}
 
 
-def _header(ticod: str, stage: str, tiers: str, at: datetime, settings: DivaltoSettings) -> dict[str, str]:
+def header_of(ticod: str, stage: str, tiers: str, at: datetime, settings: DivaltoSettings) -> dict[str, str]:
+    """Return what every new header bears."""
     header = {
         "TICOD": ticod,
         "PICOD": stage,
@@ -259,9 +202,10 @@ def piece_key(piece: Piece) -> dict[str, str]:
     return {"PREFPINO": piece.prefix, "PINO": piece.number}
 
 
-def _line(
+def sku_line(
     sku: str, units: int, settings: DivaltoSettings, *, price: Decimal | None = None, **more: str
 ) -> dict[str, str]:
+    """Return a new line of a SKU; without a price Divalto takes its own."""
     return line_of(article_of(sku, settings), units, settings, price=price, **more)
 
 

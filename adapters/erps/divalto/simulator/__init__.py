@@ -19,11 +19,9 @@ from adapters.erps.divalto.simulator.drop import Drop
 from adapters.erps.divalto.simulator.historic import Historic
 from adapters.erps.divalto.simulator.infinity import Infinity
 from adapters.erps.divalto.simulator.records import Records
+from adapters.erps.divalto.simulator.requests import is_auth, is_read, is_write
 from adapters.erps.divalto.simulator.rest import (
-    AUTH_PATH,
     BASE_PATH,
-    EXECUTE_PATH,
-    RECORDS_PATH,
     UNAVAILABLE,
     Account,
     Rest,
@@ -253,6 +251,11 @@ class Divalto:
         """How often somebody has asked for a token."""
         return self._rest.authentications
 
+    @property
+    def most_at_once(self) -> int:
+        """How many requests have been under way at once."""
+        return self._rest.most_at_once
+
     def add_web_hook(self, code: str) -> None:
         """Take web hooks under this code."""
         self._rest.web_hook_codes.add(code)
@@ -293,18 +296,3 @@ class Divalto:
             if header.pinotiers == reference and header.picod == stage:
                 return header
         raise LookupError(reference)
-
-
-def is_auth(request: Request) -> bool:
-    """Match requests for a token."""
-    return request.path.endswith(AUTH_PATH)
-
-
-def is_write(request: Request) -> bool:
-    """Match business actions."""
-    return request.path.endswith(EXECUTE_PATH)
-
-
-def is_read(request: Request) -> bool:
-    """Match RecordSql."""
-    return request.path.endswith(RECORDS_PATH)

@@ -86,11 +86,20 @@ class Rest:
         self._processes = trio.CapacityLimiter(switches.processes)
         self._warm = False
         self.authentications = 0
+        self.at_once = self.most_at_once = 0
         self.web_hook_codes: set[str] = set()
         self.web_hooks: list[dict[str, Any]] = []
 
     async def answer(self, request: Request) -> Response:
         """Answer one request as the service would, in a process of its own as long as there is one."""
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return await self._answer(request)
+        finally:
+            self.at_once -= 1
+
+    async def _answer(self, request: Request) -> Response:
         self._processes.total_tokens = self._switches.processes
         async with self._processes:
             await self._start_process(writes=request.path.endswith(EXECUTE_PATH))

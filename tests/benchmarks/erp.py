@@ -1,0 +1,163 @@
+"""`erp`: documents a second into Divalto beside what it takes at all, and 100,000 rows of stock compared.
+
+The simulated site needs 20 ms for every call, as a Divalto that starts a process for each is far from being
+faster. Its bare limit is the same calls without an adapter: requests that were built before, sent over the
+same HTTP client by as many callers. The stock is read page by page and compared with a ledger that differs
+in a few places.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from itertools import count
+
+import msgspec
+import trio
+
+from actors.domain.documents import ErpOrder
+from actors.domain.erp_stock import gaps
+from adapters.erps.divalto import blocks, wire
+from adapters.erps.divalto.adapter import DivaltoErp
+from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.simulator import Divalto
+from adapters.erps.divalto.simulator.rehearsal import PERSON, line, order, settings_for
+from adapters.http.client import Client
+from tests.benchmarks.measure import (
+    Figure,
+    Lab,
+    Stopwatch,
+    Timing,
+    figure,
+    goal,
+    median_rate,
+    median_ratio,
+)
+
+NAME = "erp"
+CALL_S = 0.02
+CALLERS = (1, 2, 4)
+STOCK_ROWS = 100_000
+DIFFERENT = 100
+RATIO_MIN = 0.8
+STOCK_S_MAX = 30.0
+
+Call = Callable[[int], Awaitable[None]]
+_numbers = count(1)
+
+
+def measure(lab: Lab) -> list[Figure]:
+    """Return the figures."""
+    figures: list[Figure] = []
+    for callers in CALLERS:
+        ours, bare = lab.turns(
+            partial(trio.run, _turn, _by_adapter, callers, lab.size.stopwatch),
+            partial(trio.run, _turn, _bare, callers, lab.size.stopwatch),
+        )
+        name = f"{callers} at once"
+        figures += [
+            figure(NAME, f"ours, {name}", median_rate(ours), "documents/s"),
+            figure(NAME, f"bare limit, {name}", median_rate(bare), "documents/s"),
+            goal(NAME, f"of the limit, {name}", median_ratio(ours, bare), "", ">=", RATIO_MIN),
+        ]
+    rows = lab.size.of(STOCK_ROWS)
+    seconds, found = trio.run(_compare_stock, rows)
+    figures.append(goal(NAME, f"{rows} rows of stock compared", seconds, "s", "<=", STOCK_S_MAX))
+    figures.append(goal(NAME, "differences found", found, "", "==", min(DIFFERENT, rows)))
+    return figures
+
+
+@asynccontextmanager
+async def _site() -> AsyncGenerator[tuple[Divalto, DivaltoSettings]]:
+    divalto = Divalto("1", 7, depots=("D01", "D02"))
+    for ref in ("TEAPOT", "CUP"):
+        divalto.add_article(ref)
+    divalto.add_article("PORT", stocked=False)
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(divalto.serve)
+        yield divalto, settings_for(divalto, url)
+        nursery.cancel_scope.cancel()
+
+
+async def _turn(
+    side: Callable[[DivaltoSettings], AbstractAsyncContextManager[Call]],
+    callers: int,
+    stopwatch: Callable[[], Stopwatch],
+) -> Timing:
+    """Let so many callers write orders for a turn."""
+    async with (
+        _site() as (divalto, settings),
+        side(msgspec.structs.replace(settings, concurrency=callers)) as call,
+    ):
+        divalto.switches.warm_seconds = CALL_S
+        divalto.switches.processes = callers
+        await call(next(_numbers))  # the token, and a warm site
+        watch = stopwatch()
+
+        async def work() -> None:
+            while watch.running:
+                number, began = next(_numbers), time.perf_counter()
+                await call(number)
+                watch.note(began)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(callers):
+                nursery.start_soon(work)
+        return watch.timing()
+
+
+def _order(number: int) -> ErpOrder:
+    return order(line("TEAPOT", 3), line("CUP", 2, "3.3333"), reference=f"main-{number}")
+
+
+@asynccontextmanager
+async def _by_adapter(settings: DivaltoSettings) -> AsyncGenerator[Call]:
+    erp = DivaltoErp("divalto", settings)
+
+    async def call(number: int) -> None:
+        await erp.carry_out(_order(number), PERSON)
+
+    try:
+        yield call
+    finally:
+        await erp.aclose()
+
+
+@asynccontextmanager
+async def _bare(settings: DivaltoSettings) -> AsyncGenerator[Call]:
+    http = Client("divalto", settings.url)
+    asked = wire.auth_request(
+        domain=settings.domain, user=settings.user, password=settings.password.reveal(), env=settings.env
+    )
+    answer = await http.exchange("POST", wire.AUTH_PATH, content=asked)
+    token = wire.read_envelope(answer.body).token
+    data = blocks.order(_order(0), settings.customer, PERSON, settings).data
+    param = wire.business_param("integration_piece", {"dos": "1", "etb": "1"}, data, inside=True)
+    template = wire.execute_request("WEB_SERVICE_INFINITY", token, param)
+
+    async def call(number: int) -> None:
+        body = template.replace(b"main-0", b"main-%d" % number)
+        answer = await http.exchange("POST", wire.EXECUTE_PATH, content=body)
+        if b'resultcode\\": \\"0\\"' not in answer.body:
+            raise RuntimeError("the simulated site refused an order of the benchmark")
+
+    try:
+        yield call
+    finally:
+        await http.aclose()
+
+
+async def _compare_stock(rows: int) -> tuple[float, int]:
+    """Return the seconds that reading and comparing take, and how many differences were found."""
+    async with _site() as (divalto, settings):
+        for number in range(rows):
+            divalto.set_stock(f"SKU{number:06}", "D01", number % 50)
+        ours = {("paris", f"SKU{number:06}"): number % 50 + (number < DIFFERENT) for number in range(rows)}
+        erp = DivaltoErp("divalto", settings)
+        began = time.perf_counter()
+        reading = await erp.books.stock_reading()
+        theirs = {(each.warehouse, each.sku): int(each.units) for each in reading.lines if each.sellable}
+        found = gaps(theirs, ours, {})
+        seconds = time.perf_counter() - began
+        await erp.aclose()
+        return seconds, len(found)
