@@ -16,6 +16,7 @@ from adapters.erps.divalto.simulator import Divalto
 from daemon.cli import main
 
 PASSWORD = "a password"
+MANUAL = Path(__file__).parents[2] / "docs" / "divalto.md"
 
 SETTINGS = """
 [database]
@@ -187,3 +188,17 @@ def test_an_erp_that_is_away_is_said_at_the_first_step(tmp_path: Path) -> None:
     result = check(tmp_path, ACCOUNT.format(url="http://127.0.0.1:9"))
     assert result.exit_code == 1
     assert "POST /api/v1/Authent/Auth: ConnectError" in told(result)["account and pieces"]
+
+
+@pytest.mark.skipif(not MANUAL.exists(), reason="where the wheel is tried there is no manual")
+def test_the_profile_that_the_manual_shows_can_be(tmp_path: Path) -> None:
+    profile = MANUAL.read_text().partition("```toml\n[erp]\n")[2].partition("```")[0]
+    assert "actions.pieces" in profile
+    before, _, after = SETTINGS.format(folder=tmp_path, erp="").partition("[erp]")
+    for name in ("shop.key", "erp.password", "swift.key"):
+        (tmp_path / name).write_text("S" * 32)
+    (tmp_path / "dsn").write_text("postgresql://x/y")
+    config = tmp_path / "wharfinger.toml"
+    config.write_text(f"{before}[erp]\n{profile}\n[carriers.swift]{after.partition('[carriers.swift]')[2]}")
+    result = CliRunner().invoke(main, ["check", "--config", str(config)])
+    assert result.exit_code == 0, result.output

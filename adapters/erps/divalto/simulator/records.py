@@ -26,12 +26,14 @@ class Records:
         self._views = views
         self._switches = switches
         self._conditions: dict[tuple[str, str, str], Condition] = {}
+        self._kept_for: tuple[object, ...] = ()
+        self._kept: list[Row] = []
         pieces = spelling.pieces
         self._open(pieces, pieces.equal, self._pieces)
         self._open(pieces, pieces.beginning, self._pieces_beginning)
         self._open(pieces, pieces.reference, self._pieces)
         self._open(spelling.lines, spelling.lines.equal, self._lines_of_piece)
-        self._open(spelling.stock, spelling.stock.equal, lambda key: views.stock(_of(key, "depo")))
+        self._open(spelling.stock, spelling.stock.equal, self._stock)
         self._open(spelling.articles, spelling.articles.equal, lambda _key: views.articles())
         self._open(spelling.customers, spelling.customers.equal, self._customer)
         self._open(spelling.expected, spelling.expected.equal, lambda _key: views.expected())
@@ -53,15 +55,30 @@ class Records:
         condition = self._conditions.get((*name, str(asked.get("where", ""))))
         if condition is None:
             raise RecordsError("Condition inexistante")
-        rows = list(condition(_parameters(str(asked.get("where_parameters", "")))))
-        order = [column for column in str(asked.get("orderby", "")).split(";") if column]
-        rows.sort(key=lambda row: [row.get(column, "") for column in order])
+        rows = self._in_order(
+            condition, str(asked.get("where_parameters", "")), str(asked.get("orderby", ""))
+        )
         offset, count = int(asked.get("offset", 0)), int(asked.get("count", 0)) or self._switches.rows_max
         page = rows[offset : offset + min(count, self._switches.rows_max)]
         fields = [column for column in str(asked.get("fields", "")).split(";") if column not in ("", "*")]
         if page and any(column not in page[0] for column in fields):
             raise RecordsError("Champ inexistant")
         return [{column: row[column] for column in fields or row} for row in page]
+
+    def _in_order(self, condition: Condition, parameters: str, orderby: str) -> list[Row]:
+        """Return all rows in order; those of stock are kept until it moves, as an index would serve pages."""
+        asked = (condition, parameters, orderby, len(self._tables.movements))
+        if asked == self._kept_for:
+            return self._kept
+        rows = list(condition(_parameters(parameters)))
+        order = [column for column in orderby.split(";") if column]
+        rows.sort(key=lambda row: [row.get(column, "") for column in order])
+        if condition == self._stock:
+            self._kept_for, self._kept = asked, rows
+        return rows
+
+    def _stock(self, key: Mapping[str, str]) -> Iterable[Row]:
+        return self._views.stock(_of(key, "depo"))
 
     def _pieces(self, key: Mapping[str, str]) -> Iterable[Row]:
         found = self._tables.with_reference(_of(key, "ticod"), key.get("tiers"), _of(key, "pinotiers"))
