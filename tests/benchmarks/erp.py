@@ -9,7 +9,6 @@ in a few places.
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from itertools import count
 
 import msgspec
@@ -43,6 +42,7 @@ RATIO_MIN = 0.8
 STOCK_S_MAX = 30.0
 
 Call = Callable[[int], Awaitable[None]]
+Side = Callable[[DivaltoSettings], AbstractAsyncContextManager[Call]]
 _numbers = count(1)
 
 
@@ -51,8 +51,7 @@ def measure(lab: Lab) -> list[Figure]:
     figures: list[Figure] = []
     for callers in CALLERS:
         ours, bare = lab.turns(
-            partial(trio.run, _turn, _by_adapter, callers, lab.size.stopwatch),
-            partial(trio.run, _turn, _bare, callers, lab.size.stopwatch),
+            _turn_of(_by_adapter, callers, lab.size.stopwatch), _turn_of(_bare, callers, lab.size.stopwatch)
         )
         name = f"{callers} at once"
         figures += [
@@ -79,11 +78,11 @@ async def _site() -> AsyncGenerator[tuple[Divalto, DivaltoSettings]]:
         nursery.cancel_scope.cancel()
 
 
-async def _turn(
-    side: Callable[[DivaltoSettings], AbstractAsyncContextManager[Call]],
-    callers: int,
-    stopwatch: Callable[[], Stopwatch],
-) -> Timing:
+def _turn_of(side: Side, callers: int, stopwatch: Callable[[], Stopwatch]) -> Callable[[], Timing]:
+    return lambda: trio.run(_turn, side, callers, stopwatch)
+
+
+async def _turn(side: Side, callers: int, stopwatch: Callable[[], Stopwatch]) -> Timing:
     """Let so many callers write orders for a turn."""
     async with (
         _site() as (divalto, settings),
