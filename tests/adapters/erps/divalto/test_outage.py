@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from actors.domain.documents import Document, ErpDocument
-from actors.drain import Drain
+from actors.drain import Drain, Taken
 from actors.errors import UnreachableError
 from actors.ports import Contact, Outcome, PendingEffect
 from adapters.erps.divalto.simulator.rehearsal import Site, line, note, open_site, order
@@ -26,10 +26,9 @@ class Owned:
         self.settled: dict[str, str] = {}
         self.refused: list[str] = []
 
-    async def settle(self, effect: PendingEffect, outcome: Outcome, contact: Contact | None) -> None:
-        del contact
+    async def settle(self, taken: Sequence[Taken]) -> None:
         await trio.lowlevel.checkpoint()
-        self.settled[effect.effect] = outcome.reference
+        self.settled |= {each.effect.effect: each.outcome.reference for each in taken}
 
     async def refuse(self, effect: PendingEffect, why: str) -> None:
         del effect
