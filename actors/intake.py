@@ -31,8 +31,8 @@ IMPORTS_MAX = 64
 SALT_BYTES = 16
 """Enough that nobody can guess an erased address from its digest."""
 
-LOOK_AGAIN_MAX = 50
-"""Orders read again at a time, one request each: a shop answers some twenty a second."""
+LOOK_AGAIN_MAX = 25
+"""Orders read again at a time, some requests each: the shop's stock has to be right within seconds."""
 
 ANOMALIES_MAX = 1_000
 """Open anomalies looked through, the oldest first; with more of them people have another trouble."""

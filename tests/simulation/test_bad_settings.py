@@ -2,6 +2,8 @@
 
 import signal
 import socket
+from collections import Counter
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,3 +102,32 @@ async def test_rules_are_read_again_when_they_are_right_and_kept_when_they_are_n
             merchant.signal(signal.SIGHUP)
             await merchant.shipped(order)
             await merchant.no_anomalies()
+
+
+async def test_a_pack_that_nobody_knew_leaves_once_the_settings_list_it_and_is_booked_at_its_price(
+    open_merchant: "Open",
+) -> None:
+    with trio.fail_after(60):
+        async with open_merchant() as merchant:
+            shop, config = merchant.stage.shop, merchant.stage.config
+            shop.add_product("TEA-FOR-TWO", price="19.99", stock=3)
+            pack = merchant.place(("TEA-FOR-TWO", 1), ("TEAPOT-BLUE", 1))
+            told = await merchant.anomaly("unknown_sku", pack)
+            assert "no warehouse knows the SKU TEA-FOR-TWO" in told["detail"]
+            holds = "contains = { TEAPOT-BLUE = 2, TEAPOT-RED = 1 }"
+            config.write_text(f"{config.read_text()}\n[channels.main.products.TEA-FOR-TWO]\n{holds}\n")
+            merchant.signal(signal.SIGHUP)
+            await merchant.shipped(pack)
+            await merchant.told()
+            await merchant.no_anomalies()
+            bought = shop.tables["orders"][int(pack.removeprefix("main-"))]
+            notes = merchant.stage.erp.pieces(ticod="C", picod=3)
+            amount = sum((note.amount for note in notes), Decimal(0))
+            assert amount == Decimal(str(bought["total_products"])) + Decimal("7.00")
+            units = Counter[str]()
+            for sku, _, count in (line for note in notes for line in note.lines):
+                units[sku] += int(count)
+            assert units == {"TEAPOT-BLUE": 3, "TEAPOT-RED": 1, "PORT": 1}
+            sellable = min(shop.stock("TEAPOT-BLUE") // 2, shop.stock("TEAPOT-RED"))
+            while shop.stock("TEA-FOR-TWO") != sellable:
+                await trio.sleep(0.05)

@@ -81,6 +81,7 @@ class Mall:
     carrier: MemoryCarrier = field(default_factory=MemoryCarrier)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     system: System = field(init=False)
+    floor_is_open: trio.Event = field(default_factory=trio.Event)
 
     def __post_init__(self) -> None:
         self.town = Shop(1, "Europe/Paris")
@@ -165,6 +166,7 @@ class Mall:
         """Pick and pack whatever lies on the floor."""
         stock = self.system.directory.warehouses[site].stock
         while True:
+            await self.floor_is_open.wait()
             for each in [each for each in stock.fulfilments.values() if each.state == "floor"]:
                 for line in each.lines:
                     pick = Pick(each.fulfilment, "", line.sku, line.to_pick)
@@ -198,8 +200,10 @@ class Mall:
 
 
 @asynccontextmanager
-async def open_mall(poll_s: float = 0.15) -> AsyncGenerator[Mall]:
+async def open_mall(poll_s: float = 0.15, *, floor_is_open: bool = True) -> AsyncGenerator[Mall]:
     mall = Mall(poll_s)
+    if floor_is_open:
+        mall.floor_is_open.set()
     with trio.fail_after(SECONDS_MAX), structlog.testing.capture_logs():
         async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
             urls = {}
@@ -361,6 +365,46 @@ async def test_an_order_of_an_article_that_nobody_knew_leaves_once_the_article_i
             await trio.sleep(0.02)
         problems = {each.problem for each in await mall.journal.anomalies(10)}
         assert problems == set()
+
+
+async def test_what_a_shop_restocks_with_a_refund_and_again_with_the_cancel_is_for_sale_once() -> None:
+    async with open_mall(floor_is_open=False) as mall:
+        await mall.until_shown()
+        before = mall.shown()
+        order = mall.town.place_order([("CUP", 3)], shop=2)
+        while (await mall.journal.order_row(f"outlet-{order}")) is None:
+            await trio.sleep(0.02)
+        mall.town.refund(order, [("CUP", 3)])
+        while (await mall.orders())[f"outlet-{order}"].stage != "cancelled":
+            await trio.sleep(0.02)
+        await mall.until_shown()
+        mall.town.cancel_order(order)
+        assert mall.shown()["town"]["CUP"] == before["town"]["CUP"] + 3, "the shop has restocked it twice"
+        await mall.until_shown()
+        assert mall.shown() == before
+        assert mall.free()["CUP"] == sum(stock["CUP"] for stock in STOCK.values())
+
+
+async def test_a_unit_sold_between_our_look_and_our_write_is_for_sale_again_for_one_poll() -> None:
+    async with open_mall(poll_s=1.0, floor_is_open=False) as mall:
+        await mall.until_shown()
+        sold_at: list[float] = []
+
+        def sell_right_after_the_look(answer: Response) -> Response:
+            mall.town.place_order([("TEAPOT", 1)])
+            sold_at.append(trio.current_time())
+            return answer
+
+        def is_look(request: Request) -> bool:
+            return request.method == "GET" and "stock_availables" in request.path and "%7C" in request.target
+
+        mall.faults["town"].change_next(sell_right_after_the_look, is_look)
+        await receive(mall, 7)
+        while not sold_at or mall.shown()["town"]["TEAPOT"] != 16 + 7:
+            await trio.sleep(0.01)
+        while mall.shown()["town"]["TEAPOT"] != 16 + 6:
+            await trio.sleep(0.01)
+        assert trio.current_time() - sold_at[0] < 1.0 + 1.5, "a poll, and the push right after it"
 
 
 async def test_every_shop_shows_a_change_of_the_ledger_in_less_than_ten_seconds() -> None:

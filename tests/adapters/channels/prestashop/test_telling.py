@@ -271,6 +271,21 @@ async def test_a_missing_right_is_told_by_its_name_and_can_be_mended(world: Worl
     assert await world.adapter.find(status(order, "preparing")) is None
 
 
+async def test_without_the_right_to_patch_a_tracking_number_waits_and_nothing_overtakes_it(
+    world: World,
+) -> None:
+    order = placed(world)
+    world.shop.keys[FULL_KEY].rights = rights(
+        orders="GET", order_carriers="GET POST PUT", order_histories="GET POST", order_states="GET"
+    )
+    with pytest.raises(UnreachableError, match="PATCH is not allowed for the resource order_carriers"):
+        await world.adapter.carry_out(tracking(order, "A1"))
+    assert await world.adapter.find(tracking(order, "A1")) is None
+    world.shop.keys[FULL_KEY].rights = None
+    await world.adapter.carry_out(tracking(order, "A1"))
+    assert world.shop.order(order).tracking == ("A1",)
+
+
 async def test_under_any_chance_of_lost_answers_every_status_stands_once(world: World) -> None:
     orders = [placed(world) for _ in range(12)]
     chance: Faults = world.faults
