@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli_articles import ARTICLES
 from daemon.cli_backup import backup_check
 from daemon.cli_demo import DEMO
 from daemon.cli_running import NOT_WELL, config_option, endings, log_option, progress, settings_of
@@ -22,7 +23,7 @@ def main() -> None:
     """Keep orders, stock and parcels between a shop and an ERP."""
 
 
-for elsewhere in (*SHOP, *DEMO, backup_check):
+for elsewhere in (*SHOP, *ARTICLES, *DEMO, backup_check):
     main.add_command(elsewhere)
 
 

@@ -15,8 +15,10 @@ from actors.drain import Observe
 from actors.order import Reserved
 from actors.ports import CarrierPort, ErpPort, Journal, ShopPort
 from actors.system import Partners, Rules, Surroundings, System
+from adapters.articles import Article
 from adapters.carriers.swift.adapter import SwiftCarrier
 from adapters.carriers.swift.plugin import SwiftSettings
+from adapters.channels.prestashop import articles
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.trial import try_shop
@@ -67,6 +69,15 @@ async def try_channel(channel: Channel) -> Sequence[Finding]:
     match channel.settings:
         case PrestaShopSettings():
             return await try_shop(channel.name, channel.settings, utc_now)
+        case _:
+            raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
+
+
+async def read_articles(channel: Channel) -> Sequence[Article]:
+    """Return what the channel's shop sells; see its adapter's articles."""
+    match channel.settings:
+        case PrestaShopSettings():
+            return await articles.read_articles(channel.settings, channel.name)
         case _:
             raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import trio
 
+from adapters.channels.prestashop.simulated.below import make_pack
 from adapters.channels.prestashop.simulator import FULL_KEY, Shop, Shopper, address, serve
 
 PRODUCTS = 24
@@ -13,6 +14,7 @@ COMBINED_EVERY = 4
 """One product in so many has sizes."""
 
 SIZES = ("S", "M", "L")
+PACK = "SET-01"
 UNITS = 300
 
 OLD_DAYS = 90
@@ -48,6 +50,8 @@ def furnished(orders: int, seed: int) -> Shop:
             combinations=sizes,
         )
     references = sorted(shop.stocks())
+    shop.add_product(PACK, "A set of two", "19.90", UNITS)
+    make_pack(shop, PACK, {references[0]: 1, references[1]: 2})
     for number in range(orders):
         clock.behind = timedelta(days=OLD_DAYS) * (orders - number) / orders + timedelta(minutes=5)
         shopper = Shopper(email=f"old{number}@example.org", lastname=f"Durand {number}")

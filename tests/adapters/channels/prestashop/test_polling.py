@@ -320,6 +320,20 @@ async def test_a_key_that_is_revoked_and_given_back_loses_nothing(world: World) 
     assert ids(orders) == [placed]
 
 
+async def test_a_proxy_that_drops_the_key_for_a_while_loses_no_order(world: World) -> None:
+    _, cursor = await world.drained()
+    placed = world.shop.place_order([("cup", 1)])
+    dropped = Response(401, b"401 Unauthorized", HTML_HEADERS)
+    world.faults.answer_next(dropped, orders_page)
+    with pytest.raises(UnreachableError, match="does not reach the webservice"):
+        await world.adapter.poll(cursor)
+    world.faults.answer_next(dropped, lambda request: request.path == "/api/addresses")
+    with pytest.raises(UnreachableError):
+        await world.adapter.poll(cursor)
+    orders, _ = await world.drained(cursor)
+    assert ids(orders) == [placed]
+
+
 async def test_a_wrong_host_is_not_followed_to_the_front_page(world: World) -> None:
     async with world.connect(id_shop=99) as adapter:
         with pytest.raises(UnreachableError, match="front page"):
