@@ -117,7 +117,9 @@ def _named(row: Row, query: Query, key: Mapping[str, str], names: Mapping[str, s
     told: dict[str, str] = {}
     for column in query.columns:
         theirs = names.get(column, column)
-        if theirs in row:
+        if theirs.startswith("="):
+            told[column] = theirs[1:]
+        elif theirs in row:
             told[column] = row[theirs]
         elif column in key:
             told[column] = key[column]

@@ -34,7 +34,8 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True):
             there is nothing to tell; without a path, whatever has no error text is well.
         message: the path of the error's text.
         rows: the path of the rows, "" for the whole answer.
-        columns: where a row names a column otherwise: ours to theirs.
+        columns: where a row names a column otherwise: ours to theirs. A value that the site never tells, such
+            as a nature of stock that is always new, is given as "=N".
         number, prefix, stage, amount: the paths of what a write tells of the piece that it made.
     """
 
@@ -142,4 +143,5 @@ def question_problems(key: str, actions: Actions) -> list[Problem]:
 def _words(question: Question) -> list[str]:
     paths = (question.code, question.message, question.number, question.prefix, question.stage)
     named: Mapping[str, str] = question.columns
-    return [path for path in (*paths, question.amount, *named.values()) if path and not path.isdecimal()]
+    columns = [name for name in named.values() if not name.startswith("=")]
+    return [path for path in (*paths, question.amount, *columns) if path and not path.isdecimal()]

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import trio
 
-from actors.errors import RefusedError
+from actors.errors import RefusedError, UnreachableError
 from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.pieces import (
@@ -18,7 +18,7 @@ from adapters.erps.divalto.pieces import (
     read_open_lines,
     sku_namer,
 )
-from adapters.erps.divalto.plugin import DivaltoSettings, FlowSettings, Operations, SoapSettings
+from adapters.erps.divalto.plugin import DivaltoSettings, FlowSettings, Operations, SoapSettings, Way
 from adapters.erps.divalto.questions import Actions, Question
 from adapters.erps.divalto.simulator import Switches, is_read
 from adapters.erps.divalto.simulator.rehearsal import (
@@ -184,6 +184,25 @@ async def test_a_site_that_does_not_name_the_piece_it_made_is_asked_for_it() -> 
         async with open_site(switches=Switches(answers_number=False)) as site:
             assert (await site.erp.carry_out(order(), None)).reference == "C2-1"
             assert (await site.erp.carry_out(note(), None)).reference == "C3-1"
+
+
+@pytest.mark.parametrize("way", ["rest", "soap"])
+async def test_a_result_that_the_profile_calls_passing_lets_the_document_wait(way: Way) -> None:
+    with trio.fail_after(20):
+        async with open_site(way=way, result_kinds={"3": "later"}) as site:
+            site.divalto.close_article("TEAPOT")
+            with pytest.raises(UnreachableError, match="Article périmé"):
+                await site.erp.carry_out(order(), None)
+
+
+async def test_a_column_that_a_site_never_tells_is_given_by_the_profile() -> None:
+    usual = Actions().stock
+    told = {**usual.columns, "NATURESTOCK": "=N"}
+    actions = Actions(stock=msgspec.structs.replace(usual, columns=told))
+    with trio.fail_after(20):
+        async with open_site(way="soap", actions=actions) as site:
+            site.divalto.set_stock("CUP", "D01", 3, nature="X")
+            assert (await site.erp.stock())["paris"]["CUP"] == 23
 
 
 async def test_stock_rows_that_shift_while_they_are_read_are_read_again(site: Site) -> None:
