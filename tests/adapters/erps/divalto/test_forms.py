@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -22,6 +22,7 @@ LETTERS = st.text(
 
 @steady
 @given(LETTERS, LETTERS)
+@example("a<VIL>b & &lt;c>", "<NOM>")
 def test_a_value_in_harmony_markup_ends_at_its_own_tag(name: str, city: str) -> None:
     asked = forms.ask(Question(ask="<NOM>${NOM}<VIL>${VIL}"), {"NOM": name, "VIL": city})
     assert hmp(asked) == [("NOM", " ".join(name.split())), ("VIL", " ".join(city.split()))]
@@ -29,6 +30,7 @@ def test_a_value_in_harmony_markup_ends_at_its_own_tag(name: str, city: str) -> 
 
 @steady
 @given(st.text(max_size=30))
+@example('</a><b c="\\">')
 def test_a_value_in_json_and_xml_stays_one_value(text: str) -> None:
     asked = forms.ask(Question(form="json", ask='{"nom":"${NOM}"}'), {"NOM": text})
     assert json.loads(asked) == {"nom": text}
