@@ -15,6 +15,7 @@ import trio
 from actors.domain.documents import ErpDocument
 from actors.erp_books import ErpCustomerFlags
 from actors.errors import OutcomeUnknownError, RefusedError, UnreachableError
+from adapters.erps.divalto.plugin import FlowSettings
 from adapters.erps.divalto.questions import Actions
 from adapters.erps.divalto.simulator.custom import PROFILE
 from adapters.erps.divalto.simulator.rehearsal import (
@@ -46,6 +47,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "execute": {"way": "execute", "actions": WHOLE},
     "soap": {"way": "soap", "actions": WHOLE},
     "soap in HMP": {"way": "soap", "actions": PROFILE},
+    "SOAP writes, REST reads": {"flows": FlowSettings(write="soap")},
+    "files write, REST reads": {"flows": FlowSettings(write="files"), "files": {"form": "csv"}},
     "files as XML": {"way": "files"},
     "files as CSV": {"way": "files", "files": {"form": "csv"}},
     "files as xlsx": {"way": "files", "files": {"form": "xlsx"}},
@@ -55,7 +58,7 @@ WAYS: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=WAYS)
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Site]:
     given = dict(WAYS[request.param])
-    if given["way"] == "files":
+    if "files" in request.param:
         given["folder"] = tmp_path
     with trio.fail_after(30):
         async with open_site(**given) as opened:

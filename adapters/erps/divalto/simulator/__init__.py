@@ -18,6 +18,7 @@ from adapters.erps.divalto.simulator.custom import Custom
 from adapters.erps.divalto.simulator.drop import Drop
 from adapters.erps.divalto.simulator.historic import Historic
 from adapters.erps.divalto.simulator.infinity import Infinity
+from adapters.erps.divalto.simulator.processes import Processes
 from adapters.erps.divalto.simulator.records import Records
 from adapters.erps.divalto.simulator.requests import is_auth, is_read, is_write
 from adapters.erps.divalto.simulator.rest import (
@@ -100,6 +101,7 @@ class Divalto:
             self.account, infinity, historic, records, self.switches, spelling, secret=secret, now=now
         )
         self._soap = Soap(infinity, historic, self.switches, spelling)
+        self._processes = Processes(self.switches)
         self.faults = Faults(rng)
         self.faults.outage_answer = UNAVAILABLE
         self._tables.depots.update(depots)
@@ -128,10 +130,12 @@ class Divalto:
         return await self.faults.apply(request, self._answer)
 
     async def _answer(self, request: Request) -> Response:
-        if request.path.lower().endswith(SOAP_PATH.lower()):
-            await trio.lowlevel.checkpoint()
+        by_soap = request.path.lower().endswith(SOAP_PATH.lower())
+        writes = self._soap.writes(request) if by_soap else is_write(request)
+        async with self._processes.one(writes=writes):
+            if not by_soap:
+                return self._rest.answer(request)
             return UNAVAILABLE if self.switches.closed else self._soap.answer(request)
-        return await self._rest.answer(request)
 
     # --- master data ---
 
@@ -254,7 +258,7 @@ class Divalto:
     @property
     def most_at_once(self) -> int:
         """How many requests have been under way at once."""
-        return self._rest.most_at_once
+        return self._processes.most_at_once
 
     def add_web_hook(self, code: str) -> None:
         """Take web hooks under this code."""

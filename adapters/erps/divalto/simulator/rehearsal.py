@@ -103,7 +103,7 @@ async def open_site(
         url = await nursery.start(divalto.serve)
         ours = settings_for(divalto, url)
         flows = FlowSettings(way, way, way, way)
-        ours = msgspec.structs.replace(ours, flows=flows, **settings)
+        ours = msgspec.structs.replace(ours, **{"flows": flows, **settings})
         drop: Drop | None = None
         if folder is not None:
             dropped = _folders(folder, files)

@@ -83,46 +83,23 @@ class Rest:
         self._secret = secret
         self._now = now
         self._tokens: dict[str, float] = {}
-        self._processes = trio.CapacityLimiter(switches.processes)
-        self._warm = False
         self.authentications = 0
-        self.at_once = self.most_at_once = 0
         self.web_hook_codes: set[str] = set()
         self.web_hooks: list[dict[str, Any]] = []
 
-    async def answer(self, request: Request) -> Response:
-        """Answer one request as the service would, in a process of its own as long as there is one."""
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+    def answer(self, request: Request) -> Response:
+        """Answer one request as the service would."""
+        if WEB_HOOK_PATH in request.path:
+            return self._web_hook(request)
+        if request.method != "POST":
+            return iis_page(405, "Method Not Allowed")
         try:
-            return await self._answer(request)
-        finally:
-            self.at_once -= 1
-
-    async def _answer(self, request: Request) -> Response:
-        self._processes.total_tokens = self._switches.processes
-        async with self._processes:
-            await self._start_process(writes=request.path.endswith(EXECUTE_PATH))
-            if WEB_HOOK_PATH in request.path:
-                return self._web_hook(request)
-            if request.method != "POST":
-                return iis_page(405, "Method Not Allowed")
-            try:
-                asked = json.loads(request.body)
-            except ValueError:
-                return _json({"error": 1, "result": "", "txterr": "JSON incorrect", "infos": ""})
-            if not isinstance(asked, dict):
-                return _json({"error": 1, "result": "", "txterr": "JSON incorrect", "infos": ""})
-            return self._route(request.path, asked)
-
-    async def _start_process(self, *, writes: bool) -> None:
-        seconds = self._switches.warm_seconds if self._warm else self._switches.cold_seconds
-        seconds += self._switches.write_seconds if writes else 0.0
-        self._warm = True
-        if seconds > 0:
-            await trio.sleep(seconds)
-        else:
-            await trio.lowlevel.checkpoint()
+            asked = json.loads(request.body)
+        except ValueError:
+            asked = None
+        if not isinstance(asked, dict):
+            return _json({"error": 1, "result": "", "txterr": "JSON incorrect", "infos": ""})
+        return self._route(request.path, asked)
 
     def _route(self, path: str, asked: Mapping[str, Any]) -> Response:
         if path.endswith(AUTH_PATH):

@@ -63,6 +63,11 @@ class Soap:
         self._switches = switches
         self._spelling = spelling
 
+    def writes(self, request: Request) -> bool:
+        """Return whether the action called takes the time of a business action."""
+        called = (self._spelling.service, "INTEGRER_PIECE", "CREER_CDE", "CREER_CLIENT")
+        return any(f"ACTION&gt;{name}".encode() in request.body for name in called)
+
     def answer(self, request: Request) -> Response:
         """Answer a request for the WSDL or a call of the one operation."""
         if request.method == "GET":

@@ -13,7 +13,7 @@ from actors.ports import Outcome
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.hours import closed_until
-from adapters.erps.divalto.plugin import DivaltoSettings
+from adapters.erps.divalto.plugin import DivaltoSettings, FlowSettings
 from adapters.erps.divalto.simulator.rehearsal import Site, line, open_site, order
 from adapters.erps.divalto.turns import PASSED_OVER_MAX, Rank, Turns
 from adapters.settings import Secret
@@ -93,6 +93,37 @@ async def test_the_cap_holds_towards_divalto() -> None:
                     nursery.start_soon(site.erp.carry_out, order(reference=f"main-{number}"), None)
             assert trio.current_time() - began > 0.14  # three rounds of two
             assert len(site.divalto.pieces()) == 6
+
+
+async def test_the_cap_is_the_sites_whichever_ways_its_flows_go() -> None:
+    flows = FlowSettings(write="soap", look_up="rest", stock="soap", books="rest")
+    with trio.fail_after(20):
+        async with open_site(concurrency=2, flows=flows) as site:
+            await site.erp.find(order())
+            site.divalto.switches.warm_seconds = 0.01
+            async with trio.open_nursery() as nursery:
+                for number in range(6):
+                    nursery.start_soon(site.erp.carry_out, order(reference=f"main-{number}"), None)
+                    nursery.start_soon(site.erp.find, order())
+                nursery.start_soon(site.erp.stock)
+                nursery.start_soon(site.erp.books.articles)
+            assert site.divalto.most_at_once == 2
+            assert len(site.divalto.pieces()) == 6
+
+
+async def test_documents_go_before_stock_and_stock_before_articles() -> None:
+    turns, went = Turns(1), list[Rank]()
+
+    async def call(rank: Rank) -> None:
+        async with turns.turn(rank):
+            went.append(rank)
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery, turns.turn(Rank.DOCUMENT):
+            for rank in (Rank.ARTICLE, Rank.STOCK, Rank.DOCUMENT, Rank.ARTICLE, Rank.STOCK, Rank.DOCUMENT):
+                nursery.start_soon(call, rank)
+                await trio.testing.wait_all_tasks_blocked()
+    assert went == sorted(went)
 
 
 NIGHT = DivaltoSettings(
