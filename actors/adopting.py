@@ -36,6 +36,12 @@ def cursor_name(channel: str) -> str:
     return f"shop-{channel}"
 
 
+async def adoption_of(journal: Journal, channel: str) -> Adoption | None:
+    """Return a channel's line as it is durable, None for one without."""
+    text = await journal.cursor(adoption_name(channel))
+    return _decode(text) if text is not None else None
+
+
 def standing_of(order: ShopOrder | UnreadableOrder) -> Standing:
     """Return how an order stands; one that cannot be read counts as ended where at least that can be read."""
     found = STANDINGS.get(order.standing, "unreadable")
@@ -71,8 +77,7 @@ class Adopting:
         """Read the line; draw it at `orders_since` for a channel that never had a cursor nor a line."""
         if self._is_read:
             return
-        text = await self._journal.cursor(adoption_name(self._channel))
-        self._adoption = self._saved = _decode(text) if text is not None else None
+        self._adoption = self._saved = await adoption_of(self._journal, self._channel)
         if self._adoption is None and cursor is None and orders_since is not None:
             self._adoption = Adoption(orders_since, is_reading=True)
             await self.save()

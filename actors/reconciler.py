@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from msgspec import Struct
 
-from actors.adopting import cursor_name
+from actors.adopting import adoption_of, cursor_name, judged
 from actors.desk import Desk, Raise
 from actors.domain.assortment import Assortment
 from actors.domain.order_state import order_id
@@ -141,8 +141,11 @@ class Reconciler:
         for channel, shop in self._sellers:
             orders = await self._waiting(channel, shop)
             known = await self._journal.known_orders([order_id(channel, each.shop_order) for each in orders])
+            adoption = await adoption_of(self._journal, channel)
             for order in orders:
                 name = order_id(channel, order.shop_order)
+                if judged(order, adoption, is_known=name in known) == "older":
+                    continue  # it is left alone, so nobody waits for its import
                 sign = await self._sign(order, name, is_known=name in known)
                 unheard += [
                     Unheard(name, line.sku, sign * line.units, order.placed_at)
