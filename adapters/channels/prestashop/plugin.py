@@ -46,7 +46,8 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         after_order: the shop's id of the last order that is none of ours: it and all before it are never
             handed out, whatever happens to them in the shop. For rehearsals on a shop that lives.
         time_zone: what the shop's dates are local to; "" reads PS_TIMEZONE.
-        state_of: our statuses as the shop's states.
+        state_of: our statuses as the shop's states; one that is not named is that of a fresh installation.
+            What is shown as shipped or cancelled means so as well, listed below or not.
         unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from
             the shop's own flags: not paid is unpaid, shipped is shipped, the rest is open.
         sku_from: what names an article, and so is its SKU unless the channel's products list it: the first of
@@ -86,6 +87,21 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     stock_batch: Annotated[int, Meta(ge=1, le=50)] = 50
     connections: Annotated[int, Meta(ge=1, le=8)] = 4
     seconds_max: Annotated[float, Meta(gt=0, le=300)] = 30.0
+
+    @property
+    def shown_as(self) -> Mapping[ShopState, int]:
+        """The shop's state for each of our statuses."""
+        return {**STATE_OF, **self.state_of}
+
+    @property
+    def shipped_states(self) -> frozenset[int]:
+        """The shop's states that mean shipped."""
+        return frozenset({*self.shipped, self.shown_as["shipped"]})
+
+    @property
+    def cancelled_states(self) -> frozenset[int]:
+        """The shop's states that mean cancelled."""
+        return frozenset({*self.cancelled, self.shown_as["cancelled"]})
 
     def __repr__(self) -> str:
         """Name the shop, never the key."""

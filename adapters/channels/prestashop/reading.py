@@ -49,8 +49,8 @@ class OrderReader:
         self._standings: dict[int, Standing] = {
             **dict.fromkeys(settings.open, "open"),
             **dict.fromkeys(settings.unpaid, "unpaid"),
-            **dict.fromkeys(settings.cancelled, "cancelled"),
-            **dict.fromkeys(settings.shipped, "shipped"),
+            **dict.fromkeys(settings.cancelled_states, "cancelled"),
+            **dict.fromkeys(settings.shipped_states, "shipped"),
         }
         self._countries: dict[int, str] = {}
         self._states: dict[int, str] = {0: ""}

@@ -5,7 +5,7 @@ read first, and read again when an answer was lost, not before the write can hav
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import trio
 
@@ -36,6 +36,9 @@ class Telling:
     def __init__(self, webservice: Webservice, settings: PrestaShopSettings) -> None:
         self._webservice = webservice
         self._settings = settings
+        self._state_of = settings.shown_as
+        self._shipped = settings.shipped_states
+        self._cancelled = settings.cancelled_states
         self._known_states: set[int] = set()
         self._unsettled: dict[str, float] = {}
         # A daemon before this one may have died over a write that is still under way in the shop.
@@ -85,7 +88,7 @@ class Telling:
     async def _find_status(self, document: ShopStatus) -> Outcome | None:
         order = await self._order(document)
         current = reference_to(order, "current_state")
-        wanted = self._settings.state_of[document.status]
+        wanted = self._state_of[document.status]
         query = {"filter[id_order]": f"[{reference_to(order, 'id')}]", "sort": "[id_ASC]"}
         history = await self._webservice.rows("order_histories", "[id,id_order_state,id_employee]", **query)
         rows = (row for row in history if reference_to(row, "id_order_state") == wanted)
@@ -94,7 +97,7 @@ class Telling:
         if shown is None:
             return self._superseded(document.status, current)
         if self._fell_on_a_cancel(history):
-            cancelled = self._settings.state_of["cancelled"]
+            cancelled = self._state_of["cancelled"]
             body = new_history(reference_to(order, "id"), cancelled)
             await self._write(document, "POST", "/api/order_histories", body)
             return Outcome(reference=f"superseded by state {cancelled}")
@@ -106,32 +109,32 @@ class Telling:
         The shop has no conditional write. A cancellation that was overwritten would never be polled, so it is
         given back: the shop shows it again, and the next poll brings it. What an employee set stands.
         """
-        ours = {self._settings.state_of["preparing"], self._settings.state_of["backordered"]}
+        ours = {self._state_of["preparing"], self._state_of["backordered"]}
         last_of_others = 0
         hidden = False
         for row in history:
             state = reference_to(row, "id_order_state")
             hidden = state in ours and reference_to(row, "id_employee") == 0
             last_of_others = last_of_others if hidden else state
-        return hidden and last_of_others in self._settings.cancelled
+        return hidden and last_of_others in self._cancelled
 
     def _superseded(self, status: ShopState, current: int) -> Outcome | None:
         """Return an outcome where the shop is beyond the status already, so that it is not thrown back."""
-        beyond: tuple[int, ...] = ()
+        beyond: Collection[int] = ()
         match status:
             case "preparing" | "backordered":
-                beyond = (*self._settings.shipped, *self._settings.cancelled)
+                beyond = (*self._shipped, *self._cancelled)
             case "shipped":
-                beyond = self._settings.shipped
+                beyond = self._shipped
             case "cancelled":
-                beyond = self._settings.cancelled
+                beyond = self._cancelled
         return Outcome(reference=f"superseded by state {current}") if current in beyond else None
 
     async def _post_status(self, document: ShopStatus) -> None:
         order = await self._order(document)
-        wanted = self._settings.state_of[document.status]
+        wanted = self._state_of[document.status]
         doing = f"set order {document.shop_order} to {document.status}"
-        if document.status == "cancelled" and reference_to(order, "current_state") in self._settings.shipped:
+        if document.status == "cancelled" and reference_to(order, "current_state") in self._shipped:
             raise RefusedError(self._webservice.system, doing, "the shop shows it as shipped")
         if wanted not in self._known_states:
             # An unknown state is answered by an empty 500, which would look like a lost answer for ever.

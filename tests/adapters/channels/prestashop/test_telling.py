@@ -286,6 +286,24 @@ async def test_without_the_right_to_patch_a_tracking_number_waits_and_nothing_ov
     assert world.shop.order(order).tracking == ("A1",)
 
 
+async def test_a_shop_with_states_of_its_own_is_told_and_understood_by_them(world: World) -> None:
+    flags = {"paid": "1", "shipped": "0", "logable": "1", "unremovable": "1"}
+    for state, name in ((21, "Handed over"), (22, "Given up")):
+        world.shop.tables.insert("order_states", flags | {"name": name}, state)
+    async with world.connect(state_of={"shipped": 21, "cancelled": 22}) as adapter:
+        left, given_up = placed(world), placed(world)
+        for wanted in ("preparing", "shipped", "preparing"):
+            await adapter.carry_out(status(left, wanted))
+        await adapter.carry_out(status(given_up, "cancelled"))
+        assert world.shop.order(left).states == (PAID, PREPARING, 21)
+        assert world.shop.order(given_up).states == (PAID, 22)
+        world.shop.set_state(given_up, 22)
+        orders, _ = await world.drained(adapter=adapter)
+        assert [each.standing for each in orders] == ["shipped", "cancelled"]
+        with pytest.raises(RefusedError, match="the shop shows it as shipped"):
+            await adapter.carry_out(status(left, "cancelled"))
+
+
 async def test_under_any_chance_of_lost_answers_every_status_stands_once(world: World) -> None:
     orders = [placed(world) for _ in range(12)]
     chance: Faults = world.faults
