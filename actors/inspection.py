@@ -3,13 +3,13 @@
 It stands apart from `ports.Journal` because no actor may lean on it: its answers cost a search.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
-from actors.ports import Event, OrderRow
+from actors.ports import Event, OrderRow, Recorded
 
 
 class OrderFilter(Struct, frozen=True):
@@ -34,11 +34,25 @@ class BookedMovement(Struct, frozen=True):
     units: int
 
 
+class Tip(Struct, frozen=True):
+    """How far the log was read: the last position of each partition."""
+
+    positions: Mapping[int, int]
+
+
 class Inspection(Protocol):
     """Questions of people, each bounded by its `limit`."""
 
     async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
         """Return rows of the orders that fit, the first placed first."""
+        ...
+
+    async def tip(self, back: int) -> Tip:
+        """Return where the log ends, or where each partition stood `back` events before."""
+        ...
+
+    async def news(self, after: Tip, limit: int) -> tuple[Sequence[Recorded], Tip]:
+        """Return up to `limit` events of each partition beyond that, by their time, and how far."""
         ...
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:

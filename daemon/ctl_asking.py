@@ -52,6 +52,29 @@ class Asking:
         answer = self._ask("POST", path, body, key or str(uuid.uuid4()), query)
         self._show(answer, view.trial if self.dry_run else view.done)
 
+    def follow(self, path: str, query: Mapping[str, str], line: Callable[[view.Answer], str]) -> None:
+        """Show each line of an answer as it comes, until there is no more or somebody interrupts."""
+        import msgspec
+        import trio
+
+        from daemon.control.client import ControlClient, ControlError, DaemonAwayError
+
+        def show(told: view.Answer) -> None:
+            click.echo(msgspec.json.encode(told) if self.as_json else line(told))
+
+        async def follow() -> None:
+            async with ControlClient(self.socket) as client:
+                await client.follow(path, show, query)
+
+        try:
+            trio.run(follow)
+        except KeyboardInterrupt:
+            return
+        except DaemonAwayError as error:
+            end(AWAY, f"no daemon answers at {error}")
+        except ControlError as error:
+            end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
+
     def _show(self, answer: Mapping[str, Any], show: view.View) -> None:
         if self.as_json:
             import msgspec

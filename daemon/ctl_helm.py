@@ -1,10 +1,13 @@
-"""wharfctl's commands for the daemon itself: its rules, its log, its end."""
+"""wharfctl's commands for the daemon itself: what happens in it, its rules, its log, its end."""
 
+import sys
+import time
 from collections.abc import Sequence
 
 import click
 
-from daemon.ctl_asking import Asking, asking, key_option, path_to
+from daemon import ctl_view as view
+from daemon.ctl_asking import Asking, asking, key_option, limit_option, path_to
 
 
 @click.command()
@@ -32,4 +35,28 @@ def log_level(ask: Asking, *, level: str, key: str | None) -> None:
     ask.change(path_to("log-level"), {"level": level}, key)
 
 
-HELM: Sequence[click.Command] = (reload, drain, log_level)
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until interrupted.")
+@limit_option
+@asking
+def tail(ask: Asking, *, follow: bool, limit: int) -> None:
+    """Show the last events of the log, the oldest first."""
+    ask.follow(path_to("tail"), {"limit": str(limit), "follow": str(follow).lower()}, view.event)
+
+
+@click.command()
+@click.option("--every", default=2.0, show_default=True, type=click.FloatRange(0.2, 60), metavar="SECONDS")
+@asking
+def top(ask: Asking, *, every: float) -> None:
+    """Show the daemon at a glance again and again, until interrupted."""
+    try:
+        while True:
+            if sys.stdout.isatty():
+                click.clear()
+            ask.read(path_to("status"), view.status)
+            time.sleep(every)
+    except KeyboardInterrupt:
+        return
+
+
+HELM: Sequence[click.Command] = (tail, top, reload, drain, log_level)

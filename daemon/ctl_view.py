@@ -80,6 +80,11 @@ def is_degraded(answer: Answer) -> bool:
     return answer["state"] != "running" or any(each["state"] != "well" for each in answer["partners"])
 
 
+def event(answer: Answer) -> str:
+    """Return an event of the log as a line."""
+    return "\t".join(cell(answer[name]) for name in ("at", "stream", "kind", "data"))
+
+
 def partners(answer: Answer) -> Sequence[Table]:
     """Show how it goes with each partner."""
     return (_table("Partners", ("partner", "state", "pending", "oldest"), answer["partners"]),)

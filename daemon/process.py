@@ -28,6 +28,7 @@ from daemon.pulse import Line, keep_pulse, tell_status
 from daemon.sd_notify import notify, take_listener, watchdog_seconds
 from daemon.settings import Settings, SettingsError
 from daemon.settings_file import load_assortments, load_carrier_rules, load_rules
+from daemon.tail import LogTail
 from daemon.version import VERSION
 from daemon.warehouse_floor import WarehouseFloor
 from daemon.web import serve_web
@@ -102,7 +103,12 @@ class Daemon:
             await nursery.start(
                 self._serve_control,
                 Services(
-                    desk, backlog, WarehouseFloor(system, journal), self._helm(system), SystemGates(system)
+                    desk,
+                    backlog,
+                    WarehouseFloor(system, journal),
+                    self._helm(system),
+                    SystemGates(system),
+                    LogTail(journal),
                 ),
             )
             nursery.start_soon(tell_status, self._told_status, notify)

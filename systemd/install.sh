@@ -69,6 +69,19 @@ install -D -m 644 "$root/systemd/wharfinger.sysusers" "$destdir$prefix/lib/sysus
 install -D -m 644 "$root/systemd/wharfinger.toml.example" \
     "$destdir$prefix/share/doc/wharfinger/wharfinger.toml.example"
 
+# Written by the programs themselves, so that what is offered is what there is.
+tools=$(dirname "$venv_python")
+share=$destdir$prefix/share
+mkdir -p "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/site-functions" \
+    "$share/fish/vendor_completions.d"
+for command in wharfinger wharfctl; do
+    variable=_$(echo "$command" | tr '[:lower:]' '[:upper:]')_COMPLETE
+    "$venv_python" -m daemon.manual "$command" >"$share/man/man1/$command.1"
+    env "$variable=bash_source" "$tools/$command" >"$share/bash-completion/completions/$command"
+    env "$variable=zsh_source" "$tools/$command" >"$share/zsh/site-functions/_$command"
+    env "$variable=fish_source" "$tools/$command" >"$share/fish/vendor_completions.d/$command.fish"
+done
+
 etc=$destdir$sysconfdir/wharfinger
 mkdir -p "$etc"
 if [ ! -e "$etc/credentials" ]; then install -d -m 700 "$etc/credentials"; fi

@@ -16,4 +16,8 @@ for unit in wharfinger.service wharfinger@.service wharfinger.socket wharfinger@
 done
 rm -f "$destdir$prefix/lib/sysusers.d/wharfinger.conf"
 rm -rf "$destdir$prefix/share/doc/wharfinger"
+for command in wharfinger wharfctl; do
+    rm -f "$destdir$prefix/share/man/man1/$command.1" "$destdir$prefix/share/bash-completion/completions/$command" \
+        "$destdir$prefix/share/zsh/site-functions/_$command" "$destdir$prefix/share/fish/vendor_completions.d/$command.fish"
+done
 echo "Removed. $sysconfdir/wharfinger (settings, secrets) and /var/lib/wharfinger (data) stay."

@@ -99,7 +99,23 @@ class Drop:
     sent: bytes = b""
 
 
+SendPiece = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that comes piece by piece, for as long as there is more and the client stays.
+
+    `feed` is called with what sends a piece; it is cancelled when the client leaves.
+    """
+
+    status: int
+    feed: Callable[[SendPiece], Awaitable[None]]
+    headers: Sequence[tuple[str, str]] = ()
+
+
 Handler = Callable[[Request], Awaitable[Response | Drop]]
+StreamingHandler = Callable[[Request], Awaitable[Response | Stream | Drop]]
 Refusal = Callable[[int, str], Response]
 """Shapes what the server itself refuses: a status, and why for a person."""
 
@@ -110,7 +126,7 @@ def plain_refusal(status: int, why: str) -> Response:
 
 
 async def serve(
-    handler: Handler,
+    handler: StreamingHandler,
     listeners: Sequence[trio.SocketListener],
     *,
     body_bytes_max: int = BODY_BYTES_MAX,
@@ -189,7 +205,7 @@ class _Bounds:
         return self.refuse(413, f"the body is larger than {self.body_bytes_max} bytes")
 
 
-async def _converse(handler: Handler, wire: _Wire, bounds: _Bounds) -> None:
+async def _converse(handler: StreamingHandler, wire: _Wire, bounds: _Bounds) -> None:
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
     while True:
         asked: Request | Response | None = None
@@ -210,6 +226,9 @@ async def _converse(handler: Handler, wire: _Wire, bounds: _Bounds) -> None:
         if isinstance(answer, Drop):
             if answer.sent:
                 await wire.send(answer.sent)
+            return
+        if isinstance(answer, Stream):
+            await _stream(connection, wire, answer)
             return
         await wire.send(_framed(connection, answer, head_only=asked.method == "HEAD"))
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
@@ -265,6 +284,33 @@ def _framed(connection: h11.Connection, answer: Response, *, head_only: bool = F
     without_body = head_only or answer.status in _WITHOUT_BODY
     body = b"" if without_body else connection.send(h11.Data(data=answer.body))
     return head + body + connection.send(h11.EndOfMessage())
+
+
+async def _stream(connection: h11.Connection, wire: _Wire, answer: Stream) -> None:
+    """Send what comes, until there is no more or the client has gone; the connection is closed after it."""
+    headers = [*answer.headers, ("Transfer-Encoding", "chunked"), _CLOSE]
+    reason = _REASONS.get(answer.status, b"")
+
+    async def send(piece: bytes) -> None:
+        await wire.send(connection.send(h11.Data(data=piece)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_leave_with, wire, nursery.cancel_scope)
+        with suppress(_PeerGoneError):
+            await wire.send(
+                connection.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
+            )
+            await answer.feed(send)
+            await wire.send(connection.send(h11.EndOfMessage()))
+        nursery.cancel_scope.cancel()
+
+
+async def _leave_with(wire: _Wire, scope: trio.CancelScope) -> None:
+    """Notice that the client has gone, even while nothing is sent to it."""
+    with suppress(_PeerGoneError):
+        while await wire.receive():
+            pass
+    scope.cancel()
 
 
 def _origin_form(target: str) -> str:

@@ -15,7 +15,7 @@ from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
 from actors.domain.ledger import INNER_ACCOUNTS, movements
 from actors.domain.log import GENESIS, KINDS, chain, decode_event, encode_event, header, microseconds
 from actors.domain.partitions import PARTITIONS, partition_of, partition_of_key, stock_stream, warehouse_of
-from actors.inspection import BookedMovement, OrderFilter
+from actors.inspection import BookedMovement, OrderFilter, Tip
 from actors.ports import (
     Append,
     Balance,
@@ -256,6 +256,31 @@ class MemoryJournal:
             and (not wanted.warehouse or row.order in there)
         ]
         return sorted(rows, key=_placed)[:limit]
+
+    async def tip(self, back: int) -> Tip:
+        """See `Inspection.tip`."""
+        await trio.lowlevel.checkpoint()
+        ends = {partition: position for partition, (position, _) in self._tips.items()}
+        return Tip({partition: max(0, ends.get(partition, 0) - back) for partition in range(PARTITIONS)})
+
+    async def news(self, after: Tip, limit: int) -> tuple[Sequence[Recorded], Tip]:
+        """See `Inspection.news`."""
+        await trio.lowlevel.checkpoint()
+        beyond = sorted(
+            (each.partition, each.position, each)
+            for stream in self.streams.values()
+            for each in stream
+            if each.position > after.positions[each.partition]
+        )
+        taken: dict[int, list[Recorded]] = {}
+        for partition, _, each in beyond:
+            taken.setdefault(partition, []).append(each)
+        kept = [each for rows in taken.values() for each in rows[:limit]]
+        reached = {
+            **after.positions,
+            **{rows[0].partition: rows[:limit][-1].position for rows in taken.values()},
+        }
+        return sorted(kept, key=lambda each: (each.at, each.partition, each.position)), Tip(reached)
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """See `Inspection.movements`."""

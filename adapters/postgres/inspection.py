@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from actors.domain.log import decode_event
 from actors.domain.partitions import partition_of, stock_stream
-from actors.inspection import BookedMovement, OrderFilter
-from actors.ports import OrderRow
+from actors.inspection import BookedMovement, OrderFilter, Tip
+from actors.ports import OrderRow, Recorded
 from adapters.postgres.connect import Pool
-from adapters.postgres.reads import order_of
+from adapters.postgres.reads import order_of, recorded_of
 
 
 async def find_orders(pool: Pool, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
@@ -30,6 +30,30 @@ async def find_orders(pool: Pool, wanted: OrderFilter, limit: int) -> Sequence[O
         limit,
     )
     return [order_of(row) for row in rows]
+
+
+async def tip(pool: Pool, back: int) -> Tip:
+    """Return where the log ends, or stood `back` events a partition before."""
+    rows = await pool.fetch("SELECT partition, position FROM partition_head")
+    return Tip({row["partition"]: max(0, row["position"] - back) for row in rows})
+
+
+async def news(pool: Pool, after: Tip, limit: int) -> tuple[Sequence[Recorded], Tip]:
+    """Return the events beyond `after`, and how far they reach."""
+    rows = await pool.fetch(
+        "SELECT e.partition, e.position, e.stream, e.version, e.kind, e.data, e.at, e.hash"
+        " FROM unnest($1::smallint[], $2::bigint[]) AS q (partition, position) CROSS JOIN LATERAL"
+        " (SELECT * FROM event WHERE partition = q.partition AND position > q.position"
+        " ORDER BY position LIMIT $3) AS e ORDER BY e.at, e.partition, e.position",
+        list(after.positions),
+        list(after.positions.values()),
+        limit,
+    )
+    recorded = [recorded_of(row["partition"], row["stream"], row) for row in rows]
+    reached = dict(after.positions)
+    for each in recorded:
+        reached[each.partition] = max(reached[each.partition], each.position)
+    return recorded, Tip(reached)
 
 
 async def movements(pool: Pool, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:

@@ -14,6 +14,7 @@ import trio
 from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of_key
 from actors.inspection import BookedMovement, OrderFilter
+from actors.inspection import Tip as LogTip
 from actors.ports import (
     Append,
     Contact,
@@ -109,6 +110,14 @@ class PostgresJournal:
     async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
         """Return rows of the orders that fit, the first placed first."""
         return await self._ask(inspection.find_orders, wanted, limit)
+
+    async def tip(self, back: int) -> LogTip:
+        """Return where the log ends, or stood `back` events a partition before."""
+        return await self._ask(inspection.tip, back)
+
+    async def news(self, after: LogTip, limit: int) -> tuple[Sequence[Recorded], LogTip]:
+        """Return up to `limit` events of each partition beyond that, and how far it is read."""
+        return await self._ask(inspection.news, after, limit)
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """Return the SKU's last movements in the warehouse, the newest first."""

@@ -48,7 +48,7 @@ async def read_stream(pool: Pool, stream: str, after: int) -> Sequence[Recorded]
             found[-1].version if found else after,
             READ_EVENTS_AT_ONCE,
         )
-        found += [_recorded(partition, stream, row) for row in rows]
+        found += [recorded_of(partition, stream, row) for row in rows]
         if len(rows) < READ_EVENTS_AT_ONCE:
             return found
 
@@ -66,7 +66,7 @@ async def read_streams(pool: Pool, streams: Sequence[str]) -> Mapping[str, Seque
     )
     found: dict[str, list[Recorded]] = {}
     for row in rows:
-        found.setdefault(row["stream"], []).append(_recorded(row["partition"], row["stream"], row))
+        found.setdefault(row["stream"], []).append(recorded_of(row["partition"], row["stream"], row))
     return found
 
 
@@ -204,7 +204,8 @@ async def cursor(pool: Pool, name: str) -> str | None:
     return value
 
 
-def _recorded(partition: int, stream: str, row: asyncpg.Record) -> Recorded:
+def recorded_of(partition: int, stream: str, row: asyncpg.Record) -> Recorded:
+    """Return the event that a row of the log holds."""
     return Recorded(
         partition=partition,
         position=row["position"],

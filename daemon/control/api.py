@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -32,12 +33,13 @@ from daemon.control.asked import (
     SlotAssignment,
 )
 from daemon.control.openapi import Document, document
-from daemon.control.router import Call, Change, Reading, Route
-from daemon.control.service import Backlog, Desk, Floor, Gates, Helm, Mandate
+from daemon.control.router import Call, Change, Feed, Following, Reading, Route
+from daemon.control.service import Backlog, Desk, Floor, Gates, Helm, Mandate, Tail
 from daemon.control.wire import (
     Anomalies,
     Carriers,
     Done,
+    EventTold,
     Orders,
     OrderStory,
     Outbox,
@@ -75,6 +77,7 @@ class Services:
     floor: Floor
     helm: Helm
     gates: Gates
+    tail: Tail
 
 
 def routes(services: Services) -> Sequence[Route]:
@@ -83,6 +86,7 @@ def routes(services: Services) -> Sequence[Route]:
         *_of_the_desk(services.desk),
         *_of_the_backlog(services.backlog),
         *_of_the_gates(services.gates),
+        _of_the_tail(services.tail),
         *_of_the_floor(services.floor),
         *_of_the_helm(services.helm),
     )
@@ -171,6 +175,14 @@ def _of_the_gates(gates: Gates) -> Sequence[Route]:
         Change(f"{_CARRIER}/close", CloseGate, _about(carrier, gates.close_carrier), role=admin),
         Change(f"{_CARRIER}/open", OpenGate, _about(carrier, gates.open_carrier), role=admin),
     )
+
+
+def _of_the_tail(tail: Tail) -> Route:
+    def events(call: Call) -> Feed:
+        return partial(tail.events, call.limit, follow=call.flag("follow"))
+
+    query = {**_LIMIT, "follow": "true to be told what comes, too"}
+    return Following("/v1/tail", EventTold, events, query=query)
 
 
 def _of_the_floor(floor: Floor) -> Sequence[Route]:

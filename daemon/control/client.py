@@ -3,7 +3,7 @@
 A change whose answer was lost is sent again under the same key by whoever asked; nothing is repeated here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,6 +57,27 @@ class ControlClient:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    async def follow(
+        self, path: str, hear: Callable[[dict[str, Any]], None], query: Mapping[str, str] | None = None
+    ) -> None:
+        """Hand the JSON object of each line of an answer to `hear`, for as long as there is more.
+
+        Whoever has heard enough cancels.
+
+        Raises:
+            ControlError: the daemon said no.
+            DaemonAwayError: it is away, or went away.
+        """
+        timeout = httpx.Timeout(SECONDS_MAX, read=None)  # nothing may happen for long
+        try:
+            async with self._http.stream("GET", path, params=query, timeout=timeout) as response:
+                if response.status_code != 200:  # noqa: PLR2004 - the only status of an answer
+                    raise ControlError(response.status_code, _detail(await response.aread()))
+                async for line in response.aiter_lines():
+                    hear(msgspec.json.decode(line, type=dict[str, Any]))
+        except httpx.TransportError as error:
+            raise DaemonAwayError(f"{self._path}: {str(error) or type(error).__name__}") from error
 
     async def request(
         self,

@@ -12,7 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from daemon.control.access import Role
-from daemon.control.router import DRY_RUN, KEY_LENGTH_MAX, KEY_PATTERN, LIMIT_MAX, Change, Reading, Route
+from daemon.control.router import (
+    DRY_RUN,
+    KEY_LENGTH_MAX,
+    KEY_PATTERN,
+    LIMIT_MAX,
+    Change,
+    Following,
+    Reading,
+    Route,
+)
 from daemon.control.wire import ProblemDetails, Trial
 from daemon.version import VERSION
 
@@ -43,7 +52,7 @@ def document(routes: Sequence[Route]) -> Document:
     _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
-        method = "get" if isinstance(route, Reading) else "post"
+        method = "post" if isinstance(route, Change) else "get"
         paths.setdefault(route.path, {})[method] = _operation(route)
     return {
         "openapi": "3.1.0",
@@ -67,7 +76,7 @@ def _operation(route: Route) -> dict[str, object]:
         "responses": _responses(route),
     }
     match route:
-        case Reading():
+        case Reading() | Following():
             parameters += [_in_query(name, what) for name, what in route.query.items()]
             operation["summary"] = _told(route.gives)
         case Change():
@@ -80,7 +89,7 @@ def _operation(route: Route) -> dict[str, object]:
 
 def _operation_id(route: Route) -> str:
     words = [word for word in re.split(r"[/{}-]", route.path)[2:] if word]
-    return "_".join(["get" if isinstance(route, Reading) else "do", *words])
+    return "_".join(["do" if isinstance(route, Change) else "get", *words])
 
 
 def _roles(role: Role) -> str:
@@ -92,7 +101,10 @@ def _responses(route: Route) -> dict[str, object]:
     if isinstance(route, Change):
         answers.append(_reference(Trial))
     schema = answers[0] if len(answers) == 1 else {"anyOf": answers}
-    told: dict[str, object] = {"200": {"description": _told(route.gives), "content": _content(schema)}}
+    content = _content(schema)
+    if isinstance(route, Following):
+        content = {"application/x-ndjson": {"schema": {"type": "string"}, "x-line": schema}}
+    told: dict[str, object] = {"200": {"description": _told(route.gives), "content": content}}
     problem = {"application/problem+json": {"schema": _reference(ProblemDetails)}}
     return told | {
         str(int(status)): {"description": why, "content": problem} for status, why in _REFUSALS.items()
@@ -119,6 +131,8 @@ def _in_query(name: str, what: str) -> dict[str, object]:
     schema: dict[str, object] = {"type": "string"}
     if name == "limit":
         schema = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}
+    elif name == "follow":
+        schema = {"type": "string", "enum": ["true", "false"]}
     elif name == "placed_before":
         schema = {"type": "string", "format": "date-time"}
     return {"name": name, "in": "query", "description": what, "schema": schema}

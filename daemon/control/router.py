@@ -19,7 +19,7 @@ import structlog
 import trio
 from msgspec import Struct
 
-from adapters.http.server import Request, Response
+from adapters.http.server import Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import Done, ProblemDetails
@@ -48,6 +48,10 @@ LIMIT_MAX = 1_000
 _INSTANT = Annotated[datetime, msgspec.Meta(tz=True)]
 
 Body = TypeVar("Body", bound=Struct)
+Tell = Callable[[Any], Awaitable[None]]
+Feed = Callable[[Tell], Awaitable[None]]
+"""Tells one answer after the other, for as long as there is more."""
+
 Answer = Struct | Mapping[str, Any]
 """What becomes the answer's JSON object."""
 
@@ -95,6 +99,14 @@ class Call:
             why = f"{name}: expected an instant such as 2026-11-24T10:00:00Z"
             raise Refused(why, HTTPStatus.BAD_REQUEST) from error
 
+    def flag(self, name: str) -> bool:
+        """Return whether a switch of the query is on.
+
+        Raises:
+            Refused: it is neither true nor false.
+        """
+        return _flag(self.query, name)
+
     def words(self, name: str) -> tuple[str, ...]:
         """Return what stands between the commas of a query parameter, nothing where it is not given."""
         return tuple(word for word in self.query.get(name, "").split(",") if word)
@@ -122,7 +134,21 @@ class Change(Generic[Body]):
     role: Role = Role.OPERATOR
 
 
-Route = Reading | Change[Any]
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A GET whose answer is a line of JSON for each `gives`, for as long as there is more.
+
+    What is wrong with the question is refused by `answer` itself; what it returns is fed after the head.
+    """
+
+    path: str
+    gives: type[Struct]
+    answer: Callable[[Call], Feed]
+    query: Mapping[str, str] = field(default_factory=dict)
+    role: Role = Role.VIEWER
+
+
+Route = Reading | Following | Change[Any]
 
 
 class Router:
@@ -133,7 +159,7 @@ class Router:
         self._access = access
         self._digests: OrderedDict[str, bytes] = OrderedDict()
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response | Stream:
         """Answer a request; a fault of whoever answers it goes up."""
         try:
             with trio.fail_after(ANSWER_SECONDS_MAX):
@@ -143,9 +169,9 @@ class Router:
         except trio.TooSlowError:
             why = f"no answer within {ANSWER_SECONDS_MAX:g} s: ask again, a change under the same key"
             return problem(HTTPStatus.GATEWAY_TIMEOUT, why)
-        return answer if isinstance(answer, Response) else _json(HTTPStatus.OK, answer)
+        return answer if isinstance(answer, Response | Stream) else _json(HTTPStatus.OK, answer)
 
-    async def _answered(self, request: Request) -> Answer | Response:
+    async def _answered(self, request: Request) -> Answer | Response | Stream:
         role = self._role_of(request)
         matching = [(route, names) for route, names in self._matching(request)]
         if not matching:
@@ -155,11 +181,15 @@ class Router:
                 case Reading() if request.method in ("GET", "HEAD"):
                     _demand(route, role)
                     return await route.answer(Call(names, _query(request, route.query)))
+                case Following() if request.method == "GET":
+                    _demand(route, role)
+                    feed = route.answer(Call(names, _query(request, route.query)))
+                    return Stream(HTTPStatus.OK, _lines(feed), (("Content-Type", "application/x-ndjson"),))
                 case Change() if request.method == "POST":
                     return await self._change(request, route, names, role)
                 case _:
                     continue
-        allowed = sorted({"GET" if isinstance(route, Reading) else "POST" for route, _ in matching})
+        allowed = sorted({"POST" if isinstance(route, Change) else "GET" for route, _ in matching})
         refusal = problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.path} takes {' or '.join(allowed)}")
         return Response(refusal.status, refusal.body, (*refusal.headers, ("Allow", ", ".join(allowed))))
 
@@ -258,6 +288,18 @@ def problem(status: int, detail: str) -> Response:
 
 def _json(status: int, answer: Answer) -> Response:
     return Response(status, msgspec.json.encode(answer) + b"\n", (("Content-Type", "application/json"),))
+
+
+def _lines(feed: Feed) -> Callable[[SendPiece], Awaitable[None]]:
+    """Return what sends each answer of `feed` as a line."""
+
+    async def send_all(send: SendPiece) -> None:
+        async def tell(answer: Struct) -> None:
+            await send(msgspec.json.encode(answer) + b"\n")
+
+        await feed(tell)
+
+    return send_all
 
 
 def _demand(route: Route, role: Role) -> None:

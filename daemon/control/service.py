@@ -3,7 +3,7 @@
 Every change carries the key under which a repeat is recognised: its answer is the answer to the first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,7 @@ from daemon.control.wire import (
     CarrierTold,
     ChannelReconciled,
     Done,
+    EventTold,
     OrderStory,
     OrderSummary,
     PartnerStatus,
@@ -139,6 +140,14 @@ class Backlog(Protocol):
 
     async def drop(self, asked: DropEffect, mandate: Mandate) -> Done | Trial:
         """Tell a partner something no more; refused with 404 where it is not in the outbox."""
+        ...
+
+
+class Tail(Protocol):
+    """The log as it grows."""
+
+    async def events(self, last: int, tell: Callable[[EventTold], Awaitable[None]], *, follow: bool) -> None:
+        """Tell the last events, and with `follow` those that come, until cancelled."""
         ...
 
 

@@ -216,6 +216,16 @@ class Carriers(Struct, frozen=True):
     carriers: tuple[CarrierTold, ...]
 
 
+class EventTold(Struct, frozen=True):
+    """An event of the log as it was recorded: in which stream, its name, and what it says."""
+
+    at: datetime
+    stream: str
+    version: int
+    kind: str
+    data: Mapping[str, Any]
+
+
 class MovementTold(Struct, frozen=True):
     """So many units from one account to another; `kind` is the event that moved them, `about` for what."""
 

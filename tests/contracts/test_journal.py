@@ -576,3 +576,18 @@ async def test_a_skus_movements_are_told_newest_first_with_the_event_that_moved_
     assert await journal.movements("paris", "CUP", 1) == told[:1]
     assert list(await journal.movements("paris", "SPOON", 10)) == []
     assert list(await journal.movements("lyon", "CUP", 10)) == []
+
+
+async def test_what_was_appended_since_is_told_once_and_in_its_order(journal: InspectedJournal) -> None:
+    await journal.append(stock(0, opened("CUP", 9), opened("TEAPOT", 4)))
+    end = await journal.tip(0)
+    assert (list((await journal.news(end, 10))[0])) == []
+    await journal.append(order("1", 0, CancelAsked("shop"), at=NOW + timedelta(seconds=1)))
+    await journal.append(stock(2, StockAdjusted("CUP", 1, "found"), at=NOW + timedelta(seconds=2)))
+    told, end = await journal.news(end, 10)
+    assert [each.event for each in told] == [CancelAsked("shop"), StockAdjusted("CUP", 1, "found")]
+    assert list((await journal.news(end, 10))[0]) == []
+    back = await journal.tip(1)
+    assert [each.event for each in (await journal.news(back, 10))[0]] == [each.event for each in told]
+    everything, _ = await journal.news(await journal.tip(100), 1)
+    assert [each.event for each in everything] == [opened("CUP", 9), CancelAsked("shop")]

@@ -1,6 +1,6 @@
 """A desk and a floor in memory: one order, one warehouse, and every change remembered under its key."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -28,7 +28,7 @@ from daemon.control.asked import (
     Short,
     SlotAssignment,
 )
-from daemon.control.service import NOT_FOUND, Backlog, Desk, Floor, Gates, Helm, Mandate, Refused
+from daemon.control.service import NOT_FOUND, Backlog, Desk, Floor, Gates, Helm, Mandate, Refused, Tail
 from daemon.control.wire import (
     AnomalyTold,
     CandidateTold,
@@ -36,6 +36,7 @@ from daemon.control.wire import (
     ChannelReconciled,
     DifferenceTold,
     Done,
+    EventTold,
     MovementTold,
     OrderStory,
     OrderSummary,
@@ -273,6 +274,31 @@ def gates() -> FakeGates:
     return fake
 
 
+class FakeTail:
+    """Tells as many events as are asked for, then one more for whoever follows, and then nothing for long."""
+
+    def __init__(self) -> None:
+        self.left = trio.Event()
+
+    async def events(self, last: int, tell: Callable[[EventTold], Awaitable[None]], *, follow: bool) -> None:
+        try:
+            for version in range(1, last + 1):
+                await tell(EventTold(AT, "order-main-7", version, "order.shipped", {}))
+            if follow:
+                await trio.sleep(0.05)
+                await tell(EventTold(AT, "order-main-7", last + 1, "order.delivered", {}))
+                await trio.sleep_forever()
+        finally:
+            self.left.set()
+
+
+@pytest.fixture
+def tail() -> FakeTail:
+    fake = FakeTail()
+    _as_the_log_does: Tail = fake
+    return fake
+
+
 @pytest.fixture
 def helm() -> FakeHelm:
     fake = FakeHelm()
@@ -281,8 +307,8 @@ def helm() -> FakeHelm:
 
 
 @pytest.fixture
-def services(desk: FakeDesk, floor: FakeFloor, helm: FakeHelm, gates: FakeGates) -> Services:
-    return Services(desk, desk, floor, helm, gates)
+def services(desk: FakeDesk, floor: FakeFloor, helm: FakeHelm, gates: FakeGates, tail: FakeTail) -> Services:
+    return Services(desk, desk, floor, helm, gates, tail)
 
 
 @pytest.fixture

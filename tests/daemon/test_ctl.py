@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import signal
 import socket
 import subprocess
 import sys
@@ -213,6 +214,31 @@ def test_the_gates_are_told(
 ) -> None:
     assert wharfctl(path, *arguments).exit_code == 0
     assert gates.done == [expected]
+
+
+def test_the_end_of_the_log_is_shown(path: Path) -> None:
+    result = wharfctl(path, "tail", "--limit", "2")
+    assert result.output.splitlines() == [
+        "2026-11-23T10:00:00Z\torder-main-7\torder.shipped\t" for _ in range(2)
+    ]
+    assert json.loads(wharfctl(path, "tail", "--json", "--limit", "1").output)["kind"] == "order.shipped"
+
+
+def test_whoever_follows_the_log_or_looks_again_and_again_ends_it_by_ctrl_c(path: Path) -> None:
+    for arguments, last in (
+        (("tail", "-f", "--limit", "1"), "order.delivered"),
+        (("top", "--every", "0.2"), "erp"),
+    ):
+        process = subprocess.Popen(
+            [*PROGRAM, "--socket", str(path), *arguments], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if last in line:
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        process.stdout.close()
 
 
 def test_the_helm_is_told(path: Path, helm: HelmThatRemembers) -> None:

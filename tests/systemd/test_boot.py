@@ -148,6 +148,14 @@ def test_who_asks_while_the_daemon_is_restarted_waits_too(daemon: Machine) -> No
     restarted(daemon, pid)
 
 
+def test_man_pages_and_completions_are_installed(daemon: Machine) -> None:
+    share = daemon.root / "usr/local/share"
+    assert "order reroute" in (share / "man/man1/wharfctl.1").read_text()
+    for file in ("bash-completion/completions/wharfctl", "zsh/site-functions/_wharfctl",
+                 "fish/vendor_completions.d/wharfctl.fish"):  # fmt: skip
+        assert "wharfctl" in (share / file).read_text()
+
+
 def test_the_nightly_audit_runs_beside_the_daemon(daemon: Machine) -> None:
     daemon.run("systemctl", "start", "wharfinger-audit.service")
     assert "the chain is whole" in daemon.journal("wharfinger-audit.service")

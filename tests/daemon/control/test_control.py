@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.inspection import OrderFilter
-from adapters.http.server import CONNECTIONS_MAX, Peer, Request
+from adapters.http.server import CONNECTIONS_MAX, Peer, Request, Response
 from daemon.control.access import Access, Role, access_of
 from daemon.control.api import Services, routes
 from daemon.control.asked import (
@@ -38,7 +38,7 @@ from daemon.control.asked import (
 )
 from daemon.control.client import ControlClient, ControlError, DaemonAwayError
 from daemon.control.router import ANSWER_SECONDS_MAX, KEYS_REMEMBERED, Router
-from daemon.control.service import Desk, Floor
+from daemon.control.service import Desk, Floor, Tail
 from daemon.control.serving import SocketTakenError, control_listener, serve_control
 
 OWNER = access_of("", "", "")
@@ -50,6 +50,10 @@ class DeskThatRemembers(Desk, Protocol):
     done: list[tuple[str, object, str, str]]
     asked_for: list[tuple[OrderFilter, int]]
     never_answers: bool
+
+
+class TailThatNotices(Tail, Protocol):
+    left: trio.Event
 
 
 class FloorThatRemembers(Floor, Protocol):
@@ -186,6 +190,30 @@ async def test_a_hold_may_expire(control: Socket, desk: DeskThatRemembers) -> No
     await control.post("/v1/orders/main-7/hold", body)
     expected = HoldOrder(reason="r", expires_at=datetime(2026, 11, 24, 9, tzinfo=UTC))
     assert desk.done[0][1] == expected
+
+
+async def test_the_log_is_told_line_by_line_and_followed_until_the_listener_leaves(
+    control: Socket, tail: TailThatNotices
+) -> None:
+    whole: list[dict[str, Any]] = []
+    await control.client.follow("/v1/tail", whole.append, {"limit": "3"})
+    assert [each["version"] for each in whole] == [1, 2, 3]
+    assert tail.left.is_set()
+    tail.left = trio.Event()
+    heard: list[str] = []
+    with trio.CancelScope() as listening:
+
+        def hear(told: dict[str, Any]) -> None:
+            heard.append(told["kind"])
+            if len(heard) == 3:
+                listening.cancel()
+
+        await control.client.follow("/v1/tail", hear, {"limit": "2", "follow": "true"})
+    assert heard == ["order.shipped", "order.shipped", "order.delivered"]
+    await tail.left.wait()
+    for query, why in (({"follow": "perhaps"}, "follow: expected true"), ({"limit": "0"}, "limit: expected")):
+        with pytest.raises(ControlError, match=why):
+            await control.client.follow("/v1/tail", whole.append, query)
 
 
 # --- what is refused -------------------------------------------------------------------------------------
@@ -331,6 +359,7 @@ async def test_whatever_is_asked_is_answered_or_refused_with_a_reason(
     services: Services, method: str, path: str, query: str, body: bytes
 ) -> None:
     answer = await Router(routes(services)).answer(asked(method, f"{path}?{query}", body=body))
+    assert isinstance(answer, Response)
     told = json.loads(answer.body)
     if answer.status != 200:
         assert answer.status in (400, 404, 405, 409)
