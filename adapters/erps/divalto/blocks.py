@@ -66,15 +66,15 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
         sku_line(line.sku, line.units, settings, price=line.unit_price, DEPO=depot)
         for line, depot in zip(document.lines, depots, strict=True)
     ]
-    piref = fit(f"{document.reference} {document.shop_reference}", PIREF_LENGTH)
+    named, changed = reference_of(document.reference, settings, document.shop_reference)
     header = {
         **settings.order_header,
+        **settings.channel_headers.get(document.channel, {}),
         **header_of(CUSTOMER, ORDER, tiers, document.placed_at, settings),
         "OP": settings.operations.sale,
         "DEPO": depots[0],
         "DEV": document.currency,
-        "PINOTIERS": reference(document.reference),
-        "PIREF": piref.text,
+        **named,
     }
     if settings.tariff:
         header["TACOD"] = settings.tariff
@@ -82,7 +82,6 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
     regime = settings.tax_regimes.get(country) or settings.tax_regimes.get("*")
     if regime:
         header["TVATIE"] = regime
-    changed = ["PIREF"] if piref.changed else []
     if document.shipping and settings.shipping == "line":
         fee = sku_line(settings.shipping_article, 1, settings, price=document.shipping, DEPO=depots[0])
         lines.append(fee)
@@ -129,8 +128,7 @@ def delivery_note(
         **header_of(CUSTOMER, ORDER, piece.tiers, document.shipped_at, settings),
         **piece_key(piece),
         "DEPO": depot,
-        "PINOTIERS": reference(document.reference),
-        "PIREF": fit(document.reference, PIREF_LENGTH).text,
+        **reference_of(document.reference, settings)[0],
     }
     duty = {**duty_of(spelling.duty_validate, settings), spelling.target_stage: NOTE}
     return Built({"ipar": duty, "ient": header, "imouvtb": nested(lines, "imouv", settings)})
@@ -178,6 +176,17 @@ def closing(piece: Piece, settings: DivaltoSettings) -> Built:
     return Built(
         {"ipar": {settings.spelling.duty: settings.spelling.duty_modify}, "ient": header, "imouvtb": []}
     )
+
+
+def reference_of(ours: str, settings: DivaltoSettings, shown: str = "") -> tuple[dict[str, str], list[str]]:
+    """Return the columns that hold our reference, and those whose text was changed.
+
+    Beside it PIREF shows a person `shown` too, unless it is itself what the site looks references up by.
+    """
+    if settings.reference_field == "PIREF":
+        return {"PIREF": reference(ours)}, []
+    piref = fit(f"{ours} {shown}", PIREF_LENGTH)
+    return {"PINOTIERS": reference(ours), "PIREF": piref.text}, ["PIREF"] if piref.changed else []
 
 
 def duty_of(duty: str, settings: DivaltoSettings) -> dict[str, str]:

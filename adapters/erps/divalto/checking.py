@@ -1,6 +1,6 @@
 """Whether the profile of a site can be: it owns what is wrong with settings of the right types. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from string import Template
 
 from adapters.erps.divalto.plugin import (
@@ -32,16 +32,29 @@ def problems(settings: DivaltoSettings) -> tuple[Problem, ...]:
         *_wrong_timezone(settings),
         *_wrong_hours(settings),
     ]
-    found += [
-        Problem(f"order_header.{column}", f"is not one of {', '.join(HEADER_LENGTHS)}")
-        for column in settings.order_header
-        if column not in HEADER_LENGTHS
-    ]
+    found += _wrong_header("order_header", settings.order_header)
+    for channel, header in settings.channel_headers.items():
+        found += _wrong_header(f"channel_headers.{channel}", header)
     if len(settings.sku_separator) != 1:
         found.append(Problem("sku_separator", "has to be one character"))
     if settings.shipping == "line" and not settings.shipping_article:
         found.append(Problem("shipping_article", 'is needed where shipping = "line"'))
     return tuple(found)
+
+
+def _wrong_header(key: str, header: Mapping[str, str]) -> list[Problem]:
+    """Return what no header can bear, or not so long."""
+    known = ", ".join(HEADER_LENGTHS)
+    found = [
+        Problem(f"{key}.{column}", f"is not one of {known}")
+        for column in header
+        if column not in HEADER_LENGTHS
+    ]
+    return found + [
+        Problem(f"{key}.{column}", f"has to be 1 to {HEADER_LENGTHS[column]} characters long")
+        for column, value in header.items()
+        if column in HEADER_LENGTHS and not 1 <= len(value) <= HEADER_LENGTHS[column]
+    ]
 
 
 def _wrong_ways(settings: DivaltoSettings) -> list[Problem]:
@@ -123,11 +136,6 @@ def _wrong_lengths(settings: DivaltoSettings) -> list[Problem]:
         ("prefix", settings.prefix, 0, PREFIX_LENGTH),
         ("tariff", settings.tariff, 0, 8),
         *((f"tax_regimes.{country}", regime, 1, 8) for country, regime in settings.tax_regimes.items()),
-        *(
-            (f"order_header.{column}", value, 1, HEADER_LENGTHS[column])
-            for column, value in settings.order_header.items()
-            if column in HEADER_LENGTHS
-        ),
         ("operations.sale", operations.sale, 1, OPERATION_LENGTH),
         ("operations.credit", operations.credit, 1, OPERATION_LENGTH),
         ("operations.purchase", operations.purchase, 1, OPERATION_LENGTH),

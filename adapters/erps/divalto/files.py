@@ -79,7 +79,7 @@ class FileTransport:
         """Return the rows of an export that holds everything of ours; see `Transport.rows`."""
         table = "pieces" if query.table == "notes" else query.table
         doing = f"{table}.csv"
-        wanted = query.key.get("PINOTIERS", "")
+        wanted = query.key.get(self._settings.reference_field, "")
         if self._files.inbox and wanted:
             waiting = await self._run(_is_waiting, self._inbox, wanted, doing=doing)
             if waiting:
@@ -89,7 +89,7 @@ class FileTransport:
             rows = sheet.read_csv(content, self._files.encoding)
         except WireError as error:
             raise MalformedError(self._system, doing, str(error)) from error
-        return [row for row in rows if _selected(row, query)]
+        return [row for row in rows if _selected(row, query, self._settings.reference_field)]
 
     def name_of(self, data: Mapping[str, Any]) -> str:
         """Return the name of a piece's file: what is done, and the reference that it is done for."""
@@ -98,7 +98,9 @@ class FileTransport:
             return f"CLI-{_in_name(str(data['icli']['TIERS']))}.{extension}"
         duty, header, spelling = data["ipar"], data["ient"], self._settings.spelling
         kind = f"{header['TICOD']}{duty.get(spelling.target_stage, header['PICOD'])}{duty[spelling.duty]}"
-        reference = header.get("PINOTIERS") or f"{header.get('PREFPINO', '')}{header['PINO']}"
+        reference = (
+            header.get(self._settings.reference_field) or f"{header.get('PREFPINO', '')}{header['PINO']}"
+        )
         return f"{kind}-{_in_name(str(reference))}.{extension}"
 
     # --- what the folders show ---
@@ -168,13 +170,13 @@ class FileTransport:
             raise UnreachableError(self._system, doing, f"the folder: {why}") from error
 
 
-def _selected(row: Row, query: Query) -> bool:
+def _selected(row: Row, query: Query, reference_field: str) -> bool:
     """Return whether an export's row is wanted; what is no column of it selects nothing."""
     for column, value in query.key.items():
         told = row.get(column)
         if told is None:
             continue
-        if column == "PINOTIERS" and query.table == "notes":
+        if column == reference_field and query.table == "notes":
             if not told.startswith(value):
                 return False
         elif column == "USERMODH":

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from adapters.erps.divalto.actions import ActionTransport
 from adapters.erps.divalto.client import DivaltoClient
 from adapters.erps.divalto.files import FileTransport
@@ -12,6 +14,9 @@ from adapters.erps.divalto.plugin import DivaltoSettings, Way, flow_of
 from adapters.erps.divalto.rest import RestTransport
 from adapters.erps.divalto.soap import SoapClient
 from adapters.erps.divalto.transport import Made, Query, Row, Transport
+
+REFERENCE = "PINOTIERS"
+BY_REFERENCE = ("pieces", "notes", "changed")
 
 
 class Flows:
@@ -48,5 +53,18 @@ class Flows:
         return await self._ways[self._settings.flows.write].integrate(data, hidden)
 
     async def rows(self, query: Query) -> Sequence[Row]:
-        """Read by the flow of what is read; see `Transport.rows`."""
-        return await self._ways[flow_of(query.table, self._settings.flows)].rows(query)
+        """Read by the flow of what is read; see `Transport.rows`.
+
+        Where a site looks our references up in another column than PINOTIERS, it is so called here alone.
+        """
+        way = self._ways[flow_of(query.table, self._settings.flows)]
+        theirs = self._settings.reference_field
+        if theirs == REFERENCE or query.table not in BY_REFERENCE:
+            return await way.rows(query)
+        asked = msgspec.structs.replace(
+            query,
+            key={theirs if name == REFERENCE else name: value for name, value in query.key.items()},
+            columns=tuple(theirs if name == REFERENCE else name for name in query.columns),
+        )
+        rows = await way.rows(asked)
+        return [{REFERENCE if name == theirs else name: value for name, value in row.items()} for row in rows]

@@ -1,10 +1,9 @@
 """Goods that come in, come back or are counted, as the blocks of a piece that moves stock. Pure."""
 
 from actors.domain.documents import ErpAdjustment, ErpReception, ErpReturn
-from adapters.erps.divalto.blocks import PIREF_LENGTH, Built, duty_of, header_of, nested, sku_line
+from adapters.erps.divalto.blocks import Built, duty_of, header_of, nested, reference_of, sku_line
 from adapters.erps.divalto.pieces import CUSTOMER, INTERNAL, NOTE, SUPPLIER, InexpressibleError, depot_of
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.text import fit, reference
 
 
 def credit(document: ErpReturn, tiers: str, settings: DivaltoSettings) -> Built:
@@ -54,13 +53,12 @@ def _stock_piece(
     if not lines:
         raise InexpressibleError("there is nothing to book")
     depot = depot_of(document.warehouse, settings)
-    piref = fit(document.reference, PIREF_LENGTH)
+    named, changed = reference_of(document.reference, settings)
     header |= {
         "OP": operation,
         "DEPO": depot,
-        "PINOTIERS": reference(document.reference),
-        "PIREF": piref.text,
+        **named,
     }
     lines = [{**line, "DEPO": depot} for line in lines]
     data = {"ipar": duty_of(settings.spelling.duty_create, settings), "ient": header}
-    return Built({**data, "imouvtb": nested(lines, "imouv", settings)}, ("PIREF",) if piref.changed else ())
+    return Built({**data, "imouvtb": nested(lines, "imouv", settings)}, tuple(changed))

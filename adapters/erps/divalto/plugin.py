@@ -138,6 +138,9 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return_stage: PICOD of a return: 3 for a note that accounts credit later, 4 for a credit note at once.
         tariff: TACOD of orders, "" for the customer's.
         order_header: other columns that every order bears, such as {"REGL": "CB", "BLMOD": "COLIS"}.
+        channel_headers: the same for the orders of one channel, over those of all.
+        reference_field: the column that bears our reference: PINOTIERS, which is indexed with TIERS, or
+            PIREF, where the site has another use for PINOTIERS.
         tax_regimes: TVATIE by the delivery address's country (ISO 3166-1 alpha-2); "*" for all others.
         shipping: how the fee is shown: a line of `shipping_article`, a footer amount numbered
             `shipping_footer`, or not.
@@ -190,6 +193,8 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     prefix: str = ""
     tariff: str = ""
     order_header: dict[str, str] = {}
+    channel_headers: dict[str, dict[str, str]] = {}
+    reference_field: Literal["PINOTIERS", "PIREF"] = "PINOTIERS"
     tax_regimes: dict[str, str] = {}
     operations: Operations = Operations()
     shipping: Literal["line", "footer", "none"] = "line"

@@ -199,7 +199,7 @@ class Business:
         piece = self._checks.existing(header)
         if piece.state == CLOSED or target <= piece.picod:
             raise BusinessError(REFUSED, "Pièce soldée")
-        if checked and header.get("PINOTIERS"):
+        if checked:
             self._checks.refuse_duplicate(piece.ticod, piece.tiers, header)
         by_record = {line.enrno: line for line in piece.open_lines}
         taken: list[tuple[Line, Decimal, str]] = []

@@ -81,7 +81,10 @@ class Records:
         return self._views.stock(_of(key, "depo"))
 
     def _pieces(self, key: Mapping[str, str]) -> Iterable[Row]:
-        found = self._tables.with_reference(_of(key, "ticod"), key.get("tiers"), _of(key, "pinotiers"))
+        if "piref" in key:
+            found = self._tables.with_piref(_of(key, "ticod"), key.get("tiers"), key["piref"])
+        else:
+            found = self._tables.with_reference(_of(key, "ticod"), key.get("tiers"), _of(key, "pinotiers"))
         return map(self._views.piece, found)
 
     def _pieces_beginning(self, key: Mapping[str, str]) -> Iterable[Row]:

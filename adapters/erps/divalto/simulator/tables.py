@@ -231,9 +231,11 @@ class Tables:
             for header in headers
         ]
 
-    def with_piref(self, ticod: str, tiers: str, piref: str) -> list[Header]:
-        """Return headers by PIREF."""
-        return list(self._by_piref.get((ticod, tiers, piref.lower()), ()))
+    def with_piref(self, ticod: str, tiers: str | None, piref: str) -> list[Header]:
+        """Return headers by PIREF, of all third parties without `tiers`."""
+        if tiers is not None:
+            return list(self._by_piref.get((ticod, tiers, piref.lower()), ()))
+        return [each for each in self.headers if (each.ticod, each.piref.lower()) == (ticod, piref.lower())]
 
     def with_prefix(self, ticod: str, tiers: str | None, beginning: str) -> list[Header]:
         """Return headers whose foreign reference begins so."""

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import trio
 
-from actors.errors import RefusedError, UnreachableError
+from actors.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.pieces import (
@@ -20,7 +20,7 @@ from adapters.erps.divalto.pieces import (
 )
 from adapters.erps.divalto.plugin import DivaltoSettings, FlowSettings, Operations, SoapSettings, Way
 from adapters.erps.divalto.questions import Actions, Question
-from adapters.erps.divalto.simulator import Switches, is_read
+from adapters.erps.divalto.simulator import Switches, is_read, is_write
 from adapters.erps.divalto.simulator.rehearsal import (
     NOON,
     PERSON,
@@ -89,6 +89,8 @@ def test_usual_settings_have_no_problem() -> None:
         ("concurrency", {"concurrency": 0}),
         ("order_header.REGL", {"order_header": {"REGL": "TOO LONG"}}),
         ("order_header.TIERS", {"order_header": {"TIERS": "OTHER"}}),
+        ("channel_headers.main.REGL", {"channel_headers": {"main": {"REGL": "TOO LONG"}}}),
+        ("channel_headers.main.OP", {"channel_headers": {"main": {"OP": "C"}}}),
         ("tax_regimes.FR", {"tax_regimes": {"FR": ""}}),
         ("token_seconds", {"token_seconds": 30}),
         ("page_rows", {"page_rows": 1}),
@@ -167,6 +169,30 @@ async def test_codes_of_the_site_stand_on_every_order(country: str, regime: str)
             await site.erp.carry_out(order(), person)
             (piece,) = site.divalto.pieces()
             assert piece.more == {"TACOD": "WEB", "REGL": "CB", "BLMOD": "COLIS", "TVATIE": regime}
+
+
+async def test_a_channel_may_have_codes_of_its_own() -> None:
+    with trio.fail_after(20):
+        async with open_site(
+            order_header={"REGL": "CB", "BLMOD": "COLIS"}, channel_headers={"main": {"REGL": "VIR"}}
+        ) as site:
+            await site.erp.carry_out(order(), None)
+            (piece,) = site.divalto.pieces()
+            assert piece.more == {"TACOD": "", "REGL": "VIR", "BLMOD": "COLIS"}
+
+
+async def test_a_site_that_has_another_use_for_pinotiers_is_looked_up_by_piref() -> None:
+    pieces = Dictionary("GTRSENT.dhoq", "Entete", "Equal_Tiers_Piref")
+    spelled = Spelling(pieces=pieces)
+    with trio.fail_after(20):
+        async with open_site(theirs=spelled, spelling=spelled, reference_field="PIREF") as site:
+            for document in (order(), note(line("TEAPOT", 1)), cancellation(), reception()):
+                site.divalto.faults.lose_next(is_write)
+                with pytest.raises(OutcomeUnknownError):
+                    await site.erp.carry_out(document, None)
+                assert await site.settle(document) == await site.erp.carry_out(document, None)
+            assert {piece.reference for piece in site.divalto.pieces()} == {""}
+            assert [piece.name for piece in site.divalto.pieces()] == ["C2-1", "C3-1", "F3-1"]
 
 
 async def test_a_channel_may_have_a_customer_of_its_own() -> None:
