@@ -82,15 +82,23 @@ class Reader:
         """Return everything that lies in a depot, of whatever nature."""
         names = self._settings.spelling.stock_columns
         unique = (*names.key, *names.parts)
-        query = Query("stock", {"DEPO": depot}, (*unique, names.units), unique, rank=Rank.STOCK)
+        columns = (*unique, names.units, *names.less)
+        query = Query("stock", {"DEPO": depot}, columns, unique, rank=Rank.STOCK)
         rows = await self._read(query, self._stock_rows)
         return [row for row in rows if row.depot == depot]
 
     def _stock_rows(self, rows: Sequence[Row]) -> list[StockRow]:
         names = self._settings.spelling.stock_columns
         return [
-            StockRow(Article(ref, sref1, sref2), depot, nature, wire.read_decimal(units))
-            for ref, sref1, sref2, depot, nature, units in wire.columns(rows, *names.key, names.units)
+            StockRow(
+                Article(ref, sref1, sref2),
+                depot,
+                nature,
+                wire.read_decimal(units) - sum(map(wire.read_decimal, less), Decimal(0)),
+            )
+            for ref, sref1, sref2, depot, nature, units, *less in wire.columns(
+                rows, *names.key, names.units, *names.less
+            )
         ]
 
     async def _read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:

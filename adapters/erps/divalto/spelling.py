@@ -24,7 +24,10 @@ class Dictionary(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StockColumns(Struct, frozen=True, forbid_unknown_fields=True):
-    """The columns of the site's stock view, as SQL Server's MVTL_STOCK_V has them."""
+    """The columns of the site's stock view, as SQL Server's MVTL_STOCK_V has them.
+
+    `less` are columns that are subtracted from `units`, such as what the site has reserved for others.
+    """
 
     ref: str = "REFERENCE"
     sref1: str = "SREFERENCE1"
@@ -33,6 +36,7 @@ class StockColumns(Struct, frozen=True, forbid_unknown_fields=True):
     nature: str = "NATURESTOCK"
     units: str = "QTETJSENSTOCK"
     parts: tuple[str, ...] = ("EMPLACEMENT", "SERIELOT")
+    less: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from adapters.erps.divalto.simulator.tables import (
     ACTIVE,
     ORDER,
     WIDTHS,
+    ArticleKey,
     Header,
     Line,
     StockKey,
@@ -112,11 +113,25 @@ class Views:
 
     def stock(self, depot: str | None) -> list[Row]:
         """Return what lies in a depot, or in all (MVTL_STOCK_V)."""
+        reserved = self._reserved()
         return [
-            self._stock_row(stock, units)
+            {
+                **self._stock_row(stock, units),
+                "RESQTE": _text(reserved.get((stock.article, stock.depot), Decimal(0)), QUANTITY),
+            }
             for stock, units in self._tables.balances.items()
             if depot in (None, stock.depot) and self._tables.articles[stock.article.ref].stocked
         ]
+
+    def _reserved(self) -> dict[tuple[ArticleKey, str], Decimal]:
+        """Return what customers' open orders want of each article in each depot."""
+        wanted: dict[tuple[ArticleKey, str], Decimal] = {}
+        for header in self._tables.headers:
+            if (header.ticod, header.picod) == ("C", ORDER):
+                for line in header.open_lines:
+                    at = (line.article, line.depo)
+                    wanted[at] = wanted.get(at, Decimal(0)) + line.units
+        return wanted
 
     def _stock_row(self, stock: StockKey, units: Decimal) -> Row:
         names = self.names

@@ -32,7 +32,7 @@ from adapters.erps.divalto.simulator.rehearsal import (
     order,
     reception,
 )
-from adapters.erps.divalto.spelling import Dictionary, Spelling
+from adapters.erps.divalto.spelling import Dictionary, Spelling, StockColumns
 from adapters.http.server import Request, Response
 from adapters.settings import Secret
 
@@ -229,6 +229,14 @@ async def test_a_column_that_a_site_never_tells_is_given_by_the_profile() -> Non
         async with open_site(way="soap", actions=actions) as site:
             site.divalto.set_stock("CUP", "D01", 3, nature="X")
             assert (await site.erp.stock())["paris"]["CUP"] == 23
+
+
+async def test_a_site_may_sell_only_what_its_own_orders_have_not_reserved() -> None:
+    spelled = Spelling(stock_columns=StockColumns(less=("RESQTE",)))
+    with trio.fail_after(20):
+        async with open_site(spelling=spelled) as site:
+            await site.erp.carry_out(order(line("TEAPOT", 4)), None)
+            assert (await site.erp.stock())["paris"] == {"TEAPOT": 6, "CUP": 20}
 
 
 async def test_stock_rows_that_shift_while_they_are_read_are_read_again(site: Site) -> None:
