@@ -15,7 +15,7 @@ from actors.desk import Desk, Raise
 from actors.directory import Clock
 from actors.domain.order_state import order_id
 from actors.intake import Intake
-from actors.ports import Journal, OrderRow, ShopOrder, ShopPort, ShopStanding, UnreadableOrder
+from actors.ports import Journal, OrderRow, Packing, ShopOrder, ShopPort, ShopStanding, UnreadableOrder
 
 log = structlog.get_logger(__name__)
 
@@ -151,7 +151,10 @@ class Sweep:
 
     async def _hand_on(self, id_: str, order: ShopOrder | UnreadableOrder) -> None:
         """Hand on what is not as it was when it was handed on last; messages and payments change nothing."""
-        content = hash(msgspec.json.encode(msgspec.structs.replace(order, raw=b"")))
+        told = msgspec.structs.replace(order, raw=b"")
+        if isinstance(told, ShopOrder):
+            told = msgspec.structs.replace(told, packing=Packing())
+        content = hash(msgspec.json.encode(told))
         if self._handed_on.get(id_) != content:
             await self._intake.take_again(order)
             self._handed_on[id_] = content

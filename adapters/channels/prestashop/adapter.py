@@ -17,7 +17,7 @@ from actors.errors import MalformedError
 from actors.ports import Outcome, Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.polling import OrderFeed
+from adapters.channels.prestashop.polling import READ_IN_DETAIL_MAX, OrderFeed
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.stock import Stock
 from adapters.channels.prestashop.telling import Telling
@@ -79,7 +79,10 @@ class PrestaShop:
         return (await self.reread([shop_order])).get(shop_order)
 
     async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
-        """Read orders again with everything around them; those that the shop has deleted are not there."""
+        """Read orders again; those that the shop has deleted are not there.
+
+        A few come with all that the shop knows about them, many only with what they are shipped by.
+        """
         ids = {int(order) for order in shop_orders if order.isdigit()}
         with self._understanding("read orders again"):
             rows = await self._webservice.rows_by_ids("orders", ORDER, ids)
@@ -88,7 +91,8 @@ class PrestaShop:
                 row = await self._webservice.one("orders", missing, ORDER)
                 if row is not None and self._is_ours(row):
                     rows.append(row)
-            return {order.shop_order: order for order in await self._reader.read(rows)}
+            orders = await self._reader.read(rows, detailed_max=READ_IN_DETAIL_MAX)
+            return {order.shop_order: order for order in orders}
 
     async def survey(self, after: str) -> Sequence[ShopStanding]:
         """Return how the shop's next thousand orders stand, by rising ids above `after` ("": from the first).

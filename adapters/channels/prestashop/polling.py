@@ -27,9 +27,9 @@ from adapters.channels.prestashop.wire import ORDER, Row, is_unfinished, referen
 ID_FEED_EVERY = 6
 """An idle poll costs the shop one request; every sixth costs it a second one, of 20 ms at 105,000 orders."""
 
-IMPORTED_IN_DETAIL_MAX = 50
-"""A page of the first import with more orders to be shipped is read without what only people want to know: an
-import of thousands would take the shop twice the time."""
+READ_IN_DETAIL_MAX = 50
+"""Of more orders that are to be shipped, in a page of the first import or read again at a time, is not
+read what only people want to know: it would take the shop twice the time."""
 
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
@@ -124,7 +124,7 @@ class OrderFeed:
             cursor = msgspec.structs.replace(cursor, began=began)
         cursor = _advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
         changed, cursor = self._changed(cursor, by_id, zone)
-        detailed_max = IMPORTED_IN_DETAIL_MAX if imported else None
+        detailed_max = READ_IN_DETAIL_MAX if imported else None
         orders = await self._reader.read(changed, detailed_max=detailed_max)
         return Poll(orders=tuple(orders), cursor=msgspec.json.encode(cursor).decode(), more=more)
 

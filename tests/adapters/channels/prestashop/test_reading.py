@@ -11,7 +11,7 @@ import msgspec
 
 from actors.ports import Packing, Payload, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.feeds import TURNS
-from adapters.channels.prestashop.polling import ID_REACH_BACK, IMPORTED_IN_DETAIL_MAX
+from adapters.channels.prestashop.polling import ID_REACH_BACK, READ_IN_DETAIL_MAX
 from adapters.channels.prestashop.simulated import aftermath
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES
@@ -237,10 +237,12 @@ async def test_a_first_import_of_many_open_orders_reads_only_what_they_are_shipp
     few = [world.shop.place_order([("cup", 1)]) for _ in range(2)]
     _, cursor = await world.drained()
     assert world.count("GET", "/api/order_details") == 1
-    many = [world.shop.place_order([("cup", 1)]) for _ in range(IMPORTED_IN_DETAIL_MAX)]
+    many = [world.shop.place_order([("cup", 1)]) for _ in range(READ_IN_DETAIL_MAX)]
     world.requests.clear()
     orders, _ = await world.drained()
     assert [int(order.shop_order) for order in orders] == few + many
+    assert world.count("GET", "/api/order_details") == 0
+    await world.adapter.reread([str(order) for order in (*few, *many)])
     assert world.count("GET", "/api/order_details") == 0
     world.requests.clear()
     orders, _ = await world.drained(cursor)
