@@ -21,7 +21,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from tests.benchmarks.measure import FULL, TINY, Figure, open_lab, progress  # noqa: E402 - see above
 
-BENCHMARKS: Final = ("ledger", "hot", "scarce", "flow", "growth", "restart", "erp")
+BENCHMARKS: Final = ("ledger", "hot", "scarce", "flow", "growth", "restart", "erp", "shop")
 
 
 def main(arguments: Sequence[str]) -> int:

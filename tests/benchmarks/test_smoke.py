@@ -19,7 +19,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ledger", "hot", "scarce", "flow", "growth", "restart", "erp"])
+@pytest.mark.parametrize("name", ["ledger", "hot", "scarce", "flow", "growth", "restart", "erp", "shop"])
 def test_a_benchmark_prints_one_object_a_line_and_its_status_says_whether_all_goals_hold(name: str) -> None:
     done = bench("--tiny", "--json", name)
     figures: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Self
 
+import trio
+
 from actors.domain.documents import ShopDocument
 from actors.errors import MalformedError
 from actors.ports import Outcome, Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
@@ -43,10 +45,13 @@ class PrestaShop:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: PrestaShopSettings, name: str) -> AsyncGenerator[Self]:
-        """Make one and close it at the end."""
+        """Make one and close it at the end; only so are pages of a first import read ahead."""
         shop = cls(settings, name)
         try:
-            yield shop
+            async with trio.open_nursery() as nursery:
+                with shop._feed.pages.reading_in(nursery):
+                    yield shop
+                nursery.cancel_scope.cancel()
         finally:
             await shop.aclose()
 
@@ -58,6 +63,11 @@ class PrestaShop:
     def problems(self) -> Sequence[str]:
         """What a person should look at in the shop's catalogue, as the last reading of it found."""
         return self._stock.problems
+
+    @property
+    def is_importing(self) -> bool:
+        """Whether a first import is under way, for which statuses and parcels wait."""
+        return self._feed.is_importing
 
     async def poll(self, cursor: str | None) -> Poll:
         """Return the orders that changed since the cursor; see `OrderFeed`.
@@ -104,11 +114,13 @@ class PrestaShop:
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look whether the shop already shows what the document asks for, or is beyond it."""
+        await self._feed.import_over()
         with self._understanding(f"look at order {document.shop_order}"):
             return await self._telling.find(document)
 
     async def carry_out(self, document: ShopDocument) -> Outcome:
         """Bring the shop to show it; what it shows already is not written again."""
+        await self._feed.import_over()
         with self._understanding(f"tell order {document.shop_order}"):
             return await self._telling.carry_out(document)
 

@@ -15,10 +15,13 @@ from adapters.channels.prestashop.wire import Row, reference_to
 
 Feed = Literal["slip", "history", "payment"]
 
-TURNS = 12
-"""In so many polls each list is asked for at least once: a minute at five seconds."""
+TURNS = 24
+"""In so many polls each list is asked for at least once: two minutes at five seconds.
 
-TURN_OF: Mapping[int, Feed] = {3: "slip", 5: "history", 9: "slip", 11: "payment"}
+Most idle polls so cost the shop one request.
+"""
+
+TURN_OF: Mapping[int, Feed] = {3: "slip", 9: "history", 15: "slip", 21: "payment"}
 """Which list in which poll; refunds twice, since what was refunded must not be shipped."""
 
 LOOK_MAX = 250

@@ -10,7 +10,7 @@ from actors.domain.documents import ShopState
 KIND = "prestashop"
 """The value of `kind` in a channel's settings."""
 
-PAGE_SIZE = 250
+PAGE_SIZE = 500
 """Orders a page. A shop gave 500 at 1,228 orders a second; over 1,000 its PHP ran out of 128 MB."""
 
 OVERLAP_SECONDS = 300

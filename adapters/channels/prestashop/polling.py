@@ -13,6 +13,7 @@ from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
 import msgspec
+import trio
 from msgspec import Struct
 
 from actors.errors import MalformedError
@@ -20,6 +21,7 @@ from actors.ports import Poll, ShopStanding
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
 from adapters.channels.prestashop.feeds import Marks, SideFeeds
+from adapters.channels.prestashop.pages import PageReader
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.wire import ORDER, Row, is_unfinished, reference_to, text
@@ -30,6 +32,9 @@ ID_FEED_EVERY = 6
 READ_IN_DETAIL_MAX = 50
 """Of more orders that are to be shipped, in a page of the first import or read again at a time, is not
 read what only people want to know: it would take the shop twice the time."""
+
+IMPORT_SECONDS_MAX = 30.0
+"""Between two polls of a first import: 2,000 orders are read and imported in some three seconds."""
 
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
@@ -97,6 +102,29 @@ class OrderFeed:
         self._beside = SideFeeds(webservice, with_refunds=settings.refunds)
         self._after_order = settings.after_order
         self._overlap = timedelta(seconds=settings.overlap_seconds)
+        self.pages = PageReader(webservice, settings.page_size)
+        self._import_until = 0.0
+        self._import_over = trio.Event()
+
+    @property
+    def is_importing(self) -> bool:
+        """Whether a first import is under way."""
+        return trio.current_time() < self._import_until
+
+    async def import_over(self) -> None:
+        """Return once no first import is under way, or none has been heard of for a while.
+
+        A shop gives its 1,500 orders a second only to somebody who asks for nothing else.
+        """
+        while self.is_importing:
+            with trio.move_on_at(self._import_until):
+                await self._import_over.wait()
+
+    def _note_import(self, *, is_importing: bool) -> None:
+        self._import_until = trio.current_time() + IMPORT_SECONDS_MAX if is_importing else 0.0
+        if not is_importing:
+            self._import_over.set()
+            self._import_over = trio.Event()
 
     async def poll(self, saved: str | None) -> Poll:
         """Return the orders that are new or changed since the saved cursor, a page at most.
@@ -108,6 +136,8 @@ class OrderFeed:
         cursor = self._cursor(saved)
         zone = await self._reader.zone()
         again, imported = cursor.unfinished, cursor.importing
+        if imported:
+            self._note_import(is_importing=True)
         first_page = not cursor.page_from and cursor.within is None
         rows, cursor = await (self._import(cursor) if cursor.importing else self._follow(cursor, zone))
         more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
@@ -126,6 +156,8 @@ class OrderFeed:
         changed, cursor = self._changed(cursor, by_id, zone)
         detailed_max = READ_IN_DETAIL_MAX if imported else None
         orders = await self._reader.read(changed, detailed_max=detailed_max)
+        if imported:
+            self._note_import(is_importing=cursor.importing)
         return Poll(orders=tuple(orders), cursor=msgspec.json.encode(cursor).decode(), more=more)
 
     async def cursor_at(self, since: datetime, saved: str | None) -> str:
@@ -187,8 +219,8 @@ class OrderFeed:
         return news.orders, msgspec.structs.replace(cursor, marks=news.marks, seen=seen)
 
     async def _import(self, cursor: Cursor) -> tuple[list[Row], Cursor]:
-        rows = await self._above(cursor.last_id)
-        return rows, msgspec.structs.replace(cursor, importing=len(rows) >= self._page_size)
+        rows, is_full = await self.pages.above(cursor.last_id)
+        return rows, msgspec.structs.replace(cursor, importing=is_full)
 
     async def _above(self, last_id: int, beside: int = 0) -> list[Row]:
         """Return a page of orders by id; `beside` rows more where that many are known already."""

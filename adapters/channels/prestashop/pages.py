@@ -1,0 +1,224 @@
+"""Reading a shop's orders by rising id, ahead of whoever takes them, without losing one between two pages.
+
+A shop gives a quarter more to two connections than to one, and nothing while it waits to be asked. A page is
+found by its offset, and an offset shifts when an order is deleted; so each page begins with the last row of
+the one before, and where that does not fit, the reading begins anew.
+"""
+
+import itertools
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import trio
+
+from actors.errors import PartnerError
+from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.wire import ORDER, Row, reference_to
+
+AHEAD = 6
+"""Pages asked for or not yet taken: what is taken at a time, and two that are read meanwhile; some 30 MB."""
+
+READ_AT_ONCE = 2
+"""Connections for pages: a third gives hardly more, and the others read what the orders name."""
+
+LONG_S = 0.1
+"""A first page that takes so long holds some hundred orders at least: the next one is asked for beside it."""
+
+TAKEN_AT_ONCE = 4
+"""What orders name is asked for in bulk: few requests for 2,000 orders, and the cursor is saved as seldom."""
+
+
+class PageStream:
+    """All orders above an id, in pages, read by tasks of a nursery that outlives each taking.
+
+    Attributes:
+        next_id: the id above which the next page taken begins.
+    """
+
+    def __init__(self, webservice: Webservice, last_id: int, page_size: int) -> None:
+        self.next_id = last_id
+        self._webservice = webservice
+        self._base = last_id
+        self._page_size = page_size
+        self._room = trio.Semaphore(AHEAD)
+        self._connections = trio.Semaphore(READ_AT_ONCE)
+        self._count: int | None = None
+        self._counted = trio.Event()
+        self._pages: dict[int, list[Row] | PartnerError] = {}
+        self._arrived = trio.Event()
+        self._taken = 0
+        self._is_over = False
+        self._scope = trio.CancelScope()
+
+    async def run(self) -> None:
+        """Read until the last page, or until closed."""
+        with self._scope:
+            await self._connections.acquire()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read, 0)
+                with trio.move_on_after(LONG_S):
+                    await self._page(0)
+                if not self._is_over:  # a shop whose first page is not full has no others
+                    nursery.start_soon(self._count_pages)
+                    await self._read_on(nursery)
+
+    async def _read_on(self, nursery: trio.Nursery) -> None:
+        for number in itertools.count(1):
+            if number > READ_AT_ONCE:
+                await self._counted.wait()
+            if self._count is not None and number >= self._count:
+                return
+            await self._room.acquire()
+            await self._connections.acquire()
+            if self._is_over:
+                return
+            nursery.start_soon(self._read, number)
+
+    async def _count_pages(self) -> None:
+        """Learn how many pages there can be, by the highest id, so that none is asked for in vain."""
+        try:
+            rows = await self._webservice.rows("orders", "[id]", sort="[id_DESC]", limit="1")
+        except PartnerError as error:
+            self._count = READ_AT_ONCE + 2
+            self._is_over = True
+            self._arrive(READ_AT_ONCE + 1, error)
+        else:
+            above = max((reference_to(row, "id") for row in rows), default=0) - self._base
+            self._count = max(READ_AT_ONCE + 1, -(-above // self._page_size))
+        self._counted.set()
+
+    def close(self) -> None:
+        """Read no further."""
+        self._is_over = True
+        self._scope.cancel()
+
+    async def take(self) -> tuple[list[Row], bool]:
+        """Return the next orders, several pages at a time, and whether there may be more.
+
+        Raises:
+            PartnerError: the first of them could not be read, or no longer follows what was taken before.
+        """
+        rows: list[Row] = []
+        is_full = True
+        for _ in range(TAKEN_AT_ONCE):
+            page = await self._page(self._taken)
+            if isinstance(page, PartnerError):
+                if not rows:
+                    raise page
+                break
+            follows = not self._taken or (page and reference_to(page[0], "id") == self.next_id)
+            is_full = len(page) >= self._page_size + min(self._taken, 1)
+            if not follows:  # whoever takes next begins anew behind what was taken
+                self.close()
+                return rows, True
+            rows += page[1:] if self._taken else page
+            self._advance(page)
+            if self._taken == self._count:
+                self.close()
+            if not is_full or self.is_closed:
+                break
+        return rows, is_full
+
+    def _advance(self, page: list[Row]) -> None:
+        del self._pages[self._taken]
+        self._taken += 1
+        self._room.release()
+        if page:
+            self.next_id = reference_to(page[-1], "id")
+
+    @property
+    def was_ahead(self) -> bool:
+        """Whether pages were read before they were asked for."""
+        return self._taken > 1
+
+    @property
+    def is_read_through(self) -> bool:
+        """Whether all is taken that there was when the reading began."""
+        return self._taken == self._count
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more comes."""
+        return self._scope.cancel_called
+
+    async def _page(self, number: int) -> list[Row] | PartnerError:
+        while number not in self._pages:
+            await self._arrived.wait()
+        return self._pages[number]
+
+    async def _read(self, number: int) -> None:
+        overlap = min(number, 1)
+        offset, count = number * self._page_size - overlap, self._page_size + overlap
+        query = {
+            "filter[id]": f">[{self._base}]",
+            "sort": "[id_ASC]",
+            "limit": f"{offset},{count}" if offset else str(count),
+        }
+        try:
+            page: list[Row] | PartnerError = await self._webservice.rows("orders", ORDER, **query)
+        except PartnerError as error:
+            page = error
+        self._is_over = self._is_over or isinstance(page, PartnerError) or len(page) < count
+        self._connections.release()
+        self._arrive(number, page)
+
+    def _arrive(self, number: int, page: list[Row] | PartnerError) -> None:
+        self._pages[number] = page
+        self._arrived.set()
+        self._arrived = trio.Event()
+
+
+class PageReader:
+    """The streams of one shop: one at a time, begun anew where it is not the last one that goes on."""
+
+    def __init__(self, webservice: Webservice, page_size: int) -> None:
+        self._webservice = webservice
+        self._page_size = page_size
+        self._nursery: trio.Nursery | None = None
+        self._stream: PageStream | None = None
+
+    @contextmanager
+    def reading_in(self, nursery: trio.Nursery) -> Generator[None]:
+        """Let pages be read ahead by tasks of this nursery."""
+        self._nursery = nursery
+        try:
+            yield
+        finally:
+            self._nursery = None
+            self._end()
+
+    async def above(self, last_id: int) -> tuple[list[Row], bool]:
+        """Return the next orders above an id, and whether there may be more of them.
+
+        Raises:
+            PartnerError: as the webservice's.
+        """
+        if self._nursery is None:
+            return await self._one_page(last_id)
+        stream = self._stream
+        if stream is None or stream.is_closed or stream.next_id != last_id:
+            self._end()
+            stream = PageStream(self._webservice, last_id, self._page_size)
+            self._nursery.start_soon(stream.run)
+        self._stream = None  # should this be the last that is heard of it
+        try:
+            rows, is_full = await stream.take()
+            self._stream = stream if is_full else None
+        finally:
+            if self._stream is None:
+                stream.close()
+        is_last = not is_full or stream.is_read_through
+        if is_last and stream.was_ahead:  # the last page may have been read a while before it was taken
+            more, is_full = await self._one_page(stream.next_id)
+            rows += more
+        return rows, is_full
+
+    def _end(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    async def _one_page(self, last_id: int) -> tuple[list[Row], bool]:
+        query = {"filter[id]": f">[{last_id}]", "sort": "[id_ASC]", "limit": str(self._page_size)}
+        rows = await self._webservice.rows("orders", ORDER, **query)
+        return rows, len(rows) >= self._page_size

@@ -1,0 +1,84 @@
+"""A first import reads its pages ahead, and no order is lost between two of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from actors.errors import UnreachableError
+from adapters.channels.prestashop.pages import TAKEN_AT_ONCE
+from adapters.http.server import Drop, Request
+
+if TYPE_CHECKING:
+    from adapters.channels.prestashop.adapter import PrestaShop
+    from tests.adapters.channels.prestashop.conftest import World
+
+PAGE = 3
+
+
+def later_page(request: Request) -> bool:
+    return request.path == "/api/orders" and "," in dict(request.query).get("limit", "")
+
+
+async def told(world: World, adapter: PrestaShop, cursor: str | None = None) -> list[int]:
+    orders, _ = await world.drained(cursor, adapter)
+    return [int(order.shop_order) for order in orders]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 40])
+async def test_every_order_is_told_once_however_many_there_are(world: World, count: int) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(count)]
+    async with world.connect(page_size=PAGE) as adapter:
+        assert await told(world, adapter) == placed
+
+
+async def test_orders_that_are_deleted_while_pages_are_read_shift_no_other_one_away(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(30)]
+    async with world.connect(page_size=PAGE) as adapter:
+        poll = await adapter.poll(None)
+        first = [int(order.shop_order) for order in poll.orders]
+        for order in (placed[1], placed[14]):
+            world.shop.delete_order(order)
+        rest = await told(world, adapter, poll.cursor)
+    assert set(first + rest) >= set(placed) - {placed[1], placed[14]}
+    assert len(first + rest) == len(set(first + rest))
+
+
+async def test_an_order_that_comes_while_the_last_pages_lie_read_is_told_all_the_same(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(PAGE * TAKEN_AT_ONCE + 2)]
+    async with world.connect(page_size=PAGE) as adapter:
+        poll = await adapter.poll(None)
+        assert poll.more
+        placed.append(world.shop.place_order([("cup", 1)]))
+        rest = await told(world, adapter, poll.cursor)
+    assert [*(int(order.shop_order) for order in poll.orders), *rest] == placed
+
+
+async def test_a_page_that_cannot_be_read_costs_no_order_and_is_read_anew(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(30)]
+    async with world.connect(page_size=PAGE) as adapter:
+        world.faults.answer_next(Drop(), later_page, count=2)
+        first: list[int] = []
+        cursor = None
+        for _ in range(20):
+            try:
+                poll = await adapter.poll(cursor)
+            except UnreachableError:
+                continue
+            first += [int(order.shop_order) for order in poll.orders]
+            cursor = poll.cursor
+            if not poll.more:
+                break
+    assert first == placed
+
+
+async def test_nothing_is_told_to_the_shop_while_it_is_read_for_the_first_time(world: World) -> None:
+    for _ in range(PAGE * TAKEN_AT_ONCE + 2):
+        world.shop.place_order([("cup", 1)])
+    async with world.connect(page_size=PAGE) as adapter:
+        poll = await adapter.poll(None)
+        assert poll.more
+        waits = adapter.is_importing
+        await told(world, adapter, poll.cursor)
+        assert (waits, adapter.is_importing) == (True, False)
