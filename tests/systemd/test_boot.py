@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -266,3 +267,30 @@ def test_a_second_merchant_has_everything_of_its_own(daemon: Machine) -> None:
         daemon.run("systemctl", "start", "wharfinger-audit@nord.service")
     finally:
         daemon.run("systemctl", "stop", "wharfinger@nord.service")
+
+
+def test_a_daemon_that_has_to_wait_is_given_time_for_as_long_as_it_lives(daemon: Machine) -> None:
+    etc = daemon.root / "etc/wharfinger"
+    text = settings(daemon).read_text().replace("/var/lib/wharfinger/", "/var/lib/wharfinger-sud/")
+    text = re.sub(r'(\[erp\]\ntype = "divalto"\nurl = ")[^"]*', r"\1http://127.0.0.1:9", text)
+    (etc / "sud.toml").write_text(text.replace("[daemon]", "[daemon]\nweb_port = 9466"))
+    daemon.run("cp", "-r", "/etc/wharfinger/credentials", "/etc/wharfinger/sud.credentials")
+    hurried = daemon.root / "etc/systemd/system/wharfinger@sud.service.d"
+    hurried.mkdir()
+    (hurried / "hurried.conf").write_text("[Service]\nTimeoutStartSec=4\nWatchdogSec=2\n")
+    daemon.run("systemctl", "daemon-reload")
+    daemon.run("systemctl", "start", "--no-block", "wharfinger@sud.service")
+    try:
+        sock = ("--socket", "/run/wharfinger/sud.sock")
+        daemon.until(lambda: daemon.wharfctl(*sock, "status")["state"] == "starting", "it does not wait")
+        time.sleep(8)  # twice what it was given at first
+        shown = daemon.unit("wharfinger@sud.service", "ActiveState", "NRestarts", "MainPID")
+        assert (shown["ActiveState"], shown["NRestarts"]) == ("activating", "0")
+        daemon.run("kill", "-STOP", shown["MainPID"])
+        daemon.until(
+            lambda: daemon.unit("wharfinger@sud.service", "NRestarts")["NRestarts"] != "0",
+            "one that no longer lives is given time all the same",
+        )
+    finally:
+        daemon.run("systemctl", "kill", "--signal=KILL", "wharfinger@sud.service", check=False)
+        daemon.run("systemctl", "stop", "wharfinger@sud.service")
