@@ -97,11 +97,13 @@ class BrokenOffError(Exception):
 class Series:
     """Pieces of work that the thread does one after another: the next begins without a way back through Trio.
 
-    After a failure those that wait are broken off, until `mend` is called once none is left.
+    What a piece still has to wait for `afterwards` does not keep the next one waiting. After a failure those
+    that wait are broken off, until `mend` is called once none is left.
     """
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, afterwards: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._bridge = bridge
+        self._afterwards = afterwards
         self._turn = asyncio.Lock()
         self._broken = False
 
@@ -111,11 +113,16 @@ class Series:
         Raises:
             BrokenOffError: one before it failed.
         """
-        return await self._bridge.run(self._in_turn, function, args)
+        return await self._bridge.run(self._piece, function, args)
 
     def mend(self) -> None:
         """Begin anew after a failure."""
         self._broken = False
+
+    async def _piece(self, function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+        result = await self._in_turn(function, args)
+        await self._afterwards()
+        return result
 
     async def _in_turn(self, function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
         async with self._turn:

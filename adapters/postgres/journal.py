@@ -31,6 +31,7 @@ from adapters.postgres.bridge import Bridge, open_bridge
 from adapters.postgres.connect import ROLE, WRITER_SESSION, Connection, Pool, connect, open_pool
 from adapters.postgres.encoding import Tip
 from adapters.postgres.failures import GONE
+from adapters.postgres.flushing import Flusher
 from adapters.postgres.forget import erase
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give_back, renew_forever
 from adapters.postgres.lookups import Lookups
@@ -39,6 +40,7 @@ from adapters.postgres.picture import stock_picture
 from adapters.postgres.tidy import tidy_forever
 from adapters.postgres.writer import Claim, Committed, Writer
 
+S = TypeVar("S", bound=Connection | Pool)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -222,7 +224,7 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
     """
     async with open_bridge() as bridge:
         await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
-        async with _sessions(bridge, dsn, database_seconds_max) as (connection, pool):
+        async with _sessions(bridge, dsn, database_seconds_max) as (connection, flusher, pool):
             claim = await acquire(
                 bridge,
                 connection,
@@ -234,7 +236,7 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
             )
             try:
                 tips = await bridge.run(_load_tips, connection, sorted(claim.fences))
-                writer = Writer(bridge, connection, claim, tips, observe or _ignore)
+                writer = Writer(bridge, connection, flusher, claim, tips, observe or _ignore)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(writer.run)
                     nursery.start_soon(_renew, bridge, pool, claim, lease_seconds, renew_seconds)
@@ -249,22 +251,28 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
 
 
 @contextlib.asynccontextmanager
-async def _sessions(bridge: Bridge, dsn: str, seconds_max: float) -> AsyncGenerator[tuple[Connection, Pool]]:
-    connection = await bridge.run(_connect_writer, dsn, seconds_max)
-    try:
-        pool = await bridge.run(open_pool, dsn)
-        try:
-            yield connection, pool
-        finally:
-            with trio.CancelScope(shield=True):
-                await bridge.run(_terminate, pool)
-    finally:
-        with trio.CancelScope(shield=True):
-            await bridge.run(_terminate, connection)
+async def _sessions(
+    bridge: Bridge, dsn: str, seconds_max: float
+) -> AsyncGenerator[tuple[Connection, Flusher, Pool]]:
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def opened(sessions: Callable[[], Coroutine[Any, Any, S]]) -> S:
+            made = await bridge.run(sessions)
+            stack.push_async_callback(_end, bridge, made)
+            return made
+
+        connection = await opened(lambda: _connect(dsn, seconds_max, WRITER_SESSION))
+        flusher = Flusher(await opened(lambda: _connect(dsn, seconds_max, {})))
+        yield connection, flusher, await opened(lambda: open_pool(dsn))
 
 
-async def _connect_writer(dsn: str, seconds_max: float) -> Connection:
-    return await connect(dsn, role=ROLE, seconds_max=seconds_max, extra=WRITER_SESSION)
+async def _end(bridge: Bridge, sessions: Connection | Pool) -> None:
+    with trio.CancelScope(shield=True):
+        await bridge.run(_terminate, sessions)
+
+
+async def _connect(dsn: str, seconds_max: float, session: Mapping[str, str]) -> Connection:
+    return await connect(dsn, role=ROLE, seconds_max=seconds_max, extra=session)
 
 
 async def _terminate(sessions: Connection | Pool) -> None:

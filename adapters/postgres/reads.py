@@ -21,6 +21,7 @@ from actors.ports import (
     Recorded,
 )
 from adapters.postgres.connect import Pool
+from adapters.postgres.flushing import FLUSH
 
 ANSWERS_HOURS: Final = 24
 """How long a repeat is given the first answer (see `KeyedAnswer`)."""
@@ -140,15 +141,21 @@ async def order_counts(pool: Pool) -> Mapping[str, int]:
 
 
 async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) -> Sequence[PendingEffect]:
-    """Return the partner's outbox as far as it belongs to these partitions."""
-    rows = await pool.fetch(
-        "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partner = $1"
-        " AND partition = ANY ($2)"
-        " ORDER BY requested_at, partition, position LIMIT $3",
-        partner,
-        owned,
-        limit,
-    )
+    """Return the partner's outbox as far as it belongs to these partitions, when all of it is durable.
+
+    What is committed shows before it is on the disk, and nobody may be told of what a crash could undo.
+    """
+    async with pool.acquire() as connection:
+        rows = await connection.fetch(
+            "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partner = $1"
+            " AND partition = ANY ($2)"
+            " ORDER BY requested_at, partition, position LIMIT $3",
+            partner,
+            owned,
+            limit,
+        )
+        if rows:
+            await connection.fetch(FLUSH)
     return [_effect(row) for row in rows]
 
 

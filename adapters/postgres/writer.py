@@ -1,8 +1,9 @@
 """The one writer: takes all appends that wait, commits them together, and answers all.
 
 An append is encoded and chained in its caller's task, into the batch that is still open; the writer's task
-seals that batch and commits it on the database's thread while the next one fills. It owns the chain's tips,
-the versions of hot streams and the connection; it knows nothing of reads or leases.
+seals that batch and commits it on the database's thread while the next one fills. While one batch is being
+flushed to the disk the next is being written. It owns the chain's tips, the versions of hot streams and the
+connection; it knows nothing of reads or leases.
 """
 
 from collections import deque
@@ -19,6 +20,7 @@ from adapters.postgres.bridge import Bridge, Series
 from adapters.postgres.connect import Connection
 from adapters.postgres.encoding import Argument, Batch, Tip, UnwritableError
 from adapters.postgres.failures import as_journal_error
+from adapters.postgres.flushing import Flusher
 from adapters.postgres.lifeline import lifeline
 from adapters.postgres.ticket import Ticket, fence_all
 
@@ -81,12 +83,14 @@ class Writer:
         self,
         bridge: Bridge,
         connection: Connection,
+        flusher: Flusher,
         claim: Claim,
         tips: Mapping[int, Tip],
         observe: Callable[[Committed], None],
     ) -> None:
         self._connection = connection
-        self._series = Series(bridge)
+        self._series = Series(bridge, flusher.flushed)
+        self._flusher = flusher
         self._under_way: deque[_UnderWay] = deque()
         self._claim = claim
         self._observe = observe
@@ -145,7 +149,10 @@ class Writer:
         """
         stopped = "the journal was closed"
         try:
-            with lifeline(self._connection, self._lose_connection):
+            with (
+                lifeline(self._connection, self._lose_connection),
+                lifeline(self._flusher.connection, self._lose_connection),
+            ):
                 await self._run()
         except (FencedError, CorruptionError) as error:
             stopped = str(error)
