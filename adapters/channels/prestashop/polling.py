@@ -6,21 +6,27 @@ with the same content, looks again at orders that were half built, and now and t
 clock that was wrong.
 """
 
-from base64 import b64encode
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
 import trio
-from msgspec import Struct
 
 from actors.errors import MalformedError
 from actors.ports import Poll, ShopStanding
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.cursor import (
+    ID_REACH_BACK,
+    SEEN_MAX,
+    Cursor,
+    advanced,
+    date_of,
+    digest,
+    remembered,
+    seconds,
+)
 from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
-from adapters.channels.prestashop.feeds import Marks, SideFeeds
+from adapters.channels.prestashop.feeds import SideFeeds
 from adapters.channels.prestashop.pages import PageReader
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.reading import OrderReader
@@ -36,14 +42,8 @@ read what only people want to know: it would take the shop twice the time."""
 IMPORT_SECONDS_MAX = 30.0
 """Between two polls of a first import: 2,000 orders are read and imported in some three seconds."""
 
-ID_REACH_BACK = 20
-"""Orders placed at the same time may show in another order than that of their ids."""
-
 SURVEYED = 1_000
 """Orders a page of a survey: two fields each."""
-
-SEEN_MAX = 8000
-"""Contents remembered: a cursor stays under 300 KiB. With more changes the polls reach less far back."""
 
 UNFINISHED_MAX = 500
 """Half-built orders looked at again; a shop that leaves more of them has another trouble."""
@@ -51,45 +51,9 @@ UNFINISHED_MAX = 500
 UNFINISHED_SECONDS_MAX = 600
 """An order that is half built for longer is handed out as it is: nothing waits unseen."""
 
-UTC_ZONE = ZoneInfo("UTC")
+__all__ = ["ID_REACH_BACK", "SEEN_MAX", "Cursor", "OrderFeed", "remembered"]
+
 LONG_AGO = "1970-01-01 00:00:00"
-
-
-DIGEST_BYTES = 6
-
-Seen = tuple[int, str]
-"""What was handed out of an order: its date in the shop, in seconds, and a hash of its content."""
-
-
-class Cursor(Struct, frozen=True, omit_defaults=True):
-    """How far the polls have come.
-
-    Attributes:
-        importing: the first import is still under way, by id.
-        last_id: the highest id seen.
-        mark: up to where all changes are seen, as the shop writes dates; never later than its own clock.
-        page_from: where the next page begins, while a window holds more than one; "" when it does not.
-        began: the shop's clock when the window's first page was read. What changes while the other pages are
-            read may be dated behind them, so the next window begins from here, however late the last page is.
-        within: a second that fills more than a page: its orders are read by id, above this one.
-        turn: counts the polls that found their window's end.
-        seen: by order id.
-        floor: the shop's date before which nothing is remembered; polls reach back no further.
-        unfinished: orders to look at again.
-        marks: how far the lists beside the orders are read.
-    """
-
-    importing: bool = True
-    last_id: int = 0
-    mark: str = ""
-    page_from: str = ""
-    within: tuple[str, int] | None = None
-    turn: int = 0
-    seen: dict[int, Seen] = {}
-    unfinished: tuple[int, ...] = ()
-    marks: Marks = {}
-    floor: str = ""
-    began: str = ""
 
 
 class OrderFeed:
@@ -152,7 +116,7 @@ class OrderFeed:
         if first_page:
             began = to_local(now, zone) if now is not None else ""
             cursor = msgspec.structs.replace(cursor, began=began)
-        cursor = _advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
+        cursor = advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
         changed, cursor = self._changed(cursor, by_id, zone)
         detailed_max = READ_IN_DETAIL_MAX if imported else None
         orders = await self._reader.read(changed, detailed_max=detailed_max)
@@ -280,17 +244,19 @@ class OrderFeed:
                 unfinished.add(order)
                 continue
             (unfinished.add if building else unfinished.discard)(order)
-            digest = _digest(row)
+            content = digest(row)
             known = seen.get(order)
-            if known is None or known[1] != digest:
-                seen[order] = (_seconds(text(row, "date_upd")), digest)
+            if known is None or known[1] != content:
+                seen[order] = (seconds(text(row, "date_upd")), content)
                 changed.append(row)
         # What is no longer found was deleted before it was complete.
         gone = {order for order in cursor.unfinished if order not in rows}
         window = reach_back(cursor.mark or LONG_AGO, zone, self._overlap)
-        since = _seconds(min(window, cursor.page_from or window))
+        since = seconds(min(window, cursor.page_from or window))
         kept, newest_forgotten = remembered(seen, since, cursor.last_id)
-        floor = max(cursor.floor, second_after(_date(newest_forgotten))) if newest_forgotten else cursor.floor
+        floor = (
+            max(cursor.floor, second_after(date_of(newest_forgotten))) if newest_forgotten else cursor.floor
+        )
         return changed, msgspec.structs.replace(
             cursor,
             seen=kept,
@@ -305,55 +271,3 @@ class OrderFeed:
         except ValueError:
             return True
         return now is not None and now - placed_at > timedelta(seconds=UNFINISHED_SECONDS_MAX)
-
-
-def _advanced(
-    cursor: Cursor,
-    rows: Iterable[Row],
-    zone: ZoneInfo,
-    now: datetime | None,
-    *,
-    imported: bool,
-    whole: bool,
-) -> Cursor:
-    """Move the marks: an order that is dated in the future must not hide what happens until then.
-
-    The import's mark stays where it began, since orders that it had read already may have changed meanwhile.
-    A window that was read whole moves the mark to where it began although nothing happened: else a shop that
-    goes quiet after a rush would be asked for the rush again by every poll.
-    """
-    last_id, mark = cursor.last_id, cursor.mark
-    limit = min(to_local(now, zone), cursor.began or FAR_FUTURE) if now is not None else FAR_FUTURE
-    if now is not None and (not mark or (whole and not imported)):
-        mark = max(mark, limit)
-    for row in rows:
-        last_id = max(last_id, reference_to(row, "id"))
-        if not imported:
-            mark = max(mark, text(row, "date_upd"))
-    return msgspec.structs.replace(cursor, last_id=last_id, mark=min(mark, limit))
-
-
-def _digest(row: Row) -> str:
-    return b64encode(blake2b(msgspec.json.encode(row), digest_size=DIGEST_BYTES).digest()).decode()
-
-
-def _seconds(date: str) -> int:
-    """Return a shop's date as a number, for short cursors; what is no date is long ago."""
-    try:
-        return int(to_utc(date, UTC_ZONE).timestamp())
-    except ValueError:
-        return 0
-
-
-def _date(seconds: int) -> str:
-    return to_local(datetime.fromtimestamp(seconds, UTC), UTC_ZONE)
-
-
-def remembered(seen: dict[int, Seen], since: int, last_id: int) -> tuple[dict[int, Seen], int]:
-    """Return what is kept, and the latest date among what had to be forgotten (0: nothing had to)."""
-    wanted = [
-        (order, each) for order, each in seen.items() if each[0] >= since or order > last_id - ID_REACH_BACK
-    ]
-    wanted.sort(key=lambda pair: (pair[1][0], pair[0]))
-    forgotten = wanted[: max(0, len(wanted) - SEEN_MAX)]
-    return dict(wanted[len(forgotten) :]), forgotten[-1][1][0] if forgotten else 0

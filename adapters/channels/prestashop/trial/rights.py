@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from actors.errors import PartnerError
 from adapters.channels.prestashop.trial.door import BACK_OFFICE, Door, codes_of, is_html
 from adapters.http.client import Answer
-from adapters.trials import Finding, well, wrong
+from adapters.trials import Finding, listed, warning, well, wrong
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "addresses": ("GET",),
@@ -29,6 +29,19 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "stock_availables": ("GET", "PATCH"),
 }
 """By resource, what we do with it; order_slip only where refunds are read."""
+
+WELCOME = (
+    "customer_messages",
+    "customer_threads",
+    "languages",
+    "order_cart_rules",
+    "order_details",
+    "order_payments",
+    "order_returns",
+    "shop_groups",
+    "shops",
+)
+"""To be read where the key may: what people want to know of an order; without it orders ship all the same."""
 
 NO_RIGHT = frozenset({25, 26})
 OTHER_SHOP = 132
@@ -55,6 +68,11 @@ async def try_rights(door: Door) -> tuple[list[Finding], frozenset[str]]:
                 readable.add(resource)
     if not findings:
         findings.append(well("rights", f"the key has all {granted} rights that are needed"))
+    missed = [resource for resource in WELCOME if await _try(door, resource, "GET") is not None]
+    if missed:
+        detail = f"not granted, and not needed to ship: GET {listed(missed)}"
+        mend = f"tick GET of them for the key in {BACK_OFFICE}, so that people see notes and payments"
+        findings.append(warning("rights", detail, mend))
     return findings, frozenset(readable)
 
 

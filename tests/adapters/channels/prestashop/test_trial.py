@@ -10,7 +10,7 @@ import pytest
 from adapters.channels.prestashop.simulated.keys import Key, rights
 from adapters.channels.prestashop.simulator import FULL_KEY
 from adapters.channels.prestashop.trial import try_shop
-from adapters.channels.prestashop.trial.rights import NEEDED
+from adapters.channels.prestashop.trial.rights import NEEDED, WELCOME
 from adapters.http.faults import HTML_HEADERS, HTML_PAGE
 from adapters.http.server import Response
 
@@ -164,6 +164,7 @@ RIGHTS = [(resource, method) for resource, methods in NEEDED.items() for method 
 async def test_each_right_that_is_missing_is_named(world: World, resource: str, method: str) -> None:
     granted = {name: " ".join(methods) for name, methods in NEEDED.items()}
     granted[resource] = " ".join(each for each in NEEDED[resource] if each != method)
+    granted |= dict.fromkeys(WELCOME, "GET")
     world.shop.keys[FULL_KEY] = Key(rights=rights(**{name: text for name, text in granted.items() if text}))
     findings = await tried(world)
     assert [each.detail for each in findings if each.step == "rights"] == [
@@ -173,16 +174,22 @@ async def test_each_right_that_is_missing_is_named(world: World, resource: str, 
 
 async def test_refunds_that_are_not_read_need_no_right(world: World) -> None:
     granted = {name: " ".join(methods) for name, methods in NEEDED.items() if name != "order_slip"}
-    world.shop.keys[FULL_KEY] = Key(rights=rights(**granted))
+    world.shop.keys[FULL_KEY] = Key(rights=rights(**granted, **dict.fromkeys(WELCOME, "GET")))
     assert not_well(await tried(world, refunds=False)) == []
+
+
+async def test_rights_that_only_tell_people_more_are_a_warning(world: World) -> None:
+    granted = {name: " ".join(methods) for name, methods in NEEDED.items()}
+    world.shop.keys[FULL_KEY] = Key(rights=rights(**granted))
+    found = await only(world, "warning", "rights")
+    assert found.detail.startswith("not granted, and not needed to ship: GET customer_messages")
 
 
 async def test_a_key_of_another_shop_is_told_so(world: World) -> None:
     world.shop.keys[FULL_KEY] = Key(shops=frozenset({2}))
     findings = await tried(world)
-    assert {each.detail.partition(": ")[2] for each in findings if each.step == "rights"} == {
-        "the key has no permission for this id_shop"
-    }
+    told = [each for each in findings if (each.judgement, each.step) == ("wrong", "rights")]
+    assert {each.detail.partition(": ")[2] for each in told} == {"the key has no permission for this id_shop"}
 
 
 async def test_a_firewall_that_knows_no_patch_is_told_apart_from_a_missing_right(world: World) -> None:
