@@ -82,3 +82,16 @@ async def test_nothing_is_told_to_the_shop_while_it_is_read_for_the_first_time(w
         waits = adapter.is_importing
         await told(world, adapter, poll.cursor)
         assert (waits, adapter.is_importing) == (True, False)
+
+
+async def test_a_deletion_between_two_pages_shows_and_what_follows_is_read_again(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(30)]
+
+    def meanwhile(request: Request) -> bool:
+        if later_page(request) and placed[0] in world.shop.tables["orders"]:
+            world.shop.delete_order(placed[0])  # page one was read with it, and the next begins one row later
+        return False
+
+    world.faults.answer_next(Drop(), meanwhile)
+    async with world.connect(page_size=PAGE) as adapter:
+        assert await told(world, adapter) == placed
