@@ -101,27 +101,37 @@ class Series:
     that wait are broken off, until `mend` is called once none is left.
     """
 
-    def __init__(self, bridge: Bridge, afterwards: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._afterwards = afterwards
         self._turn = asyncio.Lock()
         self._broken = False
 
-    async def run(self, function: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+    async def run(
+        self,
+        function: Callable[[*Ts], Coroutine[Any, Any, T]],
+        *args: *Ts,
+        afterwards: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> T:
         """Run `function(*args)` on the thread when all before it are done; see `Bridge.run`.
 
         Raises:
             BrokenOffError: one before it failed.
         """
-        return await self._bridge.run(self._piece, function, args)
+        return await self._bridge.run(self._piece, function, args, afterwards)
 
     def mend(self) -> None:
         """Begin anew after a failure."""
         self._broken = False
 
-    async def _piece(self, function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
+    async def _piece(
+        self,
+        function: Callable[..., Coroutine[Any, Any, T]],
+        args: tuple[Any, ...],
+        afterwards: Callable[[], Coroutine[Any, Any, None]] | None,
+    ) -> T:
         result = await self._in_turn(function, args)
-        await self._afterwards()
+        if afterwards is not None:
+            await afterwards()
         return result
 
     async def _in_turn(self, function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:

@@ -43,8 +43,6 @@ _SESSION: Mapping[str, str] = {
 }
 
 WRITER_SESSION: Mapping[str, str] = {
-    # Another connection waits for the disk, while the next batch is being written (see `flushing`).
-    "synchronous_commit": "off",
     # Every statement of the writer finds its rows by primary key. The planner must not choose otherwise
     # because a table was small when the plan was made, nor plan anew for each batch.
     "plan_cache_mode": "force_generic_plan",
@@ -122,8 +120,7 @@ async def _connect_once(
     connection: Connection = await asyncpg.connect(
         dsn, timeout=CONNECT_SECONDS_MAX, command_timeout=command_seconds_max, server_settings=settings
     )
-    if "synchronous_commit" not in settings:
-        await _make_durable(connection)
+    await _make_durable(connection)
     return connection
 
 

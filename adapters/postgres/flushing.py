@@ -1,8 +1,8 @@
 """Has the database put on its disk what the writer has committed, while the writer commits on.
 
-The writer's own commits do not wait for the disk: a commit is durable once a later one of this second
-connection is, since the database's log is written in its order. One flush serves all that wait for it. It
-runs on the database's thread.
+The commits of the writer's large batches do not wait for the disk: such a commit is durable once a later one
+of this second connection is, since the database's log is written in its order. One flush serves all that wait
+for it. It runs on the database's thread.
 """
 
 import asyncio

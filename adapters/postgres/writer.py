@@ -42,7 +42,13 @@ With fewer it would be a commit for hardly anything."""
 VERSIONS_MAX: Final = 100_000
 """Streams whose version is kept, some 15 MB. For another the database is asked, within the same commit."""
 
+FLUSH_APART_EVENTS: Final = 64
+"""From so many events on, the next batch is written while this one goes to the disk.
+
+With fewer, to hand the flush over costs more than it gains."""
+
 _CALL: Final = f"SELECT journal_append({', '.join(f'${number}' for number in range(1, 56))})"
+_CALL_APART: Final = f"{_CALL}, set_config('synchronous_commit', 'off', true)"
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +95,7 @@ class Writer:
         observe: Callable[[Committed], None],
     ) -> None:
         self._connection = connection
-        self._series = Series(bridge, flusher.flushed)
+        self._series = Series(bridge)
         self._flusher = flusher
         self._under_way: deque[_UnderWay] = deque()
         self._claim = claim
@@ -237,7 +243,7 @@ class Writer:
         try:
             arguments = batch.arguments(self._claim.owner, self._claim.fences)
             with trio.CancelScope(shield=True):  # if it were broken off, its outcome would be unknown
-                await self._series.run(_call, self._connection, arguments)
+                await self._write(arguments, apart=batch.events >= FLUSH_APART_EVENTS)
         except Exception as error:  # noqa: BLE001 - it is told to the askers, and the writer acts on it
             commit.error = as_journal_error(error)
         else:
@@ -247,6 +253,14 @@ class Writer:
                 ticket.settle()
         commit.ended = True
         self._work.set()
+
+    async def _write(self, arguments: tuple[Argument, ...], *, apart: bool) -> None:
+        if apart:
+            await self._series.run(
+                _call, self._connection, _CALL_APART, arguments, afterwards=self._flusher.flushed
+            )
+        else:
+            await self._series.run(_call, self._connection, _CALL, arguments)
 
     def _clear_away(self) -> Exception | None:
         """Forget commits that ended well; return the error that ends the writer.
@@ -308,6 +322,6 @@ class Writer:
         self._room.unpark_all()
 
 
-async def _call(connection: Connection, arguments: tuple[Argument, ...]) -> None:
+async def _call(connection: Connection, call: str, arguments: tuple[Argument, ...]) -> None:
     # The only statement, and so the whole transaction: no message of ours is waited for while it holds locks.
-    await connection.fetch(_CALL, *arguments)
+    await connection.fetch(call, *arguments)

@@ -15,6 +15,8 @@ from adapters.postgres.journal import PostgresJournal, open_journal
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 KILLS = 3
+ORDERS = 80
+"""Together they make batches that are flushed apart from their commit, and alone some that are not."""
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ async def test_after_a_kill_everything_that_was_answered_is_there_and_nothing_is
                     open_journal(server.dsn, owner=f"daemon {round_}") as journal,
                     trio.open_nursery() as nursery,
                 ):
-                    for number in range(40):
+                    for number in range(ORDERS):
                         nursery.start_soon(story.tell, journal, f"{number}")
                     await trio.sleep(0.3)
                     server.kill()
@@ -65,7 +67,7 @@ async def test_after_a_kill_everything_that_was_answered_is_there_and_nothing_is
             async with open_journal(server.dsn, owner=f"heir {round_}") as journal:
                 await settle(journal, story)
         report = await audit(server.dsn)
-    assert report.findings_total == 40  # our orders have no row in the index, and that is all
+    assert report.findings_total == ORDERS  # our orders have no row in the index, and that is all
     assert report.chain
     assert sum(story.answered.values()) == report.events > 100
 

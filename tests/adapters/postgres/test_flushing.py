@@ -17,6 +17,12 @@ from adapters.postgres.flushing import Flusher
 ROUNDS = 3
 """A commit that nobody flushes reaches the disk in 0.2 s by itself; whoever kills at once finds it lost."""
 
+UNFLUSHED = (
+    "WITH made AS (INSERT INTO kept VALUES ($1) RETURNING number)"
+    " SELECT set_config('synchronous_commit', 'off', true) FROM made"
+)
+"""As the writer does: what is set within the transaction counts at its commit."""
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
@@ -53,7 +59,7 @@ async def kept_after_a_kill(server: EmbeddedPostgres, *, flush: bool) -> list[bo
                 async def commit(writer: Connection, flusher: Flusher, number: int) -> None:
                     await writer.execute("CREATE TABLE IF NOT EXISTS kept (number int)")
                     await flusher.flushed()
-                    await writer.execute("INSERT INTO kept VALUES ($1)", number)
+                    await writer.fetch(UNFLUSHED, number)
                     if flush:
                         await flusher.flushed()
 
