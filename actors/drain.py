@@ -15,6 +15,7 @@ from typing import Protocol, assert_never
 import structlog
 import trio
 
+from actors.admission import admit
 from actors.circuit import Circuit
 from actors.domain.documents import Document
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
@@ -293,16 +294,20 @@ class Drain:
 
         Return None when the daemon drains by now.
         """
-        async with self._calls, self.circuit.admitted():
-            if self._finishing.is_set():
-                return None
-            self._under_way.add(lane.stream)
-            done = await self._door.find(effect.document) if self._lanes.may_be_done(effect) else None
-            if done is None:
-                self._lanes.doubt(effect)
-                done = await self._door.carry_out(effect.document, contact)
-            self.circuit.succeeded()
-            return done
+        await admit(self._calls)
+        try:
+            async with self.circuit.admitted():
+                if self._finishing.is_set():
+                    return None
+                self._under_way.add(lane.stream)
+                done = await self._door.find(effect.document) if self._lanes.may_be_done(effect) else None
+                if done is None:
+                    self._lanes.doubt(effect)
+                    done = await self._door.carry_out(effect.document, contact)
+                self.circuit.succeeded()
+                return done
+        finally:
+            self._calls.release()
 
     async def _react(self, lane: Lane, verdict: "_Refused | _Failed | _PutOff") -> float | None:
         """Do what follows from it that the lane's first effect was not taken; return as `_work`."""

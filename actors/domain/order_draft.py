@@ -11,7 +11,7 @@ from actors.domain.documents import Document, ErpLine, ErpOrder, ShopState, Shop
 from actors.domain.line_prices import LinePrices
 from actors.domain.order_events import EffectRequested, OrderEvent
 from actors.domain.order_fold import evolve
-from actors.domain.order_state import Order, effect_id
+from actors.domain.order_state import Order, effect_id, erp_has_order
 from actors.domain.routing import Picture, RoutingRules
 from actors.domain.stock_events import Quantity
 
@@ -60,6 +60,8 @@ class Draft:
             unplaced_at: the warehouse under which lines are booked that none has promised yet.
         """
         order, facts = self.order, self.order.facts
+        if erp_has_order(order):  # the document is a large one to make only to find it told already
+            return
         rows = [(part.warehouse, line) for part in order.live() for line in part.lines]
         rows += [(unplaced_at, line) for line in order.wanted()]
         document = ErpOrder(
