@@ -41,6 +41,11 @@ _JSON_CODE = re.compile(rb'"code":"?(\d+)')
 _JSON_MESSAGE = re.compile(rb'"message":"((?:[^"\\]|\\.)*)"')
 
 
+def _came_without_key(answer: Answer) -> bool:
+    """Tell whether the shop was shown no key at all: then it answers neither XML nor JSON, but HTML."""
+    return answer.status == 401 and answer.headers.get("content-type", "").startswith("text/html")  # noqa: PLR2004
+
+
 class Webservice:
     """One shop's webservice.
 
@@ -62,8 +67,9 @@ class Webservice:
         self._headers: dict[str, str] = {}
         if settings.id_shop is not None:
             self._always["id_shop"] = str(settings.id_shop)
+        self._by_query = {"ws_key": settings.key}
         if settings.key_in_query:
-            self._always["ws_key"] = settings.key
+            self._always |= self._by_query
         else:
             user = base64.b64encode(f"{settings.key}:".encode()).decode()
             self._headers["Authorization"] = f"Basic {user}"
@@ -176,9 +182,33 @@ class Webservice:
             headers["Content-Type"] = "text/xml; charset=utf-8"
         async with self._limit:
             answer = await self._client.exchange(method, path, params=params, headers=headers, content=body)
+            if "Authorization" in headers and _came_without_key(answer):
+                answer = await self._exchange_by_query(method, path, params, headers, body)
         seconds = answer.headers.get("access-time", "")
         if seconds.isdigit():
             self.clock = datetime.fromtimestamp(int(seconds), UTC)
+        return answer
+
+    async def _exchange_by_query(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Answer:
+        """Send once more what a server in front of the shop took the key from, and go on so if that helps.
+
+        The shop saw no key and has done nothing, so this is no second write.
+        """
+        bare = {name: value for name, value in headers.items() if name != "Authorization"}
+        answer = await self._client.exchange(
+            method, path, params={**params, **self._by_query}, headers=bare, content=body
+        )
+        if not _came_without_key(answer) and self._headers:
+            log.warning("prestashop.header_dropped", shop=self.system, key_goes_by="ws_key")
+            self._always |= self._by_query
+            self._headers.clear()
         return answer
 
     def _check(self, answer: Answer, doing: str, *, changes: bool) -> None:

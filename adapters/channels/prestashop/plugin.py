@@ -40,8 +40,9 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             on order_carriers and order_histories. GET on customer_messages, customer_threads, languages,
             order_cart_rules, order_details, order_payments, order_returns, shop_groups and shops tells what
             people want to know of an order; without it orders ship all the same.
-        key_in_query: send the key as `ws_key=`, for servers that drop the Authorization header. It then
-            stands in the access logs of the shop.
+        key_in_query: send the key as `ws_key=` from the first request on, for servers that drop the
+            Authorization header. Where one does, it is sent so anyhow from then on. It then stands in the
+            access logs of the shop.
         id_shop: which shop of several; None for a shop that is alone.
         after_order: the shop's id of the last order that is none of ours: it and all before it are never
             handed out, whatever happens to them in the shop. For rehearsals on a shop that lives.

@@ -95,8 +95,8 @@ def _header_dropped() -> Finding:
     return wrong(
         "key",
         "the server in front of the shop drops the Authorization header",
-        "let it pass the header on (Apache: CGIPassAuth On, or SetEnvIf Authorization), or set"
-        " key_in_query = true, which puts the key into the shop's access log",
+        "let it pass the header on (Apache: CGIPassAuth On, or SetEnvIf Authorization): until then the key is"
+        " sent in the address (as with key_in_query = true), and stands in the shop's access log",
     )
 
 

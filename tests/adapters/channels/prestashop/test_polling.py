@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.domain.documents import ShopStatus
 from actors.errors import MalformedError, UnreachableError
 from actors.ports import Poll, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.plugin import STATE_OF
 from adapters.channels.prestashop.polling import SEEN_MAX, remembered
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES
@@ -324,10 +326,12 @@ async def test_a_proxy_that_drops_the_key_for_a_while_loses_no_order(world: Worl
     _, cursor = await world.drained()
     placed = world.shop.place_order([("cup", 1)])
     dropped = Response(401, b"401 Unauthorized", HTML_HEADERS)
-    world.faults.answer_next(dropped, orders_page)
+    for _ in ("by header", "by query"):
+        world.faults.answer_next(dropped, orders_page)
     with pytest.raises(UnreachableError, match="does not reach the webservice"):
         await world.adapter.poll(cursor)
-    world.faults.answer_next(dropped, lambda request: request.path == "/api/addresses")
+    for _ in ("by header", "by query"):
+        world.faults.answer_next(dropped, lambda request: request.path == "/api/addresses")
     with pytest.raises(UnreachableError):
         await world.adapter.poll(cursor)
     orders, _ = await world.drained(cursor)
@@ -345,6 +349,22 @@ async def test_a_server_that_drops_the_authorization_header_is_reached_by_ws_key
     async with world.connect(key_in_query=True) as adapter:
         assert ids((await adapter.poll(None)).orders) == [placed]
     assert all(request.header("authorization") is None for request in world.requests)
+
+
+async def test_a_server_that_begins_to_drop_the_header_is_gone_round_by_itself_and_no_write_is_doubled(
+    world: World,
+) -> None:
+    placed = world.shop.place_order([("cup", 1)])
+    _, cursor = await world.drained()
+    world.shop.drops_authorization = True
+    document = ShopStatus(str(placed), "preparing")
+    await world.adapter.carry_out(document)
+    assert world.shop.order(placed).states.count(STATE_OF["preparing"]) == 1
+    another = world.shop.place_order([("cup", 1)])
+    before = len(world.requests)
+    orders, _ = await world.drained(cursor)
+    assert another in ids(orders)
+    assert all(request.header("authorization") is None for request in world.requests[before:])
 
 
 async def test_what_is_refunded_before_it_is_shipped_is_no_longer_asked_for(world: World) -> None:

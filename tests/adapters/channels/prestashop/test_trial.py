@@ -136,7 +136,7 @@ async def test_a_server_that_drops_the_header_is_recognised_and_the_rest_is_trie
     world.shop.drops_authorization = True
     findings = await tried(world)
     assert not_well(findings) == [("wrong", "key")]
-    assert findings[0].mend.endswith("which puts the key into the shop's access log")
+    assert findings[0].mend.endswith("and stands in the shop's access log")
     assert findings[-1].step == "orders"
     assert not_well(await tried(world, key_in_query=True)) == []
 
