@@ -4,6 +4,8 @@
 # Makes .venv; to change it, make clean first.
 PYTHON ?= python3
 WORKERS ?= 2
+# kill -9, so often; make test has twenty of them.
+KILLS ?= 100
 ARGS ?=
 
 VENV := .venv
@@ -38,10 +40,10 @@ demo: $(VENV)/runtime.stamp
 	@$(BIN)/wharfinger demo $(ARGS)
 
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not kill and not storm and not bench and not systemd' $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not storm and not bench and not systemd' $(ARGS)
 
 test-kill: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -m kill $(ARGS)
+	@WHARFINGER_KILLS=$(KILLS) $(BIN)/python -m pytest tests/simulation/test_kill_nine.py $(ARGS)
 
 # The shop keeps the orders that this places.
 test-shop: $(VENV)/dev.stamp
