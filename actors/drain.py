@@ -15,7 +15,6 @@ from typing import Protocol, assert_never
 import structlog
 import trio
 
-from actors.admission import admit
 from actors.circuit import Circuit
 from actors.domain.documents import Document
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
@@ -256,7 +255,7 @@ class Drain:
 
     async def _attempt(self, lane: Lane, effect: PendingEffect) -> "Taken | _Refused | _Failed | _PutOff":
         """Have the effect carried out, and return what the partner made of it."""
-        began = trio.current_time()
+        lane.began = trio.current_time()
         outcome = "cancelled"
         try:
             verdict = await self._carry_out(lane, effect)
@@ -265,7 +264,7 @@ class Drain:
             outcome = "crashed"
             raise
         finally:
-            self._observe(self.partner, outcome, trio.current_time() - began)
+            self._observe(self.partner, outcome, trio.current_time() - lane.began)
         return verdict
 
     async def _carry_out(self, lane: Lane, effect: PendingEffect) -> "Taken | _Refused | _Failed | _PutOff":
@@ -294,20 +293,17 @@ class Drain:
 
         Return None when the daemon drains by now.
         """
-        await admit(self._calls)
-        try:
-            async with self.circuit.admitted():
-                if self._finishing.is_set():
-                    return None
-                self._under_way.add(lane.stream)
-                done = await self._door.find(effect.document) if self._lanes.may_be_done(effect) else None
-                if done is None:
-                    self._lanes.doubt(effect)
-                    done = await self._door.carry_out(effect.document, contact)
-                self.circuit.succeeded()
-                return done
-        finally:
-            self._calls.release()
+        async with self._calls, self.circuit.admitted():
+            if self._finishing.is_set():
+                return None
+            self._under_way.add(lane.stream)
+            lane.began = trio.current_time()  # to wait for leave is not the partner's time
+            done = await self._door.find(effect.document) if self._lanes.may_be_done(effect) else None
+            if done is None:
+                self._lanes.doubt(effect)
+                done = await self._door.carry_out(effect.document, contact)
+            self.circuit.succeeded()
+            return done
 
     async def _react(self, lane: Lane, verdict: "_Refused | _Failed | _PutOff") -> float | None:
         """Do what follows from it that the lane's first effect was not taken; return as `_work`."""

@@ -26,6 +26,7 @@ class Lane:
     effects: deque[PendingEffect] = field(default_factory=deque)
     attempts: int = 0
     nonsense: int = 0
+    began: float = 0.0
 
 
 class Lanes:

@@ -124,6 +124,7 @@ class Office:
         self.partner = partner or Partner()
         self.owner = Owner(self.journal)
         self.outcomes: list[str] = []
+        self.call_s: list[float] = []
         self.drain = Drain(
             "shop-main",
             self.journal,
@@ -131,8 +132,12 @@ class Office:
             self.owner,
             workers=3,
             rng=random.Random(1),
-            observe=lambda _partner, outcome, _seconds: self.outcomes.append(outcome),
+            observe=self.observe,
         )
+
+    def observe(self, _partner: str, outcome: str, seconds: float) -> None:
+        self.outcomes.append(outcome)
+        self.call_s.append(seconds)
 
     async def request(self, *effects: PendingEffect, told: bool = True) -> None:
         """Ask for effects as an order does: recorded first, then told, unless the order fell in between."""
@@ -310,6 +315,15 @@ async def test_what_a_partner_takes_in_a_row_is_recorded_together(autojump_clock
         await office.until_told()
         assert [len(taken) for taken in office.owner.together] == [1, 3]
         assert office.owner.together[1] == ["1.0", "1.1", "1.2"]
+
+
+async def test_a_call_is_as_long_as_the_partner_takes_however_long_it_waited_for_its_turn(
+    autojump_clock: Clock,
+) -> None:
+    async with at_work(Office(partner=Partner(took_s=1))) as office:
+        await office.request(*(effect(order, 1) for order in range(9)))
+        await office.until_told()
+        assert office.call_s == pytest.approx([1] * 9)
 
 
 async def test_what_was_taken_before_a_failure_is_recorded_at_once(autojump_clock: Clock) -> None:
