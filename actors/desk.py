@@ -7,12 +7,13 @@ about an order; the woken order does.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple, assert_never, cast
 
 import structlog
 import trio
 
 from actors.directory import Clock
-from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised, AnomalyResolved
+from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved, AnomalyTaken
 from actors.domain.order_commands import Wake
 from actors.mailbox import Mailbox, SetAsideError, ask
 from actors.order import OrderHall
@@ -21,6 +22,8 @@ from actors.ports import Append, BesideRow, Journal
 log = structlog.get_logger(__name__)
 
 STREAM = "desk"
+
+DeskEvent = AnomalyRaised | AnomalyResolved | AnomalyTaken
 
 CLOCK_CHECK_S = 1.0
 """How often the index is asked for due orders.
@@ -50,6 +53,9 @@ WAITING_MAX = 1_000
 ARRIVALS_MAX = 10_000
 """SKUs whose arrival is still to be looked at; one more is not lost: its orders' clocks come due."""
 
+TAKEN_REMEMBERED = 10_000
+"""Matters somebody looks after, the oldest forgotten first: a hundred people with a hundred each."""
+
 MAILBOX_MAX = 1_000
 """Anomalies to be recorded; whoever raises one more waits a commit."""
 
@@ -73,6 +79,27 @@ class Resolve:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Somebody looks after the matter that was raised then; with `over` also what another looks after."""
+
+    anomaly: str
+    by: str
+    raised_at: datetime
+    over: bool = False
+
+
+Matter = Raise | Resolve | Take
+"""What the desk records."""
+
+
+class Taken(NamedTuple):
+    """Who looks after a matter, and since when."""
+
+    by: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class _Woken:
     """When a due order is woken again, should it still be due by then."""
@@ -84,21 +111,20 @@ class _Woken:
 class Desk:
     """The desk's actor and its two watches."""
 
-    def __init__(
-        self, journal: Journal, hall: OrderHall, clock: Clock, mailbox: Mailbox[Raise | Resolve]
-    ) -> None:
+    def __init__(self, journal: Journal, hall: OrderHall, clock: Clock, mailbox: Mailbox[Matter]) -> None:
         self._journal = journal
         self._hall = hall
         self._clock = clock
         self._mailbox = mailbox
         self._version = 0
         self._open: set[str] = set()
+        self._taken: dict[str, Taken] = {}
         self._arrived: set[str] = set()
         self._arrival = trio.Event()
         self._rules_changed = True  # nobody knows by which rules an earlier daemon decided
 
     @property
-    def mailbox(self) -> Mailbox[Raise | Resolve]:
+    def mailbox(self) -> Mailbox[Matter]:
         """What it has still to record, to look at."""
         return self._mailbox
 
@@ -129,16 +155,34 @@ class Desk:
             return
         await ask(self._mailbox, Resolve(anomaly, by))
 
+    def taken(self, anomaly: str, raised_at: datetime) -> Taken | None:
+        """Return who looks after the matter that was raised then.
+
+        Whoever looked after one of that name before is done with it.
+        """
+        taken = self._taken.get(anomaly)
+        return taken if taken is not None and taken.at >= raised_at else None
+
+    def would_take(self, take: Take) -> tuple[AnomalyTaken, ...]:
+        """Return what taking it records: nothing where somebody looks after it who is not to be relieved."""
+        taken = self.taken(take.anomaly, take.raised_at)
+        if taken is not None and (taken.by == take.by or not take.over):
+            return ()
+        return (AnomalyTaken(take.anomaly, take.by),)
+
+    async def take(self, take: Take) -> Taken | None:
+        """Record that somebody looks after a matter; return who does once that is durable."""
+        await ask(self._mailbox, take)
+        return self.taken(take.anomaly, take.raised_at)
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Record anomalies until the mailbox is closed."""
         self._open.clear()
+        self._taken.clear()
         self._version = 0
         for recorded in await self._journal.read(STREAM):
             self._version = recorded.version
-            if isinstance(recorded.event, AnomalyRaised):
-                self._open.add(recorded.event.anomaly)
-            elif isinstance(recorded.event, AnomalyResolved):
-                self._open.discard(recorded.event.anomaly)
+            self._follow(cast("DeskEvent", recorded.event), recorded.at)
         task_status.started()
         while letters := await self._mailbox.take(1):
             await self._record(letters[0].message)
@@ -156,22 +200,45 @@ class Desk:
             if letter.reply is not None:
                 letter.reply.fail(SetAsideError(f"{letter.message.anomaly} was set aside"))
 
-    async def _record(self, message: Raise | Resolve) -> None:
-        event: AnomalyEvent
+    async def _record(self, message: Matter) -> None:
+        events = self._decide(message)
+        if not events:
+            return
         if isinstance(message, Raise):
-            if message.anomaly in self._open:
-                return
-            event = AnomalyRaised(message.anomaly, message.problem, message.detail, message.mend)
-            beside = message.beside
             log.warning("anomaly_raised", anomaly=message.anomaly, problem=message.problem)
-        else:
-            if message.anomaly not in self._open:
-                return
-            event = AnomalyResolved(message.anomaly, message.by)
-            beside = ()
-        await self._journal.append(Append(STREAM, self._version, (event,), self._clock(), beside=beside))
-        self._version += 1
-        (self._open.add if isinstance(message, Raise) else self._open.discard)(message.anomaly)
+        now = self._clock()
+        beside = message.beside if isinstance(message, Raise) else ()
+        await self._journal.append(Append(STREAM, self._version, events, now, beside=beside))
+        for event in events:
+            self._version += 1
+            self._follow(event, now)
+
+    def _decide(self, message: Matter) -> tuple[DeskEvent, ...]:
+        anomaly = message.anomaly
+        match message:
+            case Raise(_, problem, detail, mend):
+                is_open = anomaly in self._open
+                return () if is_open else (AnomalyRaised(anomaly, problem, detail, mend),)
+            case Resolve(_, by):
+                return (AnomalyResolved(anomaly, by),) if anomaly in self._open else ()
+            case Take():
+                return self.would_take(message)
+            case _:
+                assert_never(message)
+
+    def _follow(self, event: DeskEvent, at: datetime) -> None:
+        match event:
+            case AnomalyRaised(anomaly):
+                self._open.add(anomaly)
+            case AnomalyResolved(anomaly):
+                self._open.discard(anomaly)
+            case AnomalyTaken(anomaly, by):
+                self._taken.pop(anomaly, None)
+                self._taken[anomaly] = Taken(by, at)
+                if len(self._taken) > TAKEN_REMEMBERED:
+                    del self._taken[next(iter(self._taken))]
+            case _:
+                assert_never(event)
 
     async def watch_clocks(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wake orders whose clock is due, as often as it takes until they have acted."""

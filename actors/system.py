@@ -21,8 +21,8 @@ from actors.desk import Desk, set_aside_by
 from actors.directory import Clock, Directory, WarehouseHandle
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.documents import Document
-from actors.domain.order_life import ERP, Facts
+from actors.domain.documents import ERP, Document
+from actors.domain.order_life import Facts
 from actors.domain.routing import RoutingRules
 from actors.drain import Drain, Observe, PartnerDoor
 from actors.erp import take_over_stock

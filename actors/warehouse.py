@@ -21,6 +21,7 @@ from actors.domain.stock_events import (
     PickFellShort,
     ReservationReleased,
     StockAdjusted,
+    StockCounted,
     StockEffectRequested,
     StockEvent,
     StockOpened,
@@ -256,7 +257,7 @@ class Warehouse:
                     if isinstance(event, ReservationReleased):
                         for line in (*event.reserved, *event.picked):
                             self._directory.stock_arrived(line.sku)
-                case StockReceived(_, sku) | StockOpened(sku) | StockAdjusted(sku):
+                case StockReceived(_, sku) | StockOpened(sku) | StockAdjusted(sku) | StockCounted(sku):
                     self._directory.stock_arrived(sku)
                 case StockEffectRequested(effect, partner, document):
                     stream = stream_of(self._handle.name)

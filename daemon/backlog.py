@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import trio
 
+from actors.desk import Take
 from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.order_commands import AskAgain, ResolveAnomaly, Wake
 from actors.domain.order_events import EffectRefused
@@ -12,7 +13,7 @@ from actors.domain.partitions import order_of
 from actors.drain import Drain
 from actors.ports import OpenAnomaly, PendingEffect
 from actors.system import System
-from daemon.control.asked import DropEffect, ResolveAnomalies, RetryAnomalies, RetryOutbox
+from daemon.control.asked import DropEffect, ResolveAnomalies, RetryAnomalies, RetryOutbox, TakeAnomalies
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
 from daemon.control.wire import AnomalyTold, Done, PartnerStatus, Trial, Untold
@@ -49,10 +50,36 @@ class OpenBacklog:
 
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         """Return what a person should look at."""
-        return [
-            AnomalyTold(each.anomaly, each.stream, each.problem, each.detail, each.mend, each.raised_at)
-            for each in await self._system.journal.anomalies(limit)
-        ]
+        return [self._told(each) for each in await self._system.journal.anomalies(limit)]
+
+    def _told(self, matter: OpenAnomaly) -> AnomalyTold:
+        taken = self._system.desk.taken(matter.anomaly, matter.raised_at)
+        by, at = taken if taken is not None else ("", None)
+        return AnomalyTold(
+            matter.anomaly,
+            matter.stream,
+            matter.problem,
+            matter.detail,
+            matter.mend,
+            matter.raised_at,
+            by,
+            at,
+        )
+
+    async def take(self, asked: TakeAnomalies, mandate: Mandate) -> Done | Trial:
+        """Note that whoever asks looks after these."""
+        desk = self._system.desk
+        matters = [await self._matter(name) for name in asked.anomalies]
+        takes = [Take(each.anomaly, mandate.by, each.raised_at, asked.over) for each in matters]
+        if mandate.dry_run:
+            return trial(event for take in takes for event in desk.would_take(take))
+        # In the order of the names: what stands before one that another looks after is taken all the same.
+        for take in takes:
+            taken = await desk.take(take)
+            if taken is not None and taken.by != mandate.by:
+                why = f"{taken.by} looks after {take.anomaly} since {taken.at:%Y-%m-%d %H:%M} UTC"
+                raise Refused(f"{why}: take it over, or leave it")
+        return Done()
 
     async def resolve(self, asked: ResolveAnomalies, mandate: Mandate) -> Done | Trial:
         """Take it from a person that matters are settled: each is told to whom it concerns."""

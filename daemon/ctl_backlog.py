@@ -45,6 +45,16 @@ def resolve(ask: Asking, *, anomaly: Sequence[str], key: str | None) -> None:
     ask.change(path_to("anomalies", "resolve"), {"anomalies": list(anomaly)}, key)
 
 
+@anomalies.command()
+@click.argument("anomaly", nargs=-1, required=True)
+@click.option("--over", is_flag=True, help="Also what somebody else looks after.")
+@key_option
+@asking
+def take(ask: Asking, *, anomaly: Sequence[str], over: bool, key: str | None) -> None:
+    """Say that you look after these: the list shows who does, and since when."""
+    ask.change(path_to("anomalies", "take"), {"anomalies": list(anomaly), "over": over}, key)
+
+
 @anomalies.command(name="retry")
 @click.argument("anomaly", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that are open.")

@@ -137,6 +137,25 @@ def adjust(ask: Asking, *, warehouse: str, sku: str, by: int, reason: str, key: 
 @stock.command()
 @click.argument("warehouse")
 @click.argument("sku")
+@click.argument("units", type=click.IntRange(0))
+@click.option("--slot", default="", help="Where they were counted; refused where the SKU lies elsewhere.")
+@click.option("--reason", default="", help="Who asked for it, or why.")
+@key_option
+@asking
+def count(
+    ask: Asking, *, warehouse: str, sku: str, units: int, slot: str, reason: str, key: str | None
+) -> None:
+    """Record how many UNITS lie in a SKU's slot, promised ones included: the books follow.
+
+    What short picks had put into quarantine is found again, or written off.
+    """
+    body = {"sku": sku, "units": units, "slot": slot, "reason": reason}
+    ask.change(path_to("warehouses", warehouse, "counts"), body, key)
+
+
+@stock.command()
+@click.argument("warehouse")
+@click.argument("sku")
 @click.argument("slot")
 @key_option
 @asking

@@ -172,8 +172,9 @@ def explained(answer: Answer) -> Sequence[Table]:
 
 
 def anomalies(answer: Answer) -> Sequence[Table]:
-    """Show what a person should look at, and the proposed mend."""
-    return (_table("Anomalies", ("raised at", "problem", "detail", "mend", "anomaly"), answer["anomalies"]),)
+    """Show what a person should look at, the proposed mend, and who looks after it."""
+    columns = ("raised at", "problem", "detail", "mend", "taken by", "taken at", "anomaly")
+    return (_table("Anomalies", columns, answer["anomalies"]),)
 
 
 def outbox(answer: Answer) -> Sequence[Table]:

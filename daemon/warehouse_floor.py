@@ -8,12 +8,12 @@ import msgspec
 import trio
 
 from actors.directory import Keyed, WarehouseHandle
-from actors.domain.documents import ErpAdjustment, ErpLine, ErpReception
+from actors.domain.documents import ERP, ErpAdjustment, ErpLine, ErpReception
 from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Stock
-from actors.domain.order_life import ERP
 from actors.domain.stock_commands import (
     Adjust,
     AssignSlot,
+    Count,
     Pack,
     Pick,
     Receive,
@@ -26,7 +26,7 @@ from actors.domain.stock_events import PackedParcel, Quantity, StockEffectReques
 from actors.inspection import BookedMovement, Inspection
 from actors.mailbox import SetAsideError
 from actors.system import System
-from daemon.control.asked import Adjustment, PackFulfilment, Reception, Scan, Short, SlotAssignment
+from daemon.control.asked import Adjustment, Counting, PackFulfilment, Reception, Scan, Short, SlotAssignment
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
 from daemon.control.wire import Done, MovementTold, PickLine, PickList, StockExplained, StockLevel, Trial
@@ -124,6 +124,13 @@ class WarehouseFloor:
         document = ErpAdjustment(reference, warehouse, (line,), self._system.surroundings.clock())
         effect = StockEffectRequested(f"erp-adjustment:{warehouse}:{reference}", ERP, document)
         return await self._ask(warehouse, Adjust(asked.sku, asked.units, asked.reason, (effect,)), mandate)
+
+    async def count(self, warehouse: str, asked: Counting, mandate: Mandate) -> Done | Trial:
+        """Bring the books to what was counted, and have the ERP told of the difference."""
+        reference = _erp_reference(f"count {warehouse} {mandate.key}")
+        now = self._system.surroundings.clock()
+        command = Count(asked.sku, asked.slot, asked.units, asked.reason, warehouse, reference, now)
+        return await self._ask(warehouse, command, mandate)
 
     async def assign_slot(self, warehouse: str, asked: SlotAssignment, mandate: Mandate) -> Done | Trial:
         """Say where a SKU lies."""

@@ -25,4 +25,14 @@ class AnomalyResolved(Struct, frozen=True, gc=False, tag="anomaly.resolved"):
     by: str
 
 
+class AnomalyTaken(Struct, frozen=True, gc=False, tag="anomaly.taken"):
+    """A person looks after the matter from now on.
+
+    It stands in the desk's stream, whoever the matter concerns.
+    """
+
+    anomaly: str
+    by: str
+
+
 AnomalyEvent = AnomalyRaised | AnomalyResolved

@@ -10,6 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+ERP = "erp"
+"""The name under which the outbox knows the one system that keeps the books."""
+
 
 class ErpLine(Struct, frozen=True, gc=False):
     """A line of an ERP document; `unit_price` is without tax, in the document's currency."""

@@ -24,6 +24,7 @@ from actors.domain.stock_events import (
     Shortage,
     SlotAssigned,
     StockAdjusted,
+    StockCounted,
     StockEffectDone,
     StockEffectRefused,
     StockEffectRequested,
@@ -154,6 +155,8 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             if units > 0:
                 return (Movement(sku, "count", "available", units),)
             return (Movement(sku, "available", "count", -units),)
+        case StockCounted():
+            return _of_a_count(event)
         case (
             ReservationRefused()
             | ReservationConfirmed()
@@ -166,6 +169,16 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             return ()
         case _:
             assert_never(event)
+
+
+def _of_a_count(event: StockCounted) -> tuple[Movement, ...]:
+    moves = (
+        Movement(event.sku, "quarantine", "available", event.found),
+        Movement(event.sku, "quarantine", "count", event.lost),
+        Movement(event.sku, "count", "available", event.surplus),
+        Movement(event.sku, "available", "count", -event.surplus),
+    )
+    return tuple(move for move in moves if move.units > 0)
 
 
 def apply(stock: Stock, event: StockEvent) -> Fulfilment | None:
@@ -219,7 +232,13 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
         case StockOpened() | StockReceived() | SlotAssigned():
             _shelve(stock, event)
             return None
-        case StockAdjusted() | StockEffectRequested() | StockEffectDone() | StockEffectRefused():
+        case (
+            StockAdjusted()
+            | StockCounted()
+            | StockEffectRequested()
+            | StockEffectDone()
+            | StockEffectRefused()
+        ):
             return None
         case _:
             assert_never(event)

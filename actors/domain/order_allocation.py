@@ -207,7 +207,7 @@ def fell_short(draft: Draft, command: FellShort) -> None:
     if part.state != "gone":
         draft.add(FulfilmentFellShort(command.fulfilment, command.sku, command.missing - known))
     detail = f"{command.missing} of {command.sku} were not found at {part.warehouse}"
-    mend = f"count {command.sku} at {part.warehouse}"
+    mend = f"wharfctl stock count {part.warehouse} {command.sku} UNITS"
     draft.raise_anomaly(f"short:{command.fulfilment}:{command.sku}", "short_pick", detail, mend)
     go_on(draft)
 

@@ -3,10 +3,10 @@
 The warehouses say whether it still can be.
 """
 
-from actors.domain.documents import ErpCancellation
+from actors.domain.documents import ERP, ErpCancellation
 from actors.domain.order_allocation import confirm, go_on
 from actors.domain.order_commands import Answered
-from actors.domain.order_draft import ERP, Draft
+from actors.domain.order_draft import Draft
 from actors.domain.order_events import (
     AllocationReleased,
     CancelAsked,

@@ -7,16 +7,13 @@ from msgspec import Struct
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.documents import Document, ErpLine, ErpOrder, ShopState, ShopStatus
+from actors.domain.documents import ERP, Document, ErpLine, ErpOrder, ShopState, ShopStatus
 from actors.domain.line_prices import LinePrices
 from actors.domain.order_events import EffectRequested, OrderEvent
 from actors.domain.order_fold import evolve
 from actors.domain.order_state import Order, effect_id, erp_has_order
 from actors.domain.routing import Picture, RoutingRules
 from actors.domain.stock_events import Quantity
-
-ERP = "erp"
-"""The name under which the outbox knows the one system that keeps the books."""
 
 
 class Facts(Struct, frozen=True, gc=False):

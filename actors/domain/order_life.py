@@ -44,7 +44,7 @@ from actors.domain.order_commands import (
     Tracked,
     Wake,
 )
-from actors.domain.order_draft import ERP, Draft, Facts, show
+from actors.domain.order_draft import Draft, Facts, show
 from actors.domain.order_events import HoldReleased, OrderEvent, OrderHeld
 from actors.domain.order_import import import_order, release_once_skus_are_known
 from actors.domain.order_shipping import (
@@ -59,7 +59,7 @@ from actors.domain.order_shipping import (
 )
 from actors.domain.order_state import CLOCKS, Order, silence_id
 
-__all__ = ["ERP", "Draft", "Facts", "Step", "consider", "decide", "next_steps"]
+__all__ = ["Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
 FromFloor = Answered | Packed | FellShort | Expired | Stranded
 FromPartner = Settled | Refused | Tracked

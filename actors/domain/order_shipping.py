@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.carrier_choice import NoCarrier, choose_carrier
 from actors.domain.documents import (
+    ERP,
     Document,
     ErpDeliveryNote,
     ErpOrder,
@@ -18,7 +19,7 @@ from actors.domain.documents import (
 )
 from actors.domain.order_allocation import confirm
 from actors.domain.order_commands import Answered, Packed, Refused, Settled, Tracked
-from actors.domain.order_draft import ERP, Draft, erp_lines, shop, show
+from actors.domain.order_draft import Draft, erp_lines, shop, show
 from actors.domain.order_events import (
     EffectDone,
     EffectRefused,

@@ -42,6 +42,22 @@ class Adjust(Struct, frozen=True, gc=False, tag=True):
     effects: tuple[StockEffectRequested, ...] = ()
 
 
+class Count(Struct, frozen=True, gc=False, tag=True):
+    """Take it that so many units of the SKU lie in its slot, those promised and not picked yet included.
+
+    `slot` is where they were counted, "" where nobody said. The ERP is told of the difference, if there is
+    one, as of `at` and under `reference`. Its idempotency key is the caller's matter.
+    """
+
+    sku: str
+    slot: str
+    counted: int
+    reason: str
+    warehouse: str
+    reference: str
+    at: datetime
+
+
 class AssignSlot(Struct, frozen=True, gc=False, tag=True):
     """Say where the SKU is picked from now on."""
 
@@ -118,6 +134,7 @@ StockCommand = (
     OpenStock
     | Receive
     | Adjust
+    | Count
     | AssignSlot
     | Reserve
     | Confirm

@@ -1,8 +1,8 @@
 """Which command a warehouse grants: what it causes, and what its sender is told.
 
 It reads the stock and changes nothing. A command that was carried out already causes nothing more. Scans and
-corrections (`Pick`, `ReportShort`, `Adjust`, `AssignSlot`, `SettleStockEffect`) cannot be told from a second
-one like them: their senders give a key, which the warehouse's actor remembers.
+corrections (`Pick`, `ReportShort`, `Adjust`, `Count`, `AssignSlot`, `SettleStockEffect`) cannot be told from
+a second one like them: their senders give a key, which the warehouse's actor remembers.
 """
 
 from typing import assert_never
@@ -15,6 +15,7 @@ from actors.domain.stock_commands import (
     Answer,
     AssignSlot,
     Confirm,
+    Count,
     Dispatch,
     Done,
     Granted,
@@ -30,6 +31,7 @@ from actors.domain.stock_commands import (
     SettleStockEffect,
     StockCommand,
 )
+from actors.domain.stock_count import count
 from actors.domain.stock_events import (
     FulfilmentDispatched,
     FulfilmentPacked,
@@ -80,6 +82,9 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
             return _fall_short(stock, command)
         case OpenStock() | Receive() | Adjust() | AssignSlot():
             return _shelve(stock, command)
+        case Count():
+            counted = count(stock, command)
+            return Decision((), counted) if isinstance(counted, Rejected) else Decision(counted, DONE)
         case SettleStockEffect(effect, reference, refused):
             outcome = StockEffectRefused(effect, refused) if refused else StockEffectDone(effect, reference)
             return Decision((outcome,), DONE)

@@ -64,6 +64,23 @@ class StockAdjusted(Struct, frozen=True, gc=False, tag="stock.adjusted"):
     reason: str
 
 
+class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted"):
+    """A person counted the units of a SKU that lie in its slot, and the books follow.
+
+    `counted` are the units that lay there, promised ones included. `found` are those that short picks had put
+    into quarantine and that are there (quarantine to available), `lost` those that are not (quarantine to
+    count), `surplus` what the shelf holds more than the books (count to available, or back when negative).
+    """
+
+    sku: str
+    slot: str
+    counted: int
+    found: int
+    lost: int
+    surplus: int
+    reason: str
+
+
 class SlotAssigned(Struct, frozen=True, gc=False, tag="stock.slot_assigned"):
     """The SKU is picked from this slot from now on."""
 
@@ -165,6 +182,7 @@ StockEvent = (
     StockOpened
     | StockReceived
     | StockAdjusted
+    | StockCounted
     | SlotAssigned
     | UnitsReserved
     | ReservationRefused

@@ -14,6 +14,7 @@ from daemon.control.asked import (
     Adjustment,
     CancelOrder,
     CloseGate,
+    Counting,
     Drain,
     DropEffect,
     HoldOrder,
@@ -31,6 +32,7 @@ from daemon.control.asked import (
     Scan,
     Short,
     SlotAssignment,
+    TakeAnomalies,
 )
 from daemon.control.openapi import Document, document
 from daemon.control.router import Call, Change, Feed, Following, Reading, Route
@@ -150,6 +152,7 @@ def _of_the_backlog(backlog: Backlog) -> Sequence[Route]:
     return (
         Reading("/v1/anomalies", Anomalies, anomalies, query=_LIMIT),
         Change("/v1/anomalies/resolve", ResolveAnomalies, _about_all(backlog.resolve)),
+        Change("/v1/anomalies/take", TakeAnomalies, _about_all(backlog.take)),
         Change("/v1/anomalies/retry", RetryAnomalies, _about_all(backlog.retry_anomalies)),
         Reading("/v1/outbox", Outbox, outbox, query=_LIMIT),
         Change("/v1/outbox/retry", RetryOutbox, _about_all(backlog.retry_outbox)),
@@ -204,6 +207,7 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
         Change(f"{_WAREHOUSE}/packs", PackFulfilment, _about("warehouse", floor.pack)),
         Change(f"{_WAREHOUSE}/receptions", Reception, _about("warehouse", floor.receive)),
         Change(f"{_WAREHOUSE}/adjustments", Adjustment, _about("warehouse", floor.adjust)),
+        Change(f"{_WAREHOUSE}/counts", Counting, _about("warehouse", floor.count)),
         Change(f"{_WAREHOUSE}/slots", SlotAssignment, _about("warehouse", floor.assign_slot)),
     )
 

@@ -83,6 +83,13 @@ class ResolveAnomalies(_Asked, frozen=True):
     anomalies: Annotated[tuple[Matter, ...], Meta(min_length=1, max_length=LINES_MAX)]
 
 
+class TakeAnomalies(_Asked, frozen=True):
+    """Whoever asks looks after these; with `over` also those that somebody else looks after."""
+
+    anomalies: Annotated[tuple[Matter, ...], Meta(min_length=1, max_length=LINES_MAX)]
+    over: bool = False
+
+
 class RetryAnomalies(_Asked, frozen=True):
     """What these are about was mended: try it again. All open ones when none is named."""
 
@@ -157,6 +164,15 @@ class Adjustment(_Asked, frozen=True):
     sku: Name
     units: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
     reason: Text
+
+
+class Counting(_Asked, frozen=True):
+    """So many units of the SKU lie in its slot, those promised and not picked yet included."""
+
+    sku: Name
+    units: Annotated[int, Meta(ge=0, le=1_000_000)]
+    slot: Annotated[str, Meta(max_length=64)] = ""
+    reason: Annotated[str, Meta(max_length=TEXT_MAX)] = ""
 
 
 class SlotAssignment(_Asked, frozen=True):

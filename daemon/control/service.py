@@ -11,6 +11,7 @@ from actors.inspection import OrderFilter
 from daemon.control.asked import (
     Adjustment,
     CloseGate,
+    Counting,
     Drain,
     DropEffect,
     HoldOrder,
@@ -27,6 +28,7 @@ from daemon.control.asked import (
     Scan,
     Short,
     SlotAssignment,
+    TakeAnomalies,
 )
 from daemon.control.wire import (
     AnomalyTold,
@@ -130,6 +132,10 @@ class Backlog(Protocol):
         """Take it from a person that matters are settled; refused with 404 where one is not open."""
         ...
 
+    async def take(self, asked: TakeAnomalies, mandate: Mandate) -> Done | Trial:
+        """Note who looks after anomalies; refused where another does, with 404 where one is not open."""
+        ...
+
     async def retry_anomalies(self, asked: RetryAnomalies, mandate: Mandate) -> Done | Trial:
         """Try again what anomalies are about."""
         ...
@@ -212,6 +218,10 @@ class Floor(Protocol):
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:
         """Correct the shelf."""
+        ...
+
+    async def count(self, warehouse: str, asked: Counting, mandate: Mandate) -> Done | Trial:
+        """Bring the books to what was counted; refused while more is promised than that."""
         ...
 
     async def assign_slot(self, warehouse: str, asked: SlotAssignment, mandate: Mandate) -> Done | Trial:

@@ -249,7 +249,10 @@ class StockExplained(Struct, frozen=True):
 
 
 class AnomalyTold(Struct, frozen=True):
-    """Something that a person should look at; `mend` is the command that is proposed."""
+    """Something that a person should look at; `mend` is the command that is proposed.
+
+    `taken_by` is who looks after it, "" where nobody does.
+    """
 
     anomaly: str
     stream: str
@@ -257,6 +260,8 @@ class AnomalyTold(Struct, frozen=True):
     detail: str
     mend: str
     raised_at: datetime
+    taken_by: str = ""
+    taken_at: datetime | None = None
 
 
 class Anomalies(Struct, frozen=True):

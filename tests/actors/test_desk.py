@@ -9,7 +9,7 @@ from itertools import pairwise
 import trio
 import trio.testing
 
-from actors.desk import OUTBOX_LATE, WAKE_AGAIN_S_FIRST, WAKE_AGAIN_S_MAX, Desk, Raise, Resolve
+from actors.desk import OUTBOX_LATE, WAKE_AGAIN_S_FIRST, WAKE_AGAIN_S_MAX, Desk, Matter, Raise, Take
 from actors.directory import Directory
 from actors.domain.documents import ShopStatus
 from actors.domain.order_commands import Hold, Import, OrderCommand, Wake
@@ -51,7 +51,7 @@ class Office:
         self.hall = ListeningHall(self.journal, Directory({}), self.facts, nobody, lambda _seconds: None)
         self.hall.woken = []
         self.hall.began = trio.current_time()
-        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
+        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Matter](10))
 
     def now(self) -> datetime:
         return NINE + self.passed + timedelta(seconds=trio.current_time())
@@ -234,13 +234,36 @@ async def test_a_desk_that_starts_anew_knows_what_is_open(autojump_clock: Clock)
         await office.desk.resolve("flood", "jane")
     again = Office()
     again.journal = office.journal
-    again.desk = Desk(office.journal, again.hall, again.now, Mailbox[Raise | Resolve](10))
+    again.desk = Desk(office.journal, again.hall, again.now, Mailbox[Matter](10))
     async with trio.open_nursery() as nursery:
         await nursery.start(again.desk.run)
         await again.desk.raise_anomaly(matter())
         await again.desk.raise_anomaly(matter("flood"))
         nursery.cancel_scope.cancel()
     assert len(office.journal.streams["desk"]) == 4
+
+
+async def test_who_looks_after_a_matter_is_known_after_a_restart_and_until_it_comes_anew(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office:
+        raised_at = office.now()
+        assert office.desk.taken("fire", raised_at) is None
+        await trio.sleep(5)
+        by_jane = await office.desk.take(Take("fire", "jane", raised_at))
+        assert by_jane == ("jane", raised_at + timedelta(seconds=5))
+        assert await office.desk.take(Take("fire", "anna", raised_at)) == by_jane
+        await trio.sleep(5)
+        assert await office.desk.take(Take("fire", "jane", raised_at, over=True)) == by_jane, "it is hers"
+        by_anna = await office.desk.take(Take("fire", "anna", raised_at, over=True))
+        assert by_anna == ("anna", raised_at + timedelta(seconds=10))
+        assert len(office.journal.streams["desk"]) == 2
+        again = Desk(office.journal, office.hall, office.now, Mailbox[Matter](10))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(again.run)
+            assert again.taken("fire", raised_at) == by_anna
+            assert again.taken("fire", office.now() + timedelta(seconds=1)) is None, "it was raised anew"
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_partner_that_is_not_told_for_long_is_seen_until_it_is_told(autojump_clock: Clock) -> None:

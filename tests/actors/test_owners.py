@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import trio
 
-from actors.desk import Desk, Raise, Resolve
+from actors.desk import Desk, Matter
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.documents import ErpReception, LabelPurchase
 from actors.domain.order_draft import Facts
@@ -37,7 +37,7 @@ class House:
         self.lyon: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
         self.directory = Directory({"lyon": self.lyon})
         self.hall = OrderHall(self.journal, self.directory, facts, nobody, lambda _seconds: None)
-        self.desk = Desk(self.journal, self.hall, now, Mailbox[Raise | Resolve](10))
+        self.desk = Desk(self.journal, self.hall, now, Mailbox[Matter](10))
         self.owners = Owners(self.hall, self.directory, self.desk, lambda size: b"s" * size)
         self.warehouse = Warehouse(self.lyon, self.journal, self.directory, self.hall.tell, now)
 

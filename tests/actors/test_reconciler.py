@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from actors.channel import Channel, ChannelSettings
-from actors.desk import Desk, Raise, Resolve
+from actors.desk import Desk, Matter
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.assortment import Assortment, Contents
 from actors.domain.ledger import apply
@@ -70,7 +70,7 @@ class House:
         self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
         self.directory = Directory({"lyon": self.handle})
         self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda _seconds: None)
-        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve](10))
+        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Matter](10))
         self.deliveries = 0
         settings = ChannelSettings("main", poll_s=5)
         self.channel = Channel(

@@ -11,6 +11,7 @@ from daemon.control.api import Services
 from daemon.control.asked import (
     Adjustment,
     CloseGate,
+    Counting,
     Drain,
     DropEffect,
     HoldOrder,
@@ -27,6 +28,7 @@ from daemon.control.asked import (
     Scan,
     Short,
     SlotAssignment,
+    TakeAnomalies,
 )
 from daemon.control.service import NOT_FOUND, Backlog, Desk, Floor, Gates, Helm, Mandate, Refused, Tail
 from daemon.control.wire import (
@@ -107,7 +109,8 @@ class FakeDesk:
 
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         await trio.lowlevel.checkpoint()
-        told = AnomalyTold("a1", "order-main-7", "no_carrier", "does not go to NZ", "add a rule", AT)
+        matter = ("a1", "order-main-7", "no_carrier", "does not go to NZ", "add a rule", AT)
+        told = AnomalyTold(*matter, taken_by="uid 7", taken_at=AT)
         return [told][:limit]
 
     async def outbox(self, limit: int) -> Sequence[Untold]:
@@ -128,6 +131,9 @@ class FakeDesk:
 
     async def resolve(self, asked: ResolveAnomalies, mandate: Mandate) -> Done:
         return await self._do("resolve", ORDER.order, asked, mandate)
+
+    async def take(self, asked: TakeAnomalies, mandate: Mandate) -> Done:
+        return await self._do("take", ORDER.order, asked, mandate)
 
     async def retry_anomalies(self, asked: RetryAnomalies, mandate: Mandate) -> Done:
         return await self._do("retry_anomalies", ORDER.order, asked, mandate)
@@ -191,6 +197,10 @@ class FakeFloor:
         return await self._do(asked, mandate)
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, mandate)
+
+    async def count(self, warehouse: str, asked: Counting, mandate: Mandate) -> Done:
         await self._known(warehouse)
         return await self._do(asked, mandate)
 

@@ -26,6 +26,7 @@ from daemon.control.api import Services
 from daemon.control.asked import (
     Adjustment,
     CloseGate,
+    Counting,
     Drain,
     DropEffect,
     HoldOrder,
@@ -43,6 +44,7 @@ from daemon.control.asked import (
     Scan,
     Short,
     SlotAssignment,
+    TakeAnomalies,
 )
 from daemon.control.service import Desk, Floor, Gates, Helm
 from daemon.control.serving import serve_control
@@ -99,6 +101,9 @@ def path(services: Services, tmp_path: Path, log: io.StringIO) -> Iterator[Path]
     assert not thread.is_alive()
 
 
+TEN = "2026-11-23T10:00:00Z"
+
+
 def wharfctl(path: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["--socket", str(path), *arguments])
 
@@ -119,6 +124,9 @@ def wharfctl(path: Path, *arguments: str) -> Result:
          Reception(delivery="D-1", sku="CUP", units=40, slot="B-02")),
         (("stock", "adjust", "lyon", "CUP", "--by", "-2", "--reason", "count"),
          Adjustment(sku="CUP", units=-2, reason="count")),
+        (("stock", "count", "lyon", "CUP", "7", "--slot", "B-02"), Counting(sku="CUP", units=7, slot="B-02")),
+        (("stock", "count", "lyon", "CUP", "0", "--reason", "stocktake"),
+         Counting(sku="CUP", units=0, reason="stocktake")),
         (("stock", "move", "lyon", "CUP", "C-03"), SlotAssignment(sku="CUP", slot="C-03")),
     ],
 )  # fmt: skip
@@ -157,7 +165,12 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
         (("order", "why", "main-7"), ["lille\t1, 0, 10\thas too few of TEAPOT: 0 of 1"]),
         (("picklist", "lyon"), ["main-7/1\tA-01\tTEAPOT\t2\t1\t0", "main-7/1\tB-02\tCUP\t1\t0\t0"]),
         (("stock", "show", "lyon", "--sku", "CUP"), ["CUP\tB-02\t5\t1\t0\t0"]),
-        (("anomalies", "list"), ["2026-11-23T10:00:00Z\tno_carrier\tdoes not go to NZ\tadd a rule\ta1"]),
+        (
+            ("anomalies", "list"),
+            [
+                f"{TEN}\tno_carrier\tdoes not go to NZ\tadd a rule\tuid 7\t{TEN}\ta1",
+            ],
+        ),
         (("warehouse", "show"), ["lyon\tFalse\tflood\t1\t8\t2\t1\t0\t3"]),
         (("carrier", "show"), ["swift\tHOME\tTrue\t\tstandard\tFR\t30000"]),
         (("outbox", "list"), ["2026-11-23T10:00:00Z\terp\terp.order\terp-order:main-7"]),
@@ -184,6 +197,8 @@ def test_answers_are_json_where_asked(path: Path) -> None:
     ("arguments", "expected"),
     [
         (("anomalies", "resolve", "a1", "a2"), ResolveAnomalies(anomalies=("a1", "a2"))),
+        (("anomalies", "take", "a1"), TakeAnomalies(anomalies=("a1",))),
+        (("anomalies", "take", "a1", "a2", "--over"), TakeAnomalies(anomalies=("a1", "a2"), over=True)),
         (("anomalies", "retry", "--all"), RetryAnomalies()),
         (("anomalies", "retry", "a1"), RetryAnomalies(anomalies=("a1",))),
         (("order", "reroute", "main-7", "--avoid", "lyon"), RerouteOrder(avoid="lyon")),
@@ -291,6 +306,7 @@ def test_a_no_of_the_daemon_is_said_and_exits_with_4(
         ("pack", "lyon", "f", "--parcel", "TEAPOT=1"),
         ("pack", "lyon", "f"),
         ("stock", "adjust", "lyon", "CUP", "--by", "-2"),
+        ("stock", "count", "lyon", "CUP", "-1"),
         ("order", "hold", "main-7"),
         ("orders", "--limit", "0"),
         ("nonsense",),

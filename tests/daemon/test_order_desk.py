@@ -32,6 +32,7 @@ from daemon.control.asked import (
     ResolveAnomalies,
     RetryAnomalies,
     RetryOutbox,
+    TakeAnomalies,
 )
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import PackingTold, Trial
@@ -124,6 +125,8 @@ async def test_whoever_packs_reads_what_the_customer_wrote_until_the_customer_is
 async def test_what_a_hold_would_record_is_told_and_not_recorded() -> None:
     async with open_desk(shop_order("1", ("TEAPOT", 1))) as opened:
         await opened.until("main-1", "picking")
+        while await opened.backlog.outbox(10):
+            await trio.sleep(0.01)
         before = await opened.system.journal.read(stream_of("main-1"))
         tried = await opened.desk.hold("main-1", HoldOrder(reason="call first"), TRIED)
         assert kinds(tried) == ["order.held"]
@@ -179,6 +182,28 @@ async def test_what_a_person_settles_or_retries_reaches_whom_it_concerns() -> No
         await opened.backlog.retry_anomalies(RetryAnomalies(), Mandate("uid 7", "m"))
         await opened.backlog.resolve(ResolveAnomalies(anomalies=("late:erp",)), Mandate("uid 7", "n"))
         assert await opened.backlog.anomalies(10) == []
+
+
+async def test_an_anomaly_is_looked_after_by_one_person_until_another_takes_it_over() -> None:
+    async with open_desk(shop_order("1", ("UNHEARD-OF", 1))) as opened:
+        await opened.until("main-1", "held")
+        (matter,) = await opened.backlog.anomalies(10)
+        assert (matter.taken_by, matter.taken_at) == ("", None)
+        asked = TakeAnomalies(anomalies=(matter.anomaly,))
+        assert kinds(await opened.backlog.take(asked, TRIED)) == ["anomaly.taken"]
+        for key in ("k", "k"):
+            await opened.backlog.take(asked, Mandate("uid 7", key))
+        (taken,) = await opened.backlog.anomalies(10)
+        assert (taken.taken_by, taken.taken_at) == ("uid 7", AT)
+        with pytest.raises(Refused, match=r"uid 7 looks after .* since 2026-11-23 09:00 UTC"):
+            await opened.backlog.take(asked, Mandate("uid 8", "l"))
+        over = TakeAnomalies(anomalies=(matter.anomaly,), over=True)
+        await opened.backlog.take(over, Mandate("uid 8", "m"))
+        (taken,) = await opened.backlog.anomalies(10)
+        assert taken.taken_by == "uid 8"
+        await opened.backlog.resolve(ResolveAnomalies(anomalies=(matter.anomaly,)), Mandate("uid 8", "n"))
+        with pytest.raises(Refused, match="no open anomaly"):
+            await opened.backlog.take(asked, Mandate("uid 7", "o"))
 
 
 async def test_what_is_given_up_is_told_no_more_and_can_be_asked_for_again() -> None:

@@ -14,7 +14,7 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
-from daemon.control.asked import Adjustment, Reception, SlotAssignment
+from daemon.control.asked import Adjustment, Counting, Reception, SlotAssignment
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import Consequence, Trial
 from daemon.warehouse_floor import WarehouseFloor
@@ -60,6 +60,29 @@ async def test_what_is_promised_or_not_there_cannot_be_adjusted_away() -> None:
     async with open_floor() as (floor, _):
         with pytest.raises(Refused, match="only 3 of TEAPOT are available"):
             await floor.adjust("lyon", Adjustment("TEAPOT", -4, "broken"), Mandate("uid 0", "a"))
+
+
+async def test_a_count_brings_the_books_and_the_erp_to_what_lies_there_once() -> None:
+    async with open_floor() as (floor, erp):
+        asked = Counting(sku="TEAPOT", units=2, reason="stocktake")
+        tried = await floor.count("lyon", asked, Mandate("uid 0", "", dry_run=True))
+        assert isinstance(tried, Trial)
+        assert [each.kind for each in tried.would] == ["stock.counted", "stock.effect_requested"]
+        for _ in range(2):
+            await floor.count("lyon", asked, Mandate("uid 0", "a"))
+        assert [level.available for level in await floor.stock("lyon", "TEAPOT")] == [2]
+        while erp.stock_["lyon"]["TEAPOT"] != 2:
+            await trio.sleep(0.01)
+        (movement, _opened) = (await floor.explain("lyon", "TEAPOT", 10)).movements
+        assert (movement.kind, movement.about, movement.source, movement.target, movement.units) == (
+            "stock.counted",
+            "stocktake",
+            "available",
+            "count",
+            1,
+        )
+        with pytest.raises(Refused, match="TEAPOT lies in slot"):
+            await floor.count("lyon", Counting(sku="TEAPOT", units=2, slot="Z"), Mandate("uid 0", "b"))
 
 
 async def test_a_warehouse_that_nobody_has_is_named() -> None:

@@ -18,6 +18,7 @@ from actors.domain.stock_events import (
     ReservationReleased,
     SlotAssigned,
     StockAdjusted,
+    StockCounted,
     StockEffectDone,
     StockEffectRefused,
     StockEffectRequested,
@@ -101,10 +102,8 @@ class Books:
                 return [(sku, _OPENING, _AVAILABLE, units)]
             case StockReceived(_, sku, units):
                 return [(sku, _SUPPLIER, _AVAILABLE, units)]
-            case StockAdjusted(sku, units) if units < 0:
-                return [(sku, _AVAILABLE, _COUNT, -units)]
-            case StockAdjusted(sku, units):
-                return [(sku, _COUNT, _AVAILABLE, units)]
+            case StockAdjusted() | StockCounted():
+                return _corrected(event)
             case UnitsReserved(_, _, lines):
                 self._promise(position, warehouse, event)
                 return [(line.sku, _AVAILABLE, _RESERVED, line.units) for line in lines]
@@ -197,6 +196,23 @@ class Books:
         promise.state = state
         if self.open.pop(promise.fulfilment, None) is not None:
             self._close(promise)
+
+
+def _corrected(event: StockAdjusted | StockCounted) -> list[Move]:
+    if isinstance(event, StockAdjusted):
+        return [_of_the_shelf(event.sku, event.units)]
+    moves: list[Move] = []
+    if event.found:
+        moves.append((event.sku, _QUARANTINE, _AVAILABLE, event.found))
+    if event.lost:
+        moves.append((event.sku, _QUARANTINE, _COUNT, event.lost))
+    if event.surplus:
+        moves.append(_of_the_shelf(event.sku, event.surplus))
+    return moves
+
+
+def _of_the_shelf(sku: str, units: int) -> Move:
+    return (sku, _AVAILABLE, _COUNT, -units) if units < 0 else (sku, _COUNT, _AVAILABLE, units)
 
 
 def _summed(lines: Sequence[Quantity]) -> dict[str, int]:

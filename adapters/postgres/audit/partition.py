@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from actors.domain.anomaly_events import AnomalyEvent
+from actors.domain.anomaly_events import AnomalyEvent, AnomalyTaken
 from actors.domain.gates import GateEvent
 from actors.domain.order_events import OrderEvent
 from actors.domain.stock_events import StockEvent
@@ -39,7 +39,7 @@ _FULFILMENTS = """
       FROM fulfilment WHERE partition = $1 AND fulfilment = ANY ($2)
 """
 
-_read = msgspec.json.Decoder(StockEvent | OrderEvent | AnomalyEvent | GateEvent).decode
+_read = msgspec.json.Decoder(StockEvent | OrderEvent | AnomalyEvent | AnomalyTaken | GateEvent).decode
 
 _Moved = tuple[int, int, str, str, str, str, str, int]
 

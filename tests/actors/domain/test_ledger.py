@@ -8,13 +8,16 @@ import hypothesis.strategies as st
 import trio
 from hypothesis import given, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from msgspec.structs import replace
 
+from actors.domain.documents import ErpAdjustment
 from actors.domain.ledger import Fulfilment, Stock, apply, movements, sellable
 from actors.domain.stock_commands import (
     Adjust,
     Answer,
     AssignSlot,
     Confirm,
+    Count,
     Dispatch,
     Done,
     Granted,
@@ -30,7 +33,14 @@ from actors.domain.stock_commands import (
     StockCommand,
 )
 from actors.domain.stock_decisions import decide
-from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEvent
+from actors.domain.stock_events import (
+    PackedParcel,
+    Quantity,
+    Shortage,
+    StockCounted,
+    StockEffectRequested,
+    StockEvent,
+)
 from actors.ports import Append
 from actors.rows import fulfilment_row
 from actors.warehouse import restore
@@ -52,6 +62,7 @@ commands: st.SearchStrategy[StockCommand] = st.one_of(
     st.builds(Receive, st.sampled_from(["D1", "D2", "D3"]), skus, st.integers(-1, 8), st.just("")),
     st.builds(Adjust, skus, st.integers(-4, 4), st.just("counted")),
     st.builds(AssignSlot, skus, st.sampled_from(["", "A-1"])),
+    st.builds(Count, skus, st.just(""), st.integers(0, 9), *map(st.just, ("", "lyon", "R-1", NOON))),
     reserves,
     reserves,
     st.builds(Confirm, names),
@@ -163,6 +174,28 @@ def test_a_command_sent_twice_is_answered_twice_alike(asked: list[StockCommand])
             assert (again.events, again.answer) == ((), first)
 
 
+@given(runs, skus, st.integers(0, 20))
+def test_after_a_count_the_slot_holds_what_was_counted_and_the_erp_hears_of_the_difference(
+    asked: list[StockCommand], sku: str, counted: int
+) -> None:
+    stock, _ = carry_out_all(asked)
+    before = stock.shelves.get(sku)
+    house = before.on_hand if before is not None else 0
+    promised = before.reserved if before is not None else 0
+    events, answer = carry_out(stock, Count(sku, "", counted, "", "lyon", "R-1", NOON))
+    if before is None or counted < promised:
+        assert isinstance(answer, Rejected)
+        assert events == ()
+        return
+    after = stock.shelves[sku]
+    assert (after.available + after.reserved, after.quarantine) == (counted, 0)
+    assert after.reserved == promised
+    told = [event.document for event in events if isinstance(event, StockEffectRequested)]
+    lines = [line for document in told if isinstance(document, ErpAdjustment) for line in document.lines]
+    assert sum(line.units for line in lines) == after.on_hand - house
+    assert len(lines) == (after.on_hand != house)
+
+
 @given(runs, st.builds(Reserve, st.just("main-9.1"), st.just("main-9"), lines))
 def test_a_reservation_takes_all_lines_or_none(asked: list[StockCommand], reserve: Reserve) -> None:
     stock, _ = carry_out_all(asked)
@@ -188,7 +221,9 @@ def test_a_warehouse_restored_from_its_tables_is_the_one_folded_from_its_events(
 ) -> None:
     async def project() -> Stock:
         journal, stock, version = MemoryJournal(), Stock(), 0
-        for command in asked:
+        for number, command in enumerate(asked):
+            if isinstance(command, Count):
+                command = replace(command, reference=f"R-{number}")  # noqa: PLW2901 - as the floor has it
             events = decide(stock, command).events
             changed = [row for event in events if (row := apply(stock, event)) is not None]
             rows = tuple(fulfilment_row(row, "lyon") for row in changed)
@@ -285,6 +320,44 @@ def test_what_the_slot_did_not_hold_waits_in_quarantine_for_a_count() -> None:
     carry_out(house, ReportShort("main-1.1", "A-1", "TEAPOT", 1, "not there"))
     shelf = house.shelves["TEAPOT"]
     assert (shelf.available, shelf.reserved, shelf.quarantine) == (3, 1, 1)
+
+
+def counted(house: Stock, units: int, slot: str = "") -> tuple[tuple[StockEvent, ...], Answer]:
+    return carry_out(house, Count("TEAPOT", slot, units, "stocktake", "lyon", "R-1", NOON))
+
+
+def test_what_a_short_pick_did_not_find_is_found_by_a_count_and_may_be_sold_again() -> None:
+    house = on_the_floor(asked=2, stock=5)
+    carry_out(house, ReportShort("main-1.1", "A-1", "TEAPOT", 2, "not there"))
+    events, _ = counted(house, 4, "A-1")
+    assert events[0] == StockCounted("TEAPOT", "A-1", 4, found=1, lost=1, surplus=0, reason="stocktake")
+    assert len(events) == 2, "the ERP hears of the one that is lost"
+    assert (house.available("TEAPOT"), house.shelves["TEAPOT"].quarantine) == (4, 0)
+
+
+def test_a_count_that_finds_the_books_right_is_kept_and_the_erp_hears_nothing() -> None:
+    house = on_the_floor(asked=2, stock=5)
+    events, answer = counted(house, 5)
+    assert (events, answer) == (
+        (StockCounted("TEAPOT", "A-1", 5, found=0, lost=0, surplus=0, reason="stocktake"),),
+        Done(),
+    )
+
+
+def test_a_count_below_what_is_promised_says_which_promises_have_to_be_looked_into_first() -> None:
+    house = on_the_floor(asked=2, stock=5)
+    assert counted(house, 1)[1] == Rejected(
+        "2 of TEAPOT are promised and not picked, more than the 1 counted: "
+        "report what main-1.1 cannot find, then count again"
+    )
+    assert house.available("TEAPOT") == 3
+
+
+def test_a_count_of_another_slot_or_of_what_was_never_here_is_refused() -> None:
+    house = on_the_floor()
+    assert counted(house, 5, "B-7")[1] == Rejected("TEAPOT lies in slot A-1, not B-7")
+    unknown = decide(house, Count("TAEPOT", "", 5, "", "lyon", "R-1", NOON)).answer
+    assert unknown == Rejected("lyon never held TAEPOT: receive it, or correct the name")
 
 
 def test_a_fulfilment_of_which_nothing_was_found_is_over() -> None:

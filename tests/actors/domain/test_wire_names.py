@@ -20,6 +20,7 @@ from actors.ports import Contact
 EVENTS = {
     "anomaly.raised": ("anomaly", "problem", "detail", "mend"),
     "anomaly.resolved": ("anomaly", "by"),
+    "anomaly.taken": ("anomaly", "by"),
     "gate.opened": ("kind", "gate", "by"),
     "gate.shut": ("kind", "gate", "reason", "by"),
     "order.allocated": ("fulfilment",),
@@ -61,6 +62,7 @@ EVENTS = {
     "order.shipped": (),
     "order.short": ("fulfilment", "sku", "missing"),
     "stock.adjusted": ("sku", "units", "reason"),
+    "stock.counted": ("sku", "slot", "counted", "found", "lost", "surplus", "reason"),
     "stock.dispatched": ("fulfilment", "lines"),
     "stock.effect_done": ("effect", "reference"),
     "stock.effect_refused": ("effect", "why"),

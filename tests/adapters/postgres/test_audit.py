@@ -1,6 +1,7 @@
 """The audit against a log that is right, and against every way we could think of to make it wrong."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -8,11 +9,12 @@ import trio
 
 from actors.domain.order_events import EffectDone, FulfilmentAllocated
 from actors.domain.partitions import partition_of
-from actors.domain.stock_events import Quantity, UnitsPicked, UnitsReserved
-from actors.ports import Event
+from actors.domain.stock_events import Quantity, StockCounted, UnitsPicked, UnitsReserved
+from actors.ports import Append, Event
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.journal import open_journal
 
+NOW = datetime(2026, 11, 23, 13, tzinfo=UTC)
 PARIS = partition_of("stock-paris")
 ORDER = partition_of("order-main-1")
 
@@ -40,6 +42,22 @@ def test_a_log_that_nobody_touched_is_proven_right(log_dsn: str) -> None:
     report = audited(log_dsn)
     assert report == AuditReport(
         ok=True, chain=True, events=23, movements=15, oversold_units=0, findings=(), findings_total=0
+    )
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [StockCounted("CUP", "A1", 7, 1, 0, 1, ""), StockCounted("CUP", "A1", 3, 0, 1, -2, "stocktake")],
+    ids=["found", "lost"],
+)
+def test_a_count_is_read_as_the_ledger_booked_it(log_dsn: str, counted: StockCounted) -> None:
+    async def count() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            await journal.append(Append("stock-paris", 16, (counted,), NOW))
+
+    trio.run(count)
+    assert audited(log_dsn) == AuditReport(
+        ok=True, chain=True, events=24, movements=17, oversold_units=0, findings=(), findings_total=0
     )
 
 
