@@ -31,6 +31,10 @@ class Secret:
         raise TypeError("a secret is not to be stored")
 
 
+NO_SECRET = Secret("")
+"""A secret that is not given."""
+
+
 class Problem(Struct, frozen=True):
     """A setting that cannot be: its key below the plugin's own table, and what is wrong with it."""
 

@@ -3,6 +3,7 @@
 httpx has had no release for years; whoever replaces it changes this module alone.
 """
 
+import logging
 import zlib
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -15,6 +16,8 @@ from adapters.http.sending import Whole
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A page of 500 orders in full is about 3 MiB; more than this is not an answer."""
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # below it tells whole addresses, and some are secrets
 
 _TOO_LARGE = f"the answer is over {ANSWER_BYTES_MAX} bytes"
 
@@ -73,10 +76,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         changes: bool | None = None,
+        doing: str | None = None,
     ) -> Answer:
         """Send one request and return the answer whatever its status.
 
         `changes` says whether a lost answer leaves the outcome unknown: by default, except with GET and HEAD.
+        `doing` is what errors call the request, where its path is a secret.
 
         Raises:
             UnreachableError: nothing was sent, or nothing can have changed.
@@ -84,7 +89,7 @@ class Client:
                 larger than `ANSWER_BYTES_MAX` or cannot be decoded.
             MalformedError: such an answer where nothing can have changed, or a request that cannot be sent.
         """
-        doing = f"{method} {path}"
+        doing = doing or f"{method} {path}"
         may_change = method not in ("GET", "HEAD") if changes is None else changes
         lost = OutcomeUnknownError if may_change else UnreachableError
         senseless = OutcomeUnknownError if may_change else MalformedError

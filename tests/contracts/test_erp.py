@@ -1,4 +1,4 @@
-"""One suite for every way into the ERP: the same by REST, by actions, by SOAP and by files.
+"""One suite for every way into the ERP: the same by REST, by actions, by SOAP, by web hooks and by files.
 
 Each case is asked through the adapter and looked at in the simulated company file behind all ways.
 """
@@ -48,6 +48,11 @@ WAYS: dict[str, dict[str, Any]] = {
     "soap": {"way": "soap", "actions": WHOLE},
     "soap in HMP": {"way": "soap", "actions": PROFILE},
     "SOAP writes, REST reads": {"flows": FlowSettings(write="soap")},
+    "a web hook writes, REST reads": {"flows": FlowSettings(write="webhook")},
+    "a web hook writes, SOAP reads": {
+        "flows": FlowSettings("webhook", "soap", "soap", "soap"),
+        "actions": WHOLE,
+    },
     "files write, REST reads": {"flows": FlowSettings(write="files"), "files": {"form": "csv"}},
     "files as XML": {"way": "files"},
     "files as CSV": {"way": "files", "files": {"form": "csv"}},

@@ -58,6 +58,8 @@ class DivaltoErp:
         self._system = f"erp {name}"
         self._settings = settings
         self._unsettled = Unsettled(settings.settle_seconds)
+        # Nobody knows whether the program behind a web hook passes on that a repeat is to be refused.
+        self._refuses_repeats = settings.duplicate_check and settings.flows.write != "webhook"
         self._transport = Flows(self._system, settings, now)
         self._reader = Reader(self._system, settings, self._transport)
         self.books = Books(self._system, settings, self._transport, self._reader, now)
@@ -91,7 +93,7 @@ class DivaltoErp:
             RefusedError: Divalto, or the shape of its columns, does not allow it.
             MalformedError: the answer made no sense, and the document is not there.
         """
-        if self._settings.duplicate_check and not isinstance(document, ErpChange):
+        if self._refuses_repeats and not isinstance(document, ErpChange):
             return await self._carry_out(document, contact)
         # A change bears no reference that Divalto could refuse a second time.
         found = await self.find(document)
@@ -217,7 +219,7 @@ class DivaltoErp:
                 document=_doing(document),
                 columns=built.changed,
             )
-        trouble: RefusedError | MalformedError
+        trouble: PartnerError
         try:
             made = await self._transport.integrate(built.data, _personal(contact))
         except (RefusedError, MalformedError) as error:
@@ -225,7 +227,8 @@ class DivaltoErp:
         else:
             if made.name:
                 return Outcome(made.name, remark=amount_remark(built.amount, made.amount, self._settings))
-            trouble = MalformedError(self._system, _doing(document), "it was accepted, but without a number")
+            nameless = MalformedError if made.settled else OutcomeUnknownError
+            trouble = nameless(self._system, _doing(document), "it was accepted, but without a number")
         found = await self._found_after(document, trouble)
         if found is None:
             raise trouble

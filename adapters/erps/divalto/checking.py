@@ -17,6 +17,7 @@ from adapters.erps.divalto.plugin import (
     DivaltoSettings,
 )
 from adapters.erps.divalto.questions import question_problems
+from adapters.erps.divalto.webhook_settings import QUERY_NAMES
 from adapters.settings import Problem, url_problems
 
 
@@ -60,8 +61,9 @@ def _wrong_header(key: str, header: Mapping[str, str]) -> list[Problem]:
 def _wrong_ways(settings: DivaltoSettings) -> list[Problem]:
     """Return what each way lacks that some flow goes."""
     ways, found = settings.flows.used, list[Problem]()
-    if {"rest", "execute"} & ways:
+    if {"rest", "execute", "webhook"} & ways:
         found += url_problems("url", settings.url)
+    if {"rest", "execute"} & ways:
         found += [
             Problem(key, "is needed where a flow goes by REST")
             for key, value in (("user", settings.user), ("password", settings.password.reveal()))
@@ -71,9 +73,23 @@ def _wrong_ways(settings: DivaltoSettings) -> list[Problem]:
         found += url_problems("soap.url", settings.soap.url)
     if "files" in ways:
         found += _wrong_files(settings)
+    if "webhook" in ways:
+        found += _wrong_web_hook(settings)
     if settings.customer_policy == "each" and not _looks_up_by_reference_alone(settings):
         why = "needs a look-up by the reference alone: nobody knows under which customer an order stands"
         found.append(Problem("customer_policy", why))
+    return found
+
+
+def _wrong_web_hook(settings: DivaltoSettings) -> list[Problem]:
+    """Return what is wrong with the web hook, without its codes."""
+    hook, found = settings.webhook, list[Problem]()
+    if not hook.code.reveal():
+        found.append(Problem("webhook.code", "is needed where pieces go to a web hook"))
+    for name, query in hook.query.items():
+        if not Template(query).is_valid() or set(Template(query).get_identifiers()) - set(QUERY_NAMES):
+            why = f"may hold {', '.join(f'${{{each}}}' for each in QUERY_NAMES)} alone"
+            found.append(Problem(f"webhook.query.{name}", why))
     return found
 
 

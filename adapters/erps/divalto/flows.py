@@ -13,7 +13,8 @@ from adapters.erps.divalto.gate import Gate
 from adapters.erps.divalto.plugin import DivaltoSettings, Way, flow_of
 from adapters.erps.divalto.rest import RestTransport
 from adapters.erps.divalto.soap import SoapClient
-from adapters.erps.divalto.transport import Made, Query, Row, Transport
+from adapters.erps.divalto.transport import Made, Query, Row, Transport, Writer
+from adapters.erps.divalto.webhook import WebHook
 
 REFERENCE = "PINOTIERS"
 BY_REFERENCE = ("pieces", "notes", "changed")
@@ -42,15 +43,24 @@ class Flows:
             self._ways["soap"] = ActionTransport(system, settings, self.soap, now)
         if "files" in ways:
             self._ways["files"] = FileTransport(system, settings, gate)
+        self.web_hook: WebHook | None = None
+        self._writer: Writer
+        write = settings.flows.write
+        if write == "webhook":
+            self._writer = self.web_hook = WebHook(system, settings, gate)
+        else:
+            self._writer = self._ways[write]
 
     async def aclose(self) -> None:
         """Close the connections."""
         for way in self._ways.values():
             await way.aclose()
+        if self.web_hook is not None:
+            await self.web_hook.aclose()
 
     async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
         """Integrate one piece by the flow for writes; see `Transport.integrate`."""
-        return await self._ways[self._settings.flows.write].integrate(data, hidden)
+        return await self._writer.integrate(data, hidden)
 
     async def rows(self, query: Query) -> Sequence[Row]:
         """Read by the flow of what is read; see `Transport.rows`.

@@ -37,8 +37,7 @@ class Integrator:
 
     async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
         """Integrate one piece or customer; see `Transport.integrate`."""
-        actions = self._settings.actions
-        question = actions.customer if CUSTOMER_BLOCK in data else actions.write
+        question = question_of(data, self._settings)
         told = await (self._by_template if question.ask else self._as_a_whole)(question, data, hidden)
         if CUSTOMER_BLOCK in data:
             return Made(str(data[CUSTOMER_BLOCK]["TIERS"]), None)
@@ -53,11 +52,9 @@ class Integrator:
     async def _as_a_whole(
         self, question: Question, data: Mapping[str, Any], hidden: Sequence[str]
     ) -> tuple[str, str, str, str]:
-        settings, spelling = self._settings, self._settings.spelling
+        spelling = self._settings.spelling
         action = spelling.integrate_customer if CUSTOMER_BLOCK in data else spelling.integrate
-        parameters = {"dos": settings.dos, "etb": settings.etb}
-        param = wire.business_param(action, parameters, data, inside=spelling.parameters_inside)
-        told = await self._told(question.action or spelling.service, param, hidden)
+        told = await self._told(question.action or spelling.service, param_of(data, self._settings), hidden)
         try:
             result = wire.read_result(told.text, spelling.code_path, spelling.message_path)
         except WireError as error:
@@ -76,14 +73,8 @@ class Integrator:
     async def _by_template(
         self, question: Question, data: Mapping[str, Any], hidden: Sequence[str]
     ) -> tuple[str, str, str, str]:
-        settings = self._settings
-        action = question.action or settings.spelling.service
-        values = {"DOS": settings.dos, "ETB": settings.etb, **_values(data)}
-        addresses = unnested(data, "ieadtb", "iead")
-        param = forms.fill(
-            question, values, unnested(data, "imouvtb", "imouv"), addresses[0] if addresses else {}
-        )
-        told = await self._told(action, param, hidden)
+        action = question.action or self._settings.spelling.service
+        told = await self._told(action, param_of(data, self._settings), hidden)
         try:
             content = forms.read(told.text, question.answer)
         except WireError as error:
@@ -119,12 +110,29 @@ class Integrator:
         raise RefusedError(self._system, action, why)
 
 
+def question_of(data: Mapping[str, Any], settings: DivaltoSettings) -> Question:
+    """Return how the site is asked to integrate a piece, or a customer."""
+    return settings.actions.customer if CUSTOMER_BLOCK in data else settings.actions.write
+
+
+def param_of(data: Mapping[str, Any], settings: DivaltoSettings) -> str:
+    """Return blocks as the site takes them: by its own template, else a whole business action as JSON."""
+    question, spelling = question_of(data, settings), settings.spelling
+    if not question.ask:
+        action = spelling.integrate_customer if CUSTOMER_BLOCK in data else spelling.integrate
+        parameters = {"dos": settings.dos, "etb": settings.etb}
+        return wire.business_param(action, parameters, data, inside=spelling.parameters_inside)
+    values = {"DOS": settings.dos, "ETB": settings.etb, **columns_of(data)}
+    addresses = unnested(data, "ieadtb", "iead")
+    return forms.fill(question, values, unnested(data, "imouvtb", "imouv"), addresses[0] if addresses else {})
+
+
 def unnested(data: Mapping[str, Any], table: str, block: str) -> list[Mapping[str, str]]:
     """Return the rows of a table, whether each stands under its block's name or not."""
     return [row.get(block, row) for row in data.get(table, ())]
 
 
-def _values(data: Mapping[str, Any]) -> dict[str, str]:
+def columns_of(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the columns of the whole piece, or of the customer, by name."""
     values: dict[str, str] = {}
     for block in ("icli", "ipar", "ient"):

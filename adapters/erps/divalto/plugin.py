@@ -14,8 +14,9 @@ from msgspec import Struct, field
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.questions import Actions
 from adapters.erps.divalto.spelling import Spelling
+from adapters.erps.divalto.webhook_settings import WebHookSettings
 from adapters.erps.divalto.wire import ENCODINGS
-from adapters.settings import Secret
+from adapters.settings import NO_SECRET, Secret
 
 NAME = "divalto"
 
@@ -56,6 +57,9 @@ ErrorKind = Literal["later", "refused", "token"]
 Way = Literal["rest", "execute", "soap", "files"]
 """A way in: RecordSql and business actions by REST, the site's own actions by REST, those by SOAP, files."""
 
+WriteWay = Literal["rest", "execute", "soap", "files", "webhook"]
+"""A way in for writes: a web hook of the site's own takes, and tells nothing."""
+
 
 class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Which way each flow goes.
@@ -67,13 +71,13 @@ class FlowSettings(Struct, frozen=True, forbid_unknown_fields=True):
         books: articles, customers, what is expected, what was changed.
     """
 
-    write: Way = "rest"
+    write: WriteWay = "rest"
     look_up: Way = "rest"
     stock: Way = "rest"
     books: Way = "rest"
 
     @property
-    def used(self) -> frozenset[Way]:
+    def used(self) -> frozenset[WriteWay]:
         """Every way that some flow goes."""
         return frozenset((self.write, self.look_up, self.stock, self.books))
 
@@ -113,15 +117,12 @@ class Operations(Struct, frozen=True, forbid_unknown_fields=True):
     stock_out: str = "II"
 
 
-NO_SECRET = Secret("")
-
-
 class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One site's profile. What is marked [I] in the notes on Divalto has a setting here or in `spelling`.
 
     Attributes:
         flows: which way each flow goes.
-        soap, files, actions: how those ways are spoken to.
+        soap, files, webhook, actions: how those ways are spoken to.
         url: where the REST service lies: "http://host:8080/DhsDivaltoServiceDivaApiRest", or the cloud's site
             and environment.
         domain, user, password, env: the service account; the cloud knows no domain and no env.
@@ -158,7 +159,7 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         locked: words in a refusal that mean that somebody has the piece open, so that later it may work;
             lower case.
         duplicate_check: whether Divalto can be asked to refuse a reference that exists (10.6 and later);
-            otherwise every write is preceded by a look-up.
+            otherwise every write is preceded by a look-up, and so is every write by a web hook.
         settle_seconds: how long a write whose answer was lost may still be under way: it is not sent again
             before, where Divalto cannot be asked to refuse a repeat. Every such document counts as lost at
             the daemon's start.
@@ -179,6 +180,7 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     password: Secret = NO_SECRET
     soap: SoapSettings = SoapSettings()
     files: FileSettings = FileSettings()
+    webhook: WebHookSettings = WebHookSettings()
     actions: Actions = Actions()
     domain: str = ""
     env: str = ""

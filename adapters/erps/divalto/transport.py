@@ -42,14 +42,18 @@ class Query(Struct, frozen=True):
 
 
 class Made(NamedTuple):
-    """A piece that was written: its name, "" where the site does not tell it, and its amount without tax."""
+    """A piece that was written: its name, "" where the site does not tell it, and its amount without tax.
+
+    Where it is not `settled`, the site has taken it and may still be at it.
+    """
 
     name: str
     amount: Decimal | None
+    settled: bool = True
 
 
-class Transport(Protocol):
-    """A way into one site."""
+class Writer(Protocol):
+    """A way for pieces into one site."""
 
     async def integrate(self, data: Mapping[str, Any], hidden: Sequence[str]) -> Made:
         """Integrate one piece, or one customer, and return what the site tells of it.
@@ -66,6 +70,14 @@ class Transport(Protocol):
         """
         ...
 
+    async def aclose(self) -> None:
+        """Close what is open."""
+        ...
+
+
+class Transport(Writer, Protocol):
+    """A way into one site for reads too."""
+
     async def rows(self, query: Query) -> Sequence[Row]:
         """Return the rows; none of "notes" where the profile says that the site has no such look-up.
 
@@ -73,8 +85,4 @@ class Transport(Protocol):
             UnreachableError: it could not be read, or the profile does not say how.
             MalformedError: the answer makes no sense. A read is not refused.
         """
-        ...
-
-    async def aclose(self) -> None:
-        """Close what is open."""
         ...

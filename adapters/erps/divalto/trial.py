@@ -64,6 +64,8 @@ class _Trial:
         """Try everything, unless the site cannot be reached at all."""
         if self._flows.soap is not None and not await self._try("WSDL", self._wsdl, "look at soap.url"):
             return self._steps
+        if self._flows.web_hook is not None:
+            await self._try("web hook", self._web_hook, "look at url and at webhook.code")
         if not await self._try("account and pieces", self._by_reference, self._hint("pieces")):
             return self._steps
         await self._try("notes of an order", self._by_beginning, self._hint("notes"))
@@ -101,6 +103,13 @@ class _Trial:
         if OPERATION not in names:
             return wrong(step, f"it describes {', '.join(names) or 'nothing'}", "look at soap.url")
         return well(step, f"{OPERATION} is there")
+
+    async def _web_hook(self, step: str) -> Finding:
+        hook = self._flows.web_hook
+        if hook is not None and await hook.try_out():
+            return well(step, "it takes a call under its code")
+        seen = "the service is there; whether its code is right shows with the first piece"
+        return warning(step, seen, "give webhook.trial if the hook's program has a call that does nothing")
 
     async def _by_reference(self, step: str) -> Finding:
         tiers = "" if self._settings.customer_policy == "each" else self._settings.customer

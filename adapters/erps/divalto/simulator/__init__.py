@@ -4,11 +4,10 @@ It owns one company file and the faults in front of it. Deterministic by seed, a
 """
 
 import random
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import trio
 
@@ -42,6 +41,7 @@ from adapters.erps.divalto.simulator.tables import (
     ThirdParty,
 )
 from adapters.erps.divalto.simulator.views import Views
+from adapters.erps.divalto.simulator.web_hooks import WebHooks
 from adapters.erps.divalto.spelling import Spelling
 from adapters.http.faults import Faults
 from adapters.http.server import Drop as Lost
@@ -67,6 +67,7 @@ class Divalto:
 
     Attributes:
         faults: what goes wrong between here and the caller; see `adapters.http.faults`.
+        web_hooks: the site's own web hooks; it has none from the start.
         switches: may be turned at any time.
     """
 
@@ -97,8 +98,17 @@ class Divalto:
         historic = Historic(
             self._tables, self._business, Custom(self._business, self.views), self.switches, spelling
         )
+        self.web_hooks = WebHooks(infinity, self.switches)
         self._rest = Rest(
-            self.account, infinity, historic, records, self.switches, spelling, secret=secret, now=now
+            self.account,
+            infinity,
+            historic,
+            records,
+            self.web_hooks,
+            self.switches,
+            spelling,
+            secret=secret,
+            now=now,
         )
         self._soap = Soap(infinity, historic, self.switches, spelling)
         self._processes = Processes(self.switches)
@@ -259,14 +269,6 @@ class Divalto:
     def most_at_once(self) -> int:
         """How many requests have been under way at once."""
         return self._processes.most_at_once
-
-    def add_web_hook(self, code: str) -> None:
-        """Take web hooks under this code."""
-        self._rest.web_hook_codes.add(code)
-
-    def web_hooks(self) -> tuple[Mapping[str, Any], ...]:
-        """Return the bodies that came in as web hooks."""
-        return tuple(self._rest.web_hooks)
 
     def expire_tokens(self) -> None:
         """Make every token too old at once."""

@@ -37,6 +37,11 @@ class Infinity:
             return self._result(script, error.code, error.message, {})
         return self._result(script, self._spelling.good_codes[0], ACCEPTED, named)
 
+    def carry_out(self, param: str) -> None:
+        """Carry out what `param` asks for, as a program of the site's own does, or raise BusinessError."""
+        action, data = self._param(param)
+        self._act(str(action.get("swinfinity", "")), data)
+
     def _act(self, script: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
         if script == self._spelling.integrate:
             return self._named(self._business.integrate(data))

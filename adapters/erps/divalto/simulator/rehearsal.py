@@ -36,6 +36,7 @@ from adapters.erps.divalto.simulator.rest import BASE_PATH
 from adapters.erps.divalto.simulator.soap import SOAP_PATH
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.spelling import Spelling
+from adapters.erps.divalto.webhook_settings import WebHookSettings
 from adapters.settings import Secret
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -50,6 +51,9 @@ PERSON = Contact(
     phone="+33 6 00 00 00 00",
 )
 """Nobody, with letters that Latin-1 does not have."""
+
+
+WEB_HOOK_CODE = "c0de-0f-the-h00k"
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ async def open_site(
     divalto.set_stock("TEAPOT", "D01", 10)
     divalto.set_stock("TEAPOT", "D02", 5)
     divalto.set_stock("CUP", "D01", 20)
+    divalto.web_hooks.codes.add(WEB_HOOK_CODE)
     async with trio.open_nursery() as nursery:
         url = await nursery.start(divalto.serve)
         ours = settings_for(divalto, url)
@@ -148,6 +153,7 @@ def settings_for(divalto: Divalto, url: str) -> DivaltoSettings:
         customer="WEB",
         depots={"paris": "D01", "lyon": "D02"},
         execute_seconds_max=5.0,
+        webhook=WebHookSettings(Secret(WEB_HOOK_CODE)),
         soap=SoapSettings(url.removesuffix(BASE_PATH) + SOAP_PATH),
         settle_seconds=0.0,
     )

@@ -1,6 +1,7 @@
 """Which request is which, for faults that strike some of them only."""
 
 from adapters.erps.divalto.simulator.rest import AUTH_PATH, EXECUTE_PATH, RECORDS_PATH
+from adapters.erps.divalto.simulator.web_hooks import WEB_HOOK_PATH
 from adapters.http.server import Request
 
 
@@ -10,8 +11,8 @@ def is_auth(request: Request) -> bool:
 
 
 def is_write(request: Request) -> bool:
-    """Match business actions."""
-    return request.path.endswith(EXECUTE_PATH)
+    """Match business actions and web hooks."""
+    return request.path.endswith(EXECUTE_PATH) or (WEB_HOOK_PATH in request.path and request.method == "POST")
 
 
 def is_read(request: Request) -> bool:

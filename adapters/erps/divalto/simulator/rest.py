@@ -1,6 +1,6 @@
-"""The simulated REST service: Auth, Execute, RecordSql, their envelopes, tokens and awkward encodings.
+"""The simulated REST service: Auth, Execute, RecordSql, web hooks, envelopes, tokens, awkward encodings.
 
-It owns HTTP and JSON; what is asked is carried out by `business` and `records`.
+It owns HTTP and JSON; what is asked is carried out by `business`, `records` and `web_hooks`.
 """
 
 import base64
@@ -18,13 +18,13 @@ from adapters.erps.divalto.simulator.historic import HISTORIC_ACTION, Historic
 from adapters.erps.divalto.simulator.infinity import Infinity
 from adapters.erps.divalto.simulator.records import Records, RecordsError
 from adapters.erps.divalto.simulator.switches import Switches
+from adapters.erps.divalto.simulator.web_hooks import WEB_HOOK_PATH, WebHooks
 from adapters.erps.divalto.spelling import Spelling
 from adapters.http.server import Request, Response
 
 BASE_PATH = "/DhsDivaltoServiceDivaApiRest"
 AUTH_PATH = "/api/v1/Authent/Auth"
 EXECUTE_PATH = "/api/v1/WebService/Execute"
-WEB_HOOK_PATH = "/api/v1/WebHook/"
 RECORDS_PATH = "/api/v1/RecordSql/Execute"
 
 JSON_HEADERS = (("Content-Type", "application/json; charset=utf-8"),)
@@ -60,14 +60,15 @@ class _ExpiredError(Exception):
 
 
 class Rest:
-    """The three endpoints over one company file."""
+    """The endpoints over one company file."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a part for each endpoint
         self,
         account: Account,
         infinity: Infinity,
         historic: Historic,
         records: Records,
+        web_hooks: WebHooks,
         switches: Switches,
         spelling: Spelling,
         *,
@@ -78,19 +79,18 @@ class Rest:
         self._infinity = infinity
         self._historic = historic
         self._records = records
+        self.web_hooks = web_hooks
         self._switches = switches
         self._spelling = spelling
         self._secret = secret
         self._now = now
         self._tokens: dict[str, float] = {}
         self.authentications = 0
-        self.web_hook_codes: set[str] = set()
-        self.web_hooks: list[dict[str, Any]] = []
 
     def answer(self, request: Request) -> Response:
         """Answer one request as the service would."""
         if WEB_HOOK_PATH in request.path:
-            return self._web_hook(request)
+            return UNAVAILABLE if self._switches.closed else self.web_hooks.answer(request)
         if request.method != "POST":
             return iis_page(405, "Method Not Allowed")
         try:
@@ -116,17 +116,6 @@ class Rest:
                 return Response(401, b"", (("WWW-Authenticate", "Bearer"),))
             return _json({"error": 9, "result": "", "txterr": "Token expired", "infos": ""})
         return iis_page(404, "Not Found")
-
-    def _web_hook(self, request: Request) -> Response:
-        """Take what comes in under a known code, the only secret; the answer tells next to nothing."""
-        if request.path.rpartition("/")[2] not in self.web_hook_codes:
-            return Response(400, b"400")
-        try:
-            body = json.loads(request.body or b"{}")
-        except ValueError:
-            return Response(400, b"400")
-        self.web_hooks.append({**dict(request.query), **(body if isinstance(body, dict) else {})})
-        return Response(200, b"200")
 
     # --- Auth ---
 

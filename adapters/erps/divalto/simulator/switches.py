@@ -38,6 +38,9 @@ class Switches:
         declared, sent: the encoding that SOAP's answers declare, and the one that they are in.
         dies_before_removing: the task for files ends once between integrating a file and removing it.
         stock_of_all: INTERROGER_STOCK takes * for the article too.
+        web_hook_good: what a web hook answers when it has taken what came.
+        web_hook_refuses: how it says no: in its text under HTTP 200, or by the HTTP status as well.
+        web_hook_lags: it answers before its program has run: see `WebHooks.run`.
     """
 
     expired_token: Literal["401", "error"] = "401"  # noqa: S105 - a status, no secret
@@ -64,3 +67,6 @@ class Switches:
     sent: str = "utf-8"
     dies_before_removing: bool = False
     stock_of_all: bool = True
+    web_hook_good: Literal["200", "0"] = "200"
+    web_hook_refuses: Literal["text", "status"] = "text"
+    web_hook_lags: bool = False

@@ -117,13 +117,13 @@ async def test_divas_json_takes_single_quotes(site: Site, http: Client) -> None:
 
 
 async def test_a_web_hook_is_taken_under_a_known_code_alone(site: Site, http: Client) -> None:
-    site.divalto.add_web_hook("s3cret")
+    site.divalto.web_hooks.codes.add("s3cret")
     known = await http.exchange(
         "POST", f"{REST}/api/v1/WebHook/s3cret?dos=1", content=b'{"evenement":{"id":1}}'
     )
     other = await http.exchange("POST", f"{REST}/api/v1/WebHook/other", content=b"{}")
     assert (known.status, other.status) == (200, 400)
-    assert site.divalto.web_hooks() == ({"dos": "1", "evenement": {"id": 1}},)
+    assert site.divalto.web_hooks.taken == [{"dos": "1", "evenement": {"id": 1}}]
 
 
 async def test_reads_are_padded_and_every_value_is_a_string(site: Site) -> None:
