@@ -3,6 +3,7 @@
 import structlog
 import trio
 
+from actors.concerning import concerning
 from actors.domain.order_commands import Tracked
 from actors.errors import PartnerError
 from actors.mailbox import SetAsideError
@@ -47,11 +48,13 @@ class Carrier:
             cursor = await self._journal.cursor(name)
             events, moved = await self._port.events(cursor)
             for event in events:
+                order = order_of(event.parcel)
                 command = Tracked(event.parcel, event.status, f"{self._name}:{event.event}", event.at)
-                try:
-                    await self._hall.ask(order_of(event.parcel), command)
-                except SetAsideError:
-                    log.warning("tracking_set_aside", parcel=event.parcel)
+                with concerning(order):
+                    try:
+                        await self._hall.ask(order, command)
+                    except SetAsideError:
+                        log.warning("tracking_set_aside", parcel=event.parcel)
             if not events or moved == cursor:
                 return
             await self._journal.save_cursor(name, moved)

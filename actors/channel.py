@@ -78,7 +78,6 @@ class ChannelSettings:
 class _Matter:
     """What a channel does again and again; a matter that fails is tried again ever more rarely."""
 
-    event: str
     anomaly: str
     problem: str
     failures: int = 0
@@ -121,8 +120,8 @@ class Channel:
         self.window.sells_all = settings.sells_all
         self.shows_stock = True
         self._sharing: list[Channel] = []
-        self._orders = _Matter("channel_away", f"channel:{settings.name}", "shop_unusable")
-        self._stock = _Matter("stock_not_shown", f"channel:{settings.name}:stock", "stock_not_shown")
+        self._orders = _Matter(f"channel:{settings.name}", "shop_unusable")
+        self._stock = _Matter(f"channel:{settings.name}:stock", "stock_not_shown")
         self._turn = 0
         self._polling = trio.Lock()
         self._moved = trio.Event()
@@ -174,9 +173,7 @@ class Channel:
             await work()
         except PartnerError as error:
             matter.failed(self._settings.poll_s)
-            log.warning(
-                matter.event, channel=self._settings.name, error=type(error).__name__, detail=str(error)
-            )
+            self._say(matter, error)
             can_pass = isinstance(error, UnreachableError | OutcomeUnknownError)
             if matter.failures >= FAILURES_UNSEEN_MAX or not can_pass:
                 mend = f"wharfinger check, then look at the shop {self._settings.name}"
@@ -184,6 +181,13 @@ class Channel:
         else:
             matter.succeeded()
             await self._desk.resolve(matter.anomaly, "system")
+
+    def _say(self, matter: "_Matter", error: PartnerError) -> None:
+        kind, detail = type(error).__name__, str(error)
+        if matter is self._orders:
+            log.warning("channel_away", channel=self._settings.name, error=kind, detail=detail)
+        else:
+            log.warning("stock_not_shown", channel=self._settings.name, error=kind, detail=detail)
 
     async def _take_in(self) -> None:
         await self.poll()

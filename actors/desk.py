@@ -5,13 +5,14 @@ about an order; the woken order does.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, assert_never, cast
 
 import structlog
 import trio
 
+from actors.concerning import concerned, concerning
 from actors.directory import Clock
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved, AnomalyTaken
 from actors.domain.order_commands import Wake
@@ -62,13 +63,17 @@ MAILBOX_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """Put something before a person; `anomaly` names the matter, and the same matter is raised once."""
+    """Put something before a person; `anomaly` names the matter, and the same matter is raised once.
+
+    `order` is the one that it is about, for the log.
+    """
 
     anomaly: str
     problem: str
     detail: str
     mend: str
     beside: tuple[BesideRow, ...] = ()
+    order: str = field(default_factory=concerned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Resolve:
 
     anomaly: str
     by: str
+    order: str = field(default_factory=concerned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class Take:
     by: str
     raised_at: datetime
     over: bool = False
+    order: str = field(default_factory=concerned)
 
 
 Matter = Raise | Resolve | Take
@@ -185,7 +192,8 @@ class Desk:
             self._follow(cast("DeskEvent", recorded.event), recorded.at)
         task_status.started()
         while letters := await self._mailbox.take(1):
-            await self._record(letters[0].message)
+            with concerning(letters[0].message.order):
+                await self._record(letters[0].message)
             if letters[0].reply is not None:
                 letters[0].reply.send(None)
             self._mailbox.settle()
@@ -196,7 +204,8 @@ class Desk:
         What crashes the desk itself cannot be put before a person but in the log.
         """
         for letter in self._mailbox.after_crash():
-            log.error("anomaly_set_aside", anomaly=letter.message.anomaly, error=type(error).__name__)
+            with concerning(letter.message.order):
+                log.error("anomaly_set_aside", anomaly=letter.message.anomaly, error=type(error).__name__)
             if letter.reply is not None:
                 letter.reply.fail(SetAsideError(f"{letter.message.anomaly} was set aside"))
 
@@ -302,10 +311,11 @@ class Desk:
             await trio.sleep(OUTBOX_CHECK_S)
 
     async def _wake(self, order: str, wake: Wake) -> None:
-        try:
-            await self._hall.ask(order, wake)
-        except SetAsideError:
-            log.warning("order_not_woken", order=order)
+        with concerning(order):
+            try:
+                await self._hall.ask(order, wake)
+            except SetAsideError:
+                log.warning("order_not_woken")
 
 
 SetAside = Callable[[str, str, str], Awaitable[None]]

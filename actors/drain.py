@@ -16,6 +16,7 @@ import structlog
 import trio
 
 from actors.circuit import Circuit
+from actors.concerning import concerning_stream
 from actors.domain.documents import Document
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from actors.lanes import Lane, Lanes
@@ -201,7 +202,8 @@ class Drain:
                 await self._read_outbox()
             lane = await self._lanes.ready()
             try:
-                wait_s = await self._work(lane)
+                with concerning_stream(lane.stream):
+                    wait_s = await self._work(lane)
             finally:
                 self._under_way.discard(lane.stream)
                 if self._finishing.is_set() and not self._under_way:

@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from actors.adopting import Adopting
+from actors.concerning import concerning
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
@@ -102,7 +103,8 @@ class Intake:
 
         async def import_one(order: ShopOrder | UnreadableOrder) -> None:
             async with limit:
-                await self._import(order)
+                with concerning(order_id(self._channel, order.shop_order)):
+                    await self._import(order)
 
         for id_, order in newest.items():
             if isinstance(order, UnreadableOrder) and id_ not in known:
@@ -144,7 +146,9 @@ class Intake:
         """Import an order that was read again, and its address with it where that is another by now."""
         await self.take([order])
         if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid"):
-            await self._readdress(order_id(self._channel, order.shop_order), order)
+            id_ = order_id(self._channel, order.shop_order)
+            with concerning(id_):
+                await self._readdress(id_, order)
 
     async def _to_be_mended(self) -> list[str]:
         prefix = f"{self._channel}-"
@@ -170,7 +174,7 @@ class Intake:
         try:
             await self._hall.ask(id_, command, beside)
         except SetAsideError:
-            log.warning("import_set_aside", order=id_)
+            log.warning("import_set_aside")
         await self._nothing_to_mend(id_)
 
     async def _put_before_a_person(self, id_: str, order: UnreadableOrder) -> None:
@@ -194,7 +198,7 @@ class Intake:
             command, (contact, _) = self._command(id_, order, standing, self._entropy(4).hex())
             await self._hall.ask(id_, msgspec.structs.replace(command, is_readdressed=True), (contact,))
         except SetAsideError:
-            log.warning("address_set_aside", order=id_)
+            log.warning("address_set_aside")
 
     def _person(self, order: ShopOrder) -> Contact:
         return msgspec.structs.replace(order.contact, customer=f"{self._channel}:{order.customer}")

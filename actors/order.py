@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import trio
 
+from actors.concerning import concerning
 from actors.directory import Directory
 from actors.domain.order_commands import OrderCommand
 from actors.domain.order_life import Facts
@@ -136,12 +137,13 @@ class OrderHall:
             facts=self._facts,
             reserved=self._reserved,
         )
-        try:
-            await supervise(f"order {order}", actor.run, POLICY, on_crash=crashed)
-        except GaveUpError as error:
-            self._live.pop(order, None)
-            for letter in mailbox.abandon():
-                await self._aside(order, letter, error)
+        with concerning(order):
+            try:
+                await supervise(f"order {order}", actor.run, POLICY, on_crash=crashed)
+            except GaveUpError as error:
+                self._live.pop(order, None)
+                for letter in mailbox.abandon():
+                    await self._aside(order, letter, error)
 
     async def _put_to_rest(self) -> None:
         """Close the mailboxes of orders that nobody has spoken to for a while, which ends their actors.

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
+from actors.concerning import concerning
 from actors.desk import Desk, Raise
 from actors.directory import Clock
 from actors.domain.order_state import order_id
@@ -140,14 +141,17 @@ class Sweep:
     async def _look_at(self, rows: Sequence[OrderRow]) -> None:
         found = await self._shop.reread([row.shop_order for row in rows])
         for row in rows:
-            order = found.get(row.shop_order)
-            if order is None:
-                detail = f"the shop has deleted order {row.shop_order}, and here it is {row.state}"
-                mend = f"wharfctl order cancel {row.order}, unless it is to be shipped all the same"
-                await self._desk.raise_anomaly(Raise(_deleted(row.order), "order_deleted", detail, mend))
-                continue
-            await self._desk.resolve(_deleted(row.order), "system")
-            await self._hand_on(row.order, order)
+            with concerning(row.order):
+                await self._look_at_one(row, found.get(row.shop_order))
+
+    async def _look_at_one(self, row: OrderRow, found: ShopOrder | UnreadableOrder | None) -> None:
+        if found is None:
+            detail = f"the shop has deleted order {row.shop_order}, and here it is {row.state}"
+            mend = f"wharfctl order cancel {row.order}, unless it is to be shipped all the same"
+            await self._desk.raise_anomaly(Raise(_deleted(row.order), "order_deleted", detail, mend))
+            return
+        await self._desk.resolve(_deleted(row.order), "system")
+        await self._hand_on(row.order, found)
 
     async def _hand_on(self, id_: str, order: ShopOrder | UnreadableOrder) -> None:
         """Hand on what is not as it was when it was handed on last; messages and payments change nothing."""
@@ -174,7 +178,8 @@ class Sweep:
             await self._intake.take(list(found.values()))
         for id_ in sorted(known - open_here):
             if standings[id_].standing in ("open", "unpaid"):
-                await self._contradicts(id_, standings[id_])
+                with concerning(id_):
+                    await self._contradicts(id_, standings[id_])
 
     async def _contradicts(self, id_: str, shown: ShopStanding) -> None:
         row = await self._journal.order_row(id_)

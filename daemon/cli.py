@@ -33,7 +33,7 @@ for elsewhere in (*SHOP, *ARTICLES, *DEMO, backup_check):
 def run(*, config: Path, log_level: str) -> None:
     """Run the daemon until SIGTERM; SIGHUP reads the rules again."""
     settings = settings_of(config)
-    with endings(log_level):
+    with endings(settings, log_level=log_level):
         import trio
 
         from daemon import upkeep
@@ -58,10 +58,10 @@ def check(*, config: Path, channel: str | None, at_erp: bool, as_json: bool) -> 
     settings = settings_of(config)
     if channel is not None:
         chosen = channel_of(settings, channel)  # outside: a name that is none is wrong usage
-        with endings():
+        with endings(settings):
             try_channel(chosen, as_json=as_json)
     if at_erp:
-        with endings():
+        with endings(settings):
             try_erp(settings.erp, as_json=as_json)
     counts = [
         f"{len(given)} {what}{'' if len(given) == 1 else 's'}"
@@ -79,7 +79,7 @@ def check(*, config: Path, channel: str | None, at_erp: bool, as_json: bool) -> 
 def migrate(*, config: Path) -> None:
     """Bring the database's schema up to date; to be run as the schema's owner."""
     settings = settings_of(config)
-    with endings():
+    with endings(settings):
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:
@@ -95,7 +95,7 @@ def migrate(*, config: Path) -> None:
 def audit(*, config: Path, as_json: bool) -> None:
     """Prove from the events alone that the log is whole and nothing was promised twice; exit 1 if not."""
     settings = settings_of(config)
-    with endings():
+    with endings(settings):
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:
@@ -121,7 +121,7 @@ def audit(*, config: Path, as_json: bool) -> None:
 def rebuild(*, config: Path) -> None:
     """Drop what follows from the events and make it again, to the same content; no daemon may be at work."""
     settings = settings_of(config)
-    with endings():
+    with endings(settings):
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:
@@ -143,7 +143,7 @@ def forget(*, config: Path, customer: str) -> None:
         raise click.BadParameter(
             f"expected CHANNEL:ID with one of the channels {known}", param_hint="--customer"
         )
-    with endings():
+    with endings(settings):
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:

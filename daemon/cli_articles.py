@@ -23,7 +23,7 @@ def articles(*, config: Path, channel: str, as_json: bool) -> None:
     chosen = channel_of(settings, channel)
     from actors.errors import PartnerError
 
-    with endings(partners=(PartnerError,)):
+    with endings(settings, partners=(PartnerError,)):
         import trio
 
         from daemon import compose

@@ -21,7 +21,7 @@ def backup_check(*, config: Path, restored_dsn_file: Path, as_json: bool) -> Non
     """Audit a restored backup, and tell how far it is behind the live log; exit 1 if it is worth nothing."""
     settings = settings_of(config)
     restored = restored_dsn_file.read_text().strip()
-    with endings():
+    with endings(settings):
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:

@@ -58,14 +58,22 @@ def progress(what: str = "events") -> "Progress | None":
 
 
 @contextmanager
-def endings(log_level: str = "warning", *, partners: tuple[type[Exception], ...] = ()) -> Generator[None]:
+def endings(
+    settings: "Settings | None" = None,
+    *,
+    log_level: str = "warning",
+    partners: tuple[type[Exception], ...] = (),
+) -> Generator[None]:
     """Turn what ends a command into a line and an exit code; only our own faults are logged.
 
-    `partners` are errors of somebody whom the command asks itself, and who is away then.
+    `partners` are errors of somebody whom the command asks itself, and who is away then. No secret of the
+    `settings` shows in anything that is said from now on.
     """
     from daemon import logs
+    from daemon.log_masking import secrets_in
 
     logs.configure(level=log_level)
+    logs.hide(secrets_in(settings))
     try:
         yield
     except KeyboardInterrupt:
@@ -113,6 +121,8 @@ def _leaves(error: BaseException) -> Generator[BaseException]:
 
 def end(code: int, text: str) -> NoReturn:
     """Say why, and end with this code."""
+    from daemon import logs
+
     for line in text.splitlines():
-        click.echo(f"wharfinger: {line}", err=True)
+        click.echo(logs.for_people(f"wharfinger: {line}", level="error", stream=sys.stderr), err=True)
     raise SystemExit(code)

@@ -40,7 +40,7 @@ def adopt(*, config: Path, channel: str, since: datetime, dry_run: bool, as_json
     chosen = channel_of(settings, channel)
     from actors.errors import PartnerError
 
-    with endings(partners=(PartnerError,)):
+    with endings(settings, partners=(PartnerError,)):
         from daemon import upkeep
 
         with upkeep.attached(settings.database) as dsn:

@@ -20,15 +20,12 @@ WRONG = 422
 class ProcessHelm:
     """Implements `daemon.control.service.Helm`.
 
-    `read` reads the rules from their files, `obey` puts them in force, `observer` goes on hearing the log.
+    `read` reads the rules from their files, `obey` puts them in force.
     """
 
-    def __init__(
-        self, read: Callable[[], Rules], obey: Callable[[Rules], None], observer: logs.Observer
-    ) -> None:
+    def __init__(self, read: Callable[[], Rules], obey: Callable[[Rules], None]) -> None:
         self._read = read
         self._obey = obey
-        self._observer = observer
 
     async def reload(self, asked: Reload, mandate: Mandate) -> Done | Trial:
         """Read the rules again."""
@@ -57,6 +54,5 @@ class ProcessHelm:
         await trio.lowlevel.checkpoint()
         if mandate.dry_run:
             return Trial((Consequence("log.level", {"level": asked.level}),))
-        logs.configure(level=asked.level)
-        logs.observe(self._observer)
+        logs.set_level(asked.level)
         return Done()

@@ -181,7 +181,7 @@ class Daemon:
         return rules_of(self._settings, rules, carriers, assortments)
 
     def _helm(self, system: System) -> ProcessHelm:
-        return ProcessHelm(self._rules, system.reload, self._metrics.logged)
+        return ProcessHelm(self._rules, system.reload)
 
     async def _serve_control(self, services: Services, *, task_status: trio.TaskStatus[None]) -> None:
         daemon = self._settings.daemon

@@ -76,7 +76,10 @@ async def keep_pulse(lines: Lines, ready: Callable[[], bool], watchdog: float | 
     while True:
         names = stuck.look(lines(), trio.current_time())
         if names != told:
-            log.log(40 if names else 30, "actors_stuck" if names else "actors_move_on", actors=names or told)
+            if names:
+                log.error("actors_stuck", actors=names)
+            else:
+                log.warning("actors_move_on", actors=told)
             told = names
         if not ready():
             # As long again as there is between two beats, and some more: see sd_notify(3).

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
+import structlog
 import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, UnreachableError
@@ -17,6 +18,10 @@ from adapters.http.sending import Whole
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A page of 500 orders in full is about 3 MiB; more than this is not an answer."""
 
+BODY_TOLD_MAX = 1_500
+"""Characters of a body in the log, at debug alone: an order in full, and the beginning of a page of them."""
+
+log = structlog.get_logger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # below it tells whole addresses, and some are secrets
 
 _TOO_LARGE = f"the answer is over {ANSWER_BYTES_MAX} bytes"
@@ -81,7 +86,7 @@ class Client:
         """Send one request and return the answer whatever its status.
 
         `changes` says whether a lost answer leaves the outcome unknown: by default, except with GET and HEAD.
-        `doing` is what errors call the request, where its path is a secret.
+        `doing` is what errors and the log call the request, where its path is a secret.
 
         Raises:
             UnreachableError: nothing was sent, or nothing can have changed.
@@ -90,6 +95,7 @@ class Client:
             MalformedError: such an answer where nothing can have changed, or a request that cannot be sent.
         """
         doing = doing or f"{method} {path}"
+        began = trio.current_time()
         may_change = method not in ("GET", "HEAD") if changes is None else changes
         lost = OutcomeUnknownError if may_change else UnreachableError
         senseless = OutcomeUnknownError if may_change else MalformedError
@@ -98,6 +104,16 @@ class Client:
             request.stream = Whole(content or b"")
             response, raw = await self._read(request)
             body = _decoded(raw, response.headers.get("content-encoding", ""))
+            log.debug(
+                "partner_exchange",
+                partner=self.system,
+                doing=doing,
+                query=params,
+                sent=_told(content or b""),
+                status=response.status_code,
+                answered=_told(body),
+                seconds=round(trio.current_time() - began, 3),
+            )
             return Answer(response.status_code, response.headers, body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise UnreachableError(self.system, doing, type(error).__name__) from error
@@ -129,6 +145,13 @@ class Client:
 
 class _UnreadableError(Exception):
     """There is an answer, but it is too large or its encoding is broken."""
+
+
+def _told(body: bytes) -> str:
+    """Return the beginning of a body for the log, and how large the whole is where that is not all."""
+    if len(body) <= BODY_TOLD_MAX:
+        return body.decode("utf-8", "replace")
+    return f"{body[:BODY_TOLD_MAX].decode('utf-8', 'replace')}… of {len(body)} bytes"
 
 
 def _decoded(body: bytes, encoding: str) -> bytes:

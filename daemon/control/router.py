@@ -19,6 +19,7 @@ import structlog
 import trio
 from msgspec import Struct
 
+from actors.concerning import concerning
 from adapters.http.server import Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
 from daemon.control.service import Mandate, Refused
@@ -207,6 +208,12 @@ class Router:
         self, request: Request, route: Change[Any], names: Mapping[str, str], role: Role
     ) -> Struct:
         """Make a change, and leave a line of who wanted it, and what came of it, whatever that was."""
+        with concerning(names.get("order", "")):
+            return await self._made(request, route, names, role)
+
+    async def _made(
+        self, request: Request, route: Change[Any], names: Mapping[str, str], role: Role
+    ) -> Struct:
         outcome = "crashed"
         given = (request.header("idempotency-key") or "").strip('"')
         dry_run = False
