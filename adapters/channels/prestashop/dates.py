@@ -3,10 +3,12 @@
 An hour repeats when summer time ends, and the shop does not say which of the two it means.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 FORMAT = "%Y-%m-%d %H:%M:%S"
+WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 FAR_FUTURE = "2999-12-31 23:59:59"
 """The upper bound of an open range: `>=` is silently ignored, and so is a range with one bound."""
 
@@ -19,7 +21,7 @@ def to_utc(text: str, zone: ZoneInfo) -> datetime:
     Raises:
         ValueError: it is no date, such as 0000-00-00 00:00:00.
     """
-    return datetime.strptime(text, FORMAT).replace(tzinfo=zone).astimezone(UTC)
+    return _local(text).replace(tzinfo=zone).astimezone(UTC)
 
 
 def to_local(instant: datetime, zone: ZoneInfo) -> str:
@@ -32,7 +34,7 @@ def reach_back(mark: str, zone: ZoneInfo, overlap: timedelta) -> str:
 
     Where summer time ends, what happens after `mark` may be dated up to an hour before it.
     """
-    local = datetime.strptime(mark, FORMAT)  # noqa: DTZ007 - the shop's dates have no offset
+    local = _local(mark)
     around = (local - 2 * HOUR - overlap, local + 2 * HOUR)
     before, after = (edge.replace(tzinfo=zone).utcoffset() or timedelta(0) for edge in around)
     repeated = before - after if before > after else timedelta(0)
@@ -41,5 +43,15 @@ def reach_back(mark: str, zone: ZoneInfo, overlap: timedelta) -> str:
 
 def second_after(text: str) -> str:
     """Return the next date that the shop can write."""
-    local = datetime.strptime(text, FORMAT)  # noqa: DTZ007 - the shop's dates have no offset
-    return (local + timedelta(seconds=1)).strftime(FORMAT)
+    return (_local(text) + timedelta(seconds=1)).strftime(FORMAT)
+
+
+def _local(text: str) -> datetime:
+    """Read what the shop writes, without a zone; `strptime` takes twenty times as long.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    if WRITTEN.fullmatch(text) is None:
+        raise ValueError("no date of a shop")
+    return datetime.fromisoformat(text)

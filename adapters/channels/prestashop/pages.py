@@ -15,17 +15,14 @@ from actors.errors import PartnerError
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.wire import ORDER, Row, reference_to
 
-AHEAD = 6
-"""Pages asked for or not yet taken: what is taken at a time, and two that are read meanwhile; some 30 MB."""
+AHEAD = 4
+"""Pages asked for or not yet taken: two that are read, and two for whoever takes them slowly; some 20 MB."""
 
 READ_AT_ONCE = 2
 """Connections for pages: a third gives hardly more, and the others read what the orders name."""
 
 LONG_S = 0.1
 """A first page that takes so long holds some hundred orders at least: the next one is asked for beside it."""
-
-TAKEN_AT_ONCE = 4
-"""What orders name is asked for in bulk: few requests for 2,000 orders, and the cursor is saved as seldom."""
 
 
 class PageStream:
@@ -93,30 +90,25 @@ class PageStream:
         self._scope.cancel()
 
     async def take(self) -> tuple[list[Row], bool]:
-        """Return the next orders, several pages at a time, and whether there may be more.
+        """Return the orders of the next page, and whether there may be more.
+
+        A page at a time, so that the shop is asked for the next one, and for what its orders name, while the
+        last is imported, and little is left to import once the shop has told everything.
 
         Raises:
-            PartnerError: the first of them could not be read, or no longer follows what was taken before.
+            PartnerError: it could not be read.
         """
-        rows: list[Row] = []
-        is_full = True
-        for _ in range(TAKEN_AT_ONCE):
-            page = await self._page(self._taken)
-            if isinstance(page, PartnerError):
-                if not rows:
-                    raise page
-                break
-            follows = not self._taken or (page and reference_to(page[0], "id") == self.next_id)
-            is_full = len(page) >= self._page_size + min(self._taken, 1)
-            if not follows:  # whoever takes next begins anew behind what was taken
-                self.close()
-                return rows, True
-            rows += page[1:] if self._taken else page
-            self._advance(page)
-            if self._taken == self._count:
-                self.close()
-            if not is_full or self.is_closed:
-                break
+        page = await self._page(self._taken)
+        if isinstance(page, PartnerError):
+            raise page
+        if self._taken and not (page and reference_to(page[0], "id") == self.next_id):
+            self.close()  # it does not follow what was taken: whoever takes next begins anew behind that
+            return [], True
+        is_full = len(page) >= self._page_size + min(self._taken, 1)
+        rows = page[1:] if self._taken else page
+        self._advance(page)
+        if self._taken == self._count:
+            self.close()
         return rows, is_full
 
     def _advance(self, page: list[Row]) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from actors.errors import UnreachableError
-from adapters.channels.prestashop.pages import TAKEN_AT_ONCE
 from adapters.http.server import Drop, Request
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ async def test_orders_that_are_deleted_while_pages_are_read_shift_no_other_one_a
 
 
 async def test_an_order_that_comes_while_the_last_pages_lie_read_is_told_all_the_same(world: World) -> None:
-    placed = [world.shop.place_order([("cup", 1)]) for _ in range(PAGE * TAKEN_AT_ONCE + 2)]
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(2 * PAGE + 2)]
     async with world.connect(page_size=PAGE) as adapter:
         poll = await adapter.poll(None)
         assert poll.more
@@ -74,7 +73,7 @@ async def test_a_page_that_cannot_be_read_costs_no_order_and_is_read_anew(world:
 
 
 async def test_nothing_is_told_to_the_shop_while_it_is_read_for_the_first_time(world: World) -> None:
-    for _ in range(PAGE * TAKEN_AT_ONCE + 2):
+    for _ in range(2 * PAGE + 2):
         world.shop.place_order([("cup", 1)])
     async with world.connect(page_size=PAGE) as adapter:
         poll = await adapter.poll(None)
