@@ -17,7 +17,7 @@ import trio
 
 from actors.circuit import Circuit
 from actors.concerning import concerning_stream
-from actors.domain.documents import Document
+from actors.domain.documents import Document, is_found_by_what_stands
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from actors.lanes import Lane, Lanes
 from actors.mailbox import CRASHES_MAX, SetAsideError
@@ -223,7 +223,8 @@ class Drain:
     async def _work(self, lane: Lane) -> float | None:
         """Try the lane's effects in their order while the partner takes them, and record what came of it.
 
-        What it took in a row is recorded together. A fall in between has it looked up, as any lost answer.
+        What it took in a row is recorded together, but for what the next would hide. A fall in between has it
+        looked up, as any lost answer.
         Return how many seconds to leave the lane alone; None when the daemon drains and the next was not
         begun any more.
         """
@@ -235,6 +236,8 @@ class Drain:
                     await self._settle(lane, taken)
                     return await self._react(lane, verdict)
                 taken.append(verdict)
+                if is_found_by_what_stands(verdict.effect.document):
+                    await self._settle(lane, taken)
             await self._settle(lane, taken)
         except FATAL:
             raise

@@ -118,6 +118,14 @@ def about(document: ErpDocument) -> str:
             return document.reference
 
 
+def is_found_by_what_stands(document: "Document") -> bool:
+    """Tell whether a document bears no reference of its own: that it was carried out shows in what stands.
+
+    What is told after it changes that, so its outcome has to be recorded first.
+    """
+    return isinstance(document, ErpChange)
+
+
 ShopState = Literal["preparing", "backordered", "shipped", "cancelled"]
 
 

@@ -14,6 +14,7 @@ from actors.domain.order_events import (
     FulfilmentAllocated,
     OrderCancelled,
 )
+from actors.domain.order_shipping import follow_edit
 from actors.domain.order_state import Part, erp_has_order
 from actors.domain.stock_commands import Rejected
 
@@ -38,7 +39,7 @@ def release_answered(draft: Draft, part: Part, command: Answered) -> None:
             AllocationReleased(part.fulfilment, "cancelled" if draft.order.cancel_asked else "rerouted")
         )
         if rerouted:
-            go_on(draft)
+            follow_edit(draft)
     elif draft.order.cancel_asked:
         _refuse(draft, f"{part.fulfilment} at {part.warehouse} ({command.answer.why})")
     elif part.state in ("planned", "allocated"):

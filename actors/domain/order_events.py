@@ -63,6 +63,14 @@ class LinesCorrected(Struct, frozen=True, gc=False, tag="order.lines_corrected")
     lines: tuple[OrderLine, ...]
 
 
+class LinesEdited(Struct, frozen=True, gc=False, tag="order.lines_edited"):
+    """The shop's order has other lines by now, and what was promised for those before can still follow."""
+
+    lines: tuple[OrderLine, ...]
+    total: Decimal
+    shipping: Decimal
+
+
 class OrderHeld(Struct, frozen=True, gc=False, tag="order.held"):
     """The order stops until the hold is released or expires; all `reasons` at once."""
 
@@ -241,6 +249,7 @@ OrderEvent = (
     OrderImported
     | ContactCorrected
     | LinesCorrected
+    | LinesEdited
     | OrderHeld
     | HoldReleased
     | OrderRouted

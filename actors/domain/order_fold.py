@@ -7,6 +7,7 @@ from typing import TypeVar, assert_never
 from msgspec.structs import replace
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised, AnomalyResolved
+from actors.domain.documents import ErpChange, ErpDeliveryNote, ErpOrder
 from actors.domain.order_events import (
     AllocationRefused,
     AllocationReleased,
@@ -22,6 +23,7 @@ from actors.domain.order_events import (
     FulfilmentShipped,
     HoldReleased,
     LinesCorrected,
+    LinesEdited,
     OrderBackordered,
     OrderCancelled,
     OrderConfirmed,
@@ -35,14 +37,11 @@ from actors.domain.order_events import (
     ParcelTracked,
     RerouteAsked,
 )
-from actors.domain.order_state import Order, Parcel, Part, PartState, first_asked, stage_of
+from actors.domain.order_state import REROUTABLE, Order, Parcel, Part, PartState, first_asked, stage_of
 from actors.domain.stock_events import Quantity
 
 K = TypeVar("K")
 T = TypeVar("T")
-
-REROUTABLE = ("planned", "allocated", "confirmed")
-"""The states in which a part can be given back; what is packed stays with its floor."""
 
 STAGE_KEPT = (
     ContactCorrected,
@@ -76,6 +75,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, imported=replace(order.facts, contact=contact, country=country))
         case LinesCorrected(lines):
             return replace(order, imported=replace(order.facts, lines=lines))
+        case LinesEdited():
+            return _edit(order, event)
         case OrderHeld(hold):
             return replace(order, holds={**order.holds, hold: event})
         case HoldReleased(hold):
@@ -83,7 +84,13 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
         case OrderRouted(plan):
             planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
             count = order.parts_planned + len(plan)
-            return replace(order, parts={**order.parts, **planned}, parts_planned=count, backordered=None)
+            return replace(
+                order,
+                parts={**order.parts, **planned},
+                parts_planned=count,
+                backordered=None,
+                erp_stale=bool(order.erp_told),
+            )
         case OrderBackordered():
             return replace(order, backordered=event, refused={})
         case FulfilmentAllocated(fulfilment):
@@ -125,11 +132,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, cancel_asked="", cancels_refused=refused)
         case OrderCancelled(by):
             return replace(order, ended="cancelled", cancel_asked="", cancelled_by=by, backordered=None)
-        case EffectRequested(effect, _, document):
-            asked = order.effects_asked | {effect}
-            refusals = _without(order.refusals, first_asked(effect))
-            effects = {**order.effects, effect: document}
-            return replace(order, effects=effects, effects_asked=asked, refusals=refusals)
+        case EffectRequested():
+            return _ask(order, event)
         case EffectDone(effect):
             return replace(order, effects=_without(order.effects, effect))
         case EffectRefused(effect):
@@ -167,6 +171,47 @@ def _fall_short(order: Order, event: FulfilmentFellShort) -> Order:
         parts={**order.parts, event.fulfilment: shorter},
         avoid=order.avoid | {(part.warehouse, event.sku)},
         short={**order.short, key: order.short.get(key, 0) + event.missing},
+    )
+
+
+def _edit(order: Order, event: LinesEdited) -> Order:
+    """Take other lines; a part that holds more of a SKU than is asked for now is to be given back."""
+    facts = order.facts
+    sold = {line.sku for line in event.lines}
+    edited = replace(
+        order,
+        imported=replace(facts, lines=event.lines, total=event.total, shipping=event.shipping),
+        former_lines=tuple(line for line in (*facts.lines, *order.former_lines) if line.sku not in sold),
+        erp_stale=bool(order.erp_told),
+    )
+    surplus = edited.surplus()
+    left = {
+        part.fulfilment
+        for part in edited.live()
+        if part.state in REROUTABLE and any(line.sku in surplus for line in part.lines)
+    }
+    backordered = order.backordered if edited.wanted() else None
+    return replace(edited, giving_back=order.giving_back | left, backordered=backordered)
+
+
+def _ask(order: Order, event: EffectRequested) -> Order:
+    effect, document = event.effect, event.document
+    told, noted, stale = order.erp_told, order.erp_noted, order.erp_stale
+    match document:
+        case ErpOrder() | ErpChange():
+            told, noted, stale = document.lines, {}, False
+        case ErpDeliveryNote():
+            noted = {**noted, document.reference: document.lines}
+        case _:
+            pass
+    return replace(
+        order,
+        effects={**order.effects, effect: document},
+        effects_asked=order.effects_asked | {effect},
+        refusals=_without(order.refusals, first_asked(effect)),
+        erp_told=told,
+        erp_noted=noted,
+        erp_stale=stale,
     )
 
 

@@ -1,6 +1,8 @@
 """How a shop's order becomes ours, and what a later copy of it says."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_allocation import go_on
@@ -11,12 +13,13 @@ from actors.domain.order_events import (
     ContactCorrected,
     HoldReleased,
     LinesCorrected,
+    LinesEdited,
     OrderHeld,
     OrderImported,
     OrderLine,
 )
-from actors.domain.order_shipping import ask_again
-from actors.domain.order_state import Order
+from actors.domain.order_shipping import ask_again, follow_edit
+from actors.domain.order_state import REROUTABLE, Order, erp_has_order
 
 
 def import_order(draft: Draft, command: Import) -> None:
@@ -135,9 +138,61 @@ def _are_other_lines(order: Order, command: Import) -> bool:
     return "validation" in order.holds and is_untouched and command.lines != order.facts.lines
 
 
+def _sold(lines: Iterable[OrderLine]) -> Mapping[str, Decimal]:
+    """Return the amount of each line of the shop, whatever its article holds of our SKUs."""
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for line in lines:
+        amounts[line.line.partition(".")[0]] += line.units * line.unit_price
+    return amounts
+
+
+def _is_edited(order: Order, command: Import) -> bool:
+    """Tell whether the shop sold other lines by now, and the order can still follow it.
+
+    An article that is listed otherwise keeps the shop's lines and their amounts; it changes nothing for what
+    was promised. What stands packed, or has left, cannot be taken out any more.
+    """
+    if command.lines == order.facts.lines or order.ended or order.cancel_asked or not command.lines:
+        return False
+    if _sold(command.lines) == _sold(order.facts.lines):
+        return False
+    live = tuple(order.live())
+    is_before_pack = not live or order.wanted() or any(part.state in REROUTABLE for part in live)
+    return bool(is_before_pack) and not _packed_beyond(order, command.lines)
+
+
+def _packed_beyond(order: Order, lines: Iterable[OrderLine]) -> bool:
+    """Tell whether more of a SKU stands packed, or has left, than these lines ask for."""
+    left: dict[str, int] = defaultdict(int)
+    for line in lines:
+        left[line.sku] += line.units
+    for part in order.live():
+        for quantity in part.lines if part.state not in REROUTABLE else ():
+            left[quantity.sku] -= quantity.units
+    return min(left.values()) < 0
+
+
+def _take_edit(draft: Draft, command: Import) -> None:
+    """Follow the shop: give back what holds too much, route what is new, have the ERP change its order."""
+    before = draft.order.facts
+    draft.add(LinesEdited(command.lines, command.total, command.shipping))
+    if command.shipping != before.shipping and erp_has_order(draft.order):
+        detail = f"the shipping fee was changed in the shop from {before.shipping} to {command.shipping}"
+        draft.raise_anomaly("fee", "changed_in_shop", detail, "change the fee of its order in the ERP")
+    problems = _line_problems(draft.order, draft.facts.knows)
+    if problems and "validation" not in draft.order.holds:
+        draft.add(OrderHeld("validation", problems, None, "validation"))
+        mend = f"mend the order in the shop, and it goes on by itself; else {show(draft.order)}"
+        draft.raise_anomaly("invalid", "invalid_order", "; ".join(problems), mend)
+    follow_edit(draft)
+
+
 def _import_again(draft: Draft, command: Import) -> None:
-    if command.standing in ("open", "unpaid") and _are_other_lines(draft.order, command):
-        _take_lines(draft, command)
+    if command.standing in ("open", "unpaid"):
+        if _are_other_lines(draft.order, command):
+            _take_lines(draft, command)
+        elif _is_edited(draft.order, command):
+            _take_edit(draft, command)
     if _may_take_address(draft.order, command):
         _take_address(draft, command)
     order = draft.order
@@ -162,5 +217,5 @@ def _import_again(draft: Draft, command: Import) -> None:
         detail = f"the shop's carrier stood for {order.facts.service} at the import, now for {now}"
         draft.raise_anomaly("carrier", "changed_in_shop", detail, show(order))
     if command.lines != order.facts.lines and not order.ended:
-        detail = "the lines were changed in the shop after the import, or its articles are listed otherwise"
+        detail = "the lines were changed in the shop too late to follow, or its articles are listed otherwise"
         draft.raise_anomaly("edited", "changed_in_shop", detail, show(order))

@@ -10,6 +10,7 @@ from actors.domain.carrier_choice import NoCarrier, choose_carrier
 from actors.domain.documents import (
     ERP,
     Document,
+    ErpChange,
     ErpDeliveryNote,
     ErpOrder,
     LabelPurchase,
@@ -17,9 +18,9 @@ from actors.domain.documents import (
     ShopStatus,
     ShopTracking,
 )
-from actors.domain.order_allocation import confirm
+from actors.domain.order_allocation import confirm, go_on
 from actors.domain.order_commands import Answered, Packed, Refused, Settled, Tracked
-from actors.domain.order_draft import Draft, erp_lines, shop, show
+from actors.domain.order_draft import Draft, erp_lines, erp_open_lines, erp_order, shop, show
 from actors.domain.order_events import (
     EffectDone,
     EffectRefused,
@@ -28,11 +29,12 @@ from actors.domain.order_events import (
     FulfilmentReady,
     FulfilmentShipped,
     OrderDelivered,
+    OrderHeld,
     OrderShipped,
     ParcelLabelled,
     ParcelTracked,
 )
-from actors.domain.order_state import Order, Part, asked_again, effect_id, first_asked
+from actors.domain.order_state import Order, Part, asked_again, effect_id, first_asked, to_give_back
 from actors.domain.stock_commands import Rejected
 
 
@@ -46,7 +48,34 @@ def packed(draft: Draft, command: Packed) -> None:
     if part.state != "confirmed":
         confirm(draft, part.fulfilment)
     draft.add(FulfilmentReady(command.fulfilment, command.parcels))
-    ask_labels(draft, draft.order.parts[command.fulfilment])
+    part = draft.order.parts[command.fulfilment]
+    if part.fulfilment in draft.order.giving_back:
+        _hold_surplus(draft, part)
+    ask_labels(draft, part)
+
+
+def _hold_surplus(draft: Draft, part: Part) -> None:
+    """Stop what a floor has packed beyond what the shop has left in the order meanwhile."""
+    surplus = draft.order.surplus()
+    beyond = ", ".join(f"{surplus[line.sku]} of {line.sku}" for line in part.lines if line.sku in surplus)
+    if beyond:
+        why = f"{part.fulfilment} was packed with {beyond} that the shop has taken out"
+        held = draft.order.holds.get("manual")
+        draft.add(OrderHeld("manual", (*(held.reasons if held else ()), why), None, "order"))
+        mend = f"unpack it, or wharfctl order release {draft.order.id} to ship it as it is"
+        draft.raise_anomaly(f"surplus:{part.fulfilment}", "edited_too_late", why, mend)
+
+
+def follow_edit(draft: Draft) -> None:
+    """Do what follows from other lines, as soon as everything that held too much is given back."""
+    if any(to_give_back(draft.order)):
+        return
+    go_on(draft)
+    order = draft.order
+    if order.wanted() or any(part.state in ("planned", "allocated") for part in order.live()):
+        return
+    draft.tell_erp_of_change()
+    _end_shipped(draft)
 
 
 def ask_labels(draft: Draft, part: Part) -> None:
@@ -98,7 +127,13 @@ def dispatch_answered(draft: Draft, part: Part, command: Answered) -> None:
     draft.tell("erp-note", part.fulfilment, ERP, note)
     tracking = ShopTracking(order.facts.shop_order, _parcels_under_way(order))
     draft.tell("tracking", part.fulfilment, shop(order), tracking)
-    if not order.wanted() and all(other.state == "shipped" for other in order.live()):
+    _end_shipped(draft)
+
+
+def _end_shipped(draft: Draft) -> None:
+    order = draft.order
+    live = tuple(order.live())
+    if live and not order.wanted() and all(part.state == "shipped" for part in live):
         draft.add(OrderShipped())
         draft.tell_shop("shipped")
         _end_delivered(draft)
@@ -178,9 +213,10 @@ def _as_of_today(draft: Draft, document: Document) -> tuple[str, Document] | Non
             )
             return f"carrier-{chosen.carrier}", label
         case ErpOrder():
-            if order.ended == "cancelled":
-                return None
-            return ERP, replace(document, contact=facts.contact.id)
+            return None if order.ended == "cancelled" else (ERP, erp_order(order))
+        case ErpChange():
+            lines = erp_open_lines(order)
+            return (ERP, replace(document, lines=lines)) if lines else None
         case ShopStatus() | ShopTracking():
             return shop(order), document
         case _:

@@ -6,9 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors.domain.documents import Document
+from actors.domain.documents import Document, ErpLine
 from actors.domain.order_commands import StepKind
-from actors.domain.order_events import HoldKind, OrderBackordered, OrderHeld, OrderImported
+from actors.domain.order_events import HoldKind, OrderBackordered, OrderHeld, OrderImported, OrderLine
 from actors.domain.stock_events import PackedParcel, Quantity
 
 PartState = Literal["planned", "allocated", "confirmed", "packed", "shipped", "gone"]
@@ -30,10 +30,12 @@ RESUME_AFTER = timedelta(seconds=5)
 
 LIFE_CYCLE: Mapping[Stage, frozenset[Stage]] = {
     "new": frozenset({"held", "allocating", "backordered"}),
-    "held": frozenset({"new", "routing", "allocating", "backordered", "picking", "packed", "cancelled"}),
-    "routing": frozenset({"held", "allocating", "backordered", "cancelled"}),
-    "allocating": frozenset({"held", "routing", "backordered", "picking"}),
-    "backordered": frozenset({"held", "allocating", "cancelled"}),
+    "held": frozenset(
+        {"new", "routing", "allocating", "backordered", "picking", "packed", "shipped", "cancelled"}
+    ),
+    "routing": frozenset({"held", "allocating", "backordered", "picking", "packed", "cancelled"}),
+    "allocating": frozenset({"held", "routing", "backordered", "picking", "packed"}),
+    "backordered": frozenset({"held", "allocating", "picking", "packed", "cancelled"}),
     "picking": frozenset({"held", "routing", "packed"}),
     "packed": frozenset({"held", "shipped"}),
     "shipped": frozenset({"delivered"}),
@@ -47,10 +49,11 @@ their warehouse: a reservation was refused or expired, or the floor did not find
 moment in which the order decides, unless a cancel is on its way. It is "allocating" while any warehouse of
 its plan has not promised or confirmed, "backordered" while nobody can fill the rest (what is confirmed is
 picked and shipped all the same), "picking" once all of it is on floors, and "packed" once all of it stands in
-parcels. A hold covers whatever is below it, and lifting it shows that again. There is no way back from
-"packed", as no warehouse gives up what is packed; and an order ends "cancelled" only from where it holds no
-stock, so every cancel passes through "routing" once something was planned. A stage is never stored: it is
-folded from the events, so that no two places can disagree.
+parcels. What the shop takes out of an order may leave it in any of these at once. A hold covers whatever is
+below it, and lifting it shows that again. There is no way back from "packed", as no warehouse gives up what
+is packed; and an order ends "cancelled" only from where it holds no stock, so every cancel passes through
+"routing" once something was planned. A stage is never stored: it is folded from the events, so that no two
+places can disagree.
 """
 
 CLOCKS: Mapping[Stage, timedelta] = {
@@ -69,6 +72,9 @@ What machines do takes minutes, a floor works an order within a day, carriers de
 and cancelled orders rest.
 """
 
+
+REROUTABLE: tuple[PartState, ...] = ("planned", "allocated", "confirmed")
+"""The states in which a part can be given back; what is packed stays with its floor."""
 
 AGAIN = "~"
 """Stands in the id of an effect before the number of the attempt, from the second on."""
@@ -103,7 +109,10 @@ class Order(Struct, frozen=True, gc=False):
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
     picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
-    `refusals` are what partners would not take, by the effect that first asked.
+    `refusals` are what partners would not take, by the effect that first asked. `former_lines` are of SKUs
+    that the shop has taken out since: a floor may have packed them. `erp_told` are the lines that the ERP was
+    told last to keep open, `erp_noted` those delivered since by fulfilment, and `erp_stale` says that they
+    may be others by now.
     """
 
     imported: OrderImported | None = None
@@ -129,6 +138,10 @@ class Order(Struct, frozen=True, gc=False):
     cancels_refused: frozenset[str] = frozenset()
     cancelled_by: str = ""
     ended: Literal["", "shipped", "delivered", "cancelled"] = ""
+    former_lines: tuple[OrderLine, ...] = ()
+    erp_told: tuple[ErpLine, ...] = ()
+    erp_noted: Mapping[str, tuple[ErpLine, ...]] = {}
+    erp_stale: bool = False
     stage: Stage = "new"
 
     @property
@@ -152,13 +165,20 @@ class Order(Struct, frozen=True, gc=False):
         """Return what the order asks for and no part covers, each SKU once, in the order of its lines."""
         if self.ended:
             return ()
+        return tuple(Quantity(sku, units) for sku, units in self._uncovered().items() if units > 0)
+
+    def surplus(self) -> dict[str, int]:
+        """Return what parts hold and the order does not ask for (any more), by SKU."""
+        return {sku: -units for sku, units in self._uncovered().items() if units < 0}
+
+    def _uncovered(self) -> dict[str, int]:
         open_: dict[str, int] = {}
         for line in self.facts.lines:
             open_[line.sku] = open_.get(line.sku, 0) + line.units
         for part in self.live():
             for quantity in part.lines:
-                open_[quantity.sku] -= quantity.units
-        return tuple(Quantity(sku, units) for sku, units in open_.items() if units > 0)
+                open_[quantity.sku] = open_.get(quantity.sku, 0) - quantity.units
+        return open_
 
     def label_effects(self, part: Part) -> tuple[str, ...]:
         """Return the effects that buy the part's labels, in the order of its parcels."""
@@ -222,9 +242,7 @@ def to_give_back(order: Order) -> Iterable[Part]:
     if not order.giving_back:
         return ()
     return (
-        part
-        for part in order.live()
-        if part.fulfilment in order.giving_back and part.state in ("planned", "allocated", "confirmed")
+        part for part in order.live() if part.fulfilment in order.giving_back and part.state in REROUTABLE
     )
 
 
@@ -272,3 +290,8 @@ def asked_again(order: Order, effect: str) -> str:
 def erp_has_order(order: Order) -> bool:
     """Tell whether the ERP was ever asked to book the order."""
     return effect_id("erp-order", order.id) in order.effects_asked
+
+
+def changes_asked(order: Order) -> int:
+    """Return how often the ERP was asked to change the order."""
+    return sum(asked.startswith("erp-change:") and AGAIN not in asked for asked in order.effects_asked)

@@ -4,7 +4,8 @@ They keep exact books of everything they were told, including what they were tol
 answer after having acted. They speak no protocol; the partners' simulators do that.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,8 +14,12 @@ import trio
 
 from actors.domain.documents import (
     ErpAdjustment,
+    ErpCancellation,
+    ErpChange,
     ErpDeliveryNote,
     ErpDocument,
+    ErpLine,
+    ErpOrder,
     ErpReception,
     ErpReturn,
     LabelPurchase,
@@ -136,18 +141,29 @@ class MemoryShop:
             raise OutcomeUnknownError("memory shop", "call", "the answer was lost on purpose")
 
 
+Place = tuple[str, str, Decimal]
+"""A SKU, a warehouse and a price: what tells lines of an order apart."""
+
+
 @dataclass(slots=True)
 class MemoryErp:
-    """An ERP that books what it is told and keeps physical stock."""
+    """An ERP that books what it is told and keeps physical stock.
+
+    `open_` are the units that are open of each order, by place.
+    """
 
     stock_: dict[str, dict[str, int]]
     loses_answer: LosesAnswer = never
     away: bool = False
     booked: dict[tuple[str, str], list[ErpDocument]] = field(default_factory=dict)
+    open_: dict[str, Counter[Place]] = field(default_factory=dict)
 
     async def find(self, document: ErpDocument) -> Outcome | None:
-        """Look the document up by its kind and reference."""
+        """Look the document up by its kind and reference; a change by what is open of its order."""
         await self._answer(unknown=False)
+        if isinstance(document, ErpChange):
+            stands = self.open_.get(document.order_reference) == _summed(document.lines)
+            return Outcome("found") if stands else None
         return Outcome("found") if _erp_key(document) in self.booked else None
 
     async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
@@ -166,12 +182,22 @@ class MemoryErp:
         return {warehouse: dict(skus) for warehouse, skus in self.stock_.items()}
 
     def duplicates(self) -> int:
-        """Return how many documents were booked more than once."""
-        return sum(len(copies) - 1 for copies in self.booked.values())
+        """Return how many documents were booked more than once; an order may be changed often."""
+        return sum(len(copies) - 1 for (kind, _), copies in self.booked.items() if kind != "ErpChange")
 
     def _move(self, document: ErpDocument) -> None:
         match document:
+            case ErpOrder():
+                self.open_[document.reference] = _summed(document.lines)
+                return
+            case ErpChange():
+                self.open_[document.order_reference] = _summed(document.lines)
+                return
+            case ErpCancellation():
+                self.open_[document.order_reference] = Counter()
+                return
             case ErpDeliveryNote():
+                self.open_.setdefault(document.order_reference, Counter()).subtract(_summed(document.lines))
                 sign = -1
             case ErpReception() | ErpAdjustment() | ErpReturn():
                 sign = 1
@@ -187,6 +213,13 @@ class MemoryErp:
             raise UnreachableError("memory erp", "call", "it is switched off")
         if unknown and self.loses_answer():
             raise OutcomeUnknownError("memory erp", "book", "the answer was lost on purpose")
+
+
+def _summed(lines: Iterable[ErpLine]) -> Counter[Place]:
+    units: Counter[Place] = Counter()
+    for line in lines:
+        units[line.sku, line.warehouse, line.unit_price] += line.units
+    return units
 
 
 def _erp_key(document: ErpDocument) -> tuple[str, str]:

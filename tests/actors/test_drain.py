@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
-from actors.domain.documents import Document, LabelPurchase, ShopStatus
+from actors.domain.documents import Document, ErpChange, LabelPurchase, ShopStatus
 from actors.domain.order_events import EffectDone, EffectRefused, EffectRequested
 from actors.drain import LOOK_EVERY_S, NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX, Drain, Taken
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
@@ -315,6 +316,16 @@ async def test_what_a_partner_takes_in_a_row_is_recorded_together(autojump_clock
         await office.until_told()
         assert [len(taken) for taken in office.owner.together] == [1, 3]
         assert office.owner.together[1] == ["1.0", "1.1", "1.2"]
+
+
+async def test_what_the_next_document_would_hide_is_recorded_before_that_is_told(
+    autojump_clock: Clock,
+) -> None:
+    async with at_work(Office(partner=Partner(took_s=1))) as office:
+        change = replace(effect(1, 2), effect="erp-change:1", document=ErpChange("main-1", ()))
+        await office.request(effect(1, 1), change, effect(1, 3))
+        await office.until_told()
+        assert office.owner.together == [["1.1", "ErpChange"], ["1.3"]]
 
 
 async def test_a_call_is_as_long_as_the_partner_takes_however_long_it_waited_for_its_turn(

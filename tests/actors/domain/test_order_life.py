@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 from actors.domain.anomaly_events import AnomalyEvent
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.documents import ErpDeliveryNote, ErpOrder, LabelPurchase, ShopStatus, ShopTracking
+from actors.domain.documents import (
+    ErpCancellation,
+    ErpChange,
+    ErpDeliveryNote,
+    ErpOrder,
+    LabelPurchase,
+    ShopStatus,
+    ShopTracking,
+)
 from actors.domain.order_commands import (
     Answered,
     AskAgain,
@@ -263,8 +271,8 @@ def test_a_person_overrides_a_validation_hold_by_name() -> None:
     assert story.tell(ReleaseHold("validation", "jane")) == ["HoldReleased", "OrderRouted", "AnomalyResolved"]
 
 
-def test_lines_that_the_shop_changed_are_put_before_a_person_once() -> None:
-    story = picking()
+def test_lines_that_the_shop_changed_too_late_are_put_before_a_person_once() -> None:
+    story = packed()
     changed = copy_of({TEAPOT: 3})
     assert story.tell(changed) == ["AnomalyRaised"]
     assert story.tell(changed) == []
@@ -906,6 +914,161 @@ def test_what_is_recorded_of_a_plan_says_who_was_looked_at_and_by_which_rules() 
     assert isinstance(story.log[0], OrderImported)
 
 
+# --- edits in the shop, and what the ERP hears of them ------------------------------------------------------
+
+
+def changes(story: Story) -> list[list[tuple[str, str, int]]]:
+    """Return the lines of each change that the ERP was asked for: SKU, warehouse, units."""
+    return [
+        [(line.sku, line.warehouse, line.units) for line in each.lines]
+        for each in story.documents()
+        if isinstance(each, ErpChange)
+    ]
+
+
+def test_units_that_the_shop_takes_out_before_the_pack_are_given_back_and_the_erp_order_changed() -> None:
+    story = picking()
+    assert story.tell(copy_of({TEAPOT: 1})) == ["LinesEdited"]
+    assert story.asked() == [("release", "main-1.1")]
+    assert story.tell(Answered("release", "main-1.1", Done())) == ["AllocationReleased", "OrderRouted"]
+    story.grant("main-1.2")
+    assert story.order.stage == "picking"
+    assert changes(story) == [[(TEAPOT, "lyon", 1)]]
+    assert story.tell(copy_of({TEAPOT: 1})) == [], "a second copy changes nothing"
+    assert story.problems() == []
+
+
+def test_units_that_the_shop_adds_are_routed_and_what_is_promised_stays() -> None:
+    story = picking()
+    assert story.tell(copy_of({TEAPOT: 2, CUP: 1})) == ["LinesEdited", "OrderRouted"]
+    assert story.asked() == [("reserve", "main-1.2")]
+    story.grant("main-1.2")
+    assert changes(story) == [[(TEAPOT, "lyon", 2), (CUP, "lyon", 1)]]
+
+
+def test_a_price_that_the_shop_changes_moves_nothing_and_changes_the_erp_order() -> None:
+    story = picking()
+    cheaper = replace(copy_of({}), lines=(OrderLine(TEAPOT, TEAPOT, 2, Decimal("4.00")),))
+    assert story.tell(cheaper) == ["LinesEdited", "EffectRequested"]
+    (change,) = (each for each in story.documents() if isinstance(each, ErpChange))
+    assert [line.unit_price for line in change.lines] == [Decimal("4.00")]
+    assert story.asked() == []
+
+
+def test_an_order_that_the_erp_has_not_booked_yet_is_booked_as_it_was_edited() -> None:
+    story = Story()
+    story.import_("unpaid", TEAPOT=2)
+    assert story.tell(copy_of({CUP: 3}, "unpaid")) == ["LinesEdited"]
+    story.tell(copy_of({CUP: 3}))
+    story.grant("main-1.1")
+    (booked,) = (each for each in story.documents() if isinstance(each, ErpOrder))
+    assert [(line.sku, line.units) for line in booked.lines] == [(CUP, 3)]
+    assert changes(story) == []
+
+
+def test_what_the_floor_packed_while_the_shop_took_it_out_is_stopped_and_named() -> None:
+    story = picking()
+    story.tell(copy_of({TEAPOT: 1}))
+    assert story.tell(Answered("release", "main-1.1", Rejected("too late: packed"))) == []
+    assert "OrderHeld" in story.pack()
+    story.settle_all()
+    assert story.asked() == [], "it does not leave by itself"
+    assert story.problems() == ["edited_too_late"]
+    story.tell(ReleaseHold("manual", "jane"))
+    assert story.asked() == [("dispatch", "main-1.1")]
+    story.dispatch()
+    (note,) = (each for each in story.documents() if isinstance(each, ErpDeliveryNote))
+    assert [(line.sku, line.units) for line in note.lines] == [(TEAPOT, 2)]
+    assert story.order.stage == "shipped"
+
+
+def test_an_order_ends_when_the_shop_takes_out_all_that_has_not_left_and_the_erp_closes_the_rest() -> None:
+    story = Story(lyon={TEAPOT: 1})
+    story.import_(TEAPOT=1, CUP=1)
+    story.stock = {"lyon": {TEAPOT: 1}, "nantes": {CUP: 1}}
+    story.tell(Wake())
+    story.grant("main-1.1", "main-1.2", waits=True)
+    for part in ("main-1.1", "main-1.2"):
+        story.tell(Answered("confirm", part, Done()))
+    story.pack("main-1.1")
+    story.settle_all()
+    story.dispatch("main-1.1")
+    story.tell(copy_of({TEAPOT: 1}))
+    assert "OrderShipped" in story.tell(Answered("release", "main-1.2", Done()))
+    assert [type(each) for each in story.documents()][-2:] == [ErpCancellation, ShopStatus]
+
+
+def test_an_edit_with_an_article_that_nobody_knows_holds_the_order() -> None:
+    story = picking()
+    story.known = {TEAPOT}
+    story.tell(copy_of({TEAPOT: 2, CUP: 1}))
+    assert story.order.stage == "held"
+    assert story.problems() == ["invalid_order"]
+    story.known = {TEAPOT, CUP}
+    assert story.tell(Wake())[:2] == ["HoldReleased", "OrderRouted"]
+
+
+def test_another_fee_of_an_order_that_is_booked_is_put_before_a_person() -> None:
+    story = picking()
+    story.tell(replace(copy_of({TEAPOT: 3}), shipping=Decimal("0.00")))
+    assert "changed_in_shop" in story.problems()
+
+
+def test_an_order_that_is_rerouted_once_it_is_booked_takes_its_depot_along() -> None:
+    story = Story(lyon={TEAPOT: 9}, nantes={TEAPOT: 9})
+    story.import_()
+    story.grant("main-1.1")
+    story.tell(Reroute("jane", "lyon"))
+    story.tell(Answered("release", "main-1.1", Done()))
+    assert changes(story) == []
+    story.grant("main-1.2")
+    assert changes(story) == [[(TEAPOT, "nantes", 2)]]
+    story.tell(Reroute("jane"))
+    story.tell(Answered("release", "main-1.2", Done()))
+    story.grant("main-1.3")
+    assert changes(story)[1:] == [], "it came back to the same depot"
+
+
+def test_a_part_leaves_from_its_new_depot_although_the_rest_still_waits() -> None:
+    story = Story(lyon={TEAPOT: 2}, nantes={})
+    story.import_()
+    story.grant("main-1.1")
+    story.stock = {"lyon": {TEAPOT: 1}, "nantes": {}}
+    story.tell(FellShort("main-1.1", TEAPOT, 1))
+    assert story.order.stage == "backordered"
+    story.stock = {"lyon": {}, "nantes": {TEAPOT: 1}}
+    story.pack()
+    story.settle_all()
+    story.dispatch()
+    assert changes(story) == [], "the rest stands where it was booked until somebody promises it"
+    story.tell(Wake())
+    story.grant("main-1.2")
+    assert changes(story) == [[(TEAPOT, "nantes", 1)]]
+
+
+def test_an_erp_order_that_was_refused_is_asked_for_as_it_was_edited_and_not_changed() -> None:
+    story = picking()
+    story.tell(Refused("erp-order:main-1", "the article is closed"))
+    story.tell(copy_of({TEAPOT: 2, CUP: 1}))
+    story.grant("main-1.2")
+    assert changes(story) == []
+    story.tell(AskAgain("jane"))
+    booked = [each for each in story.documents() if isinstance(each, ErpOrder)][-1]
+    assert [(line.sku, line.units) for line in booked.lines] == [(TEAPOT, 2), (CUP, 1)]
+
+
+def test_a_change_that_was_refused_is_asked_for_as_the_order_stands_by_then() -> None:
+    story = picking()
+    story.tell(copy_of({TEAPOT: 2, CUP: 1}))
+    story.grant("main-1.2")
+    story.tell(Refused("erp-change:main-1.1", "the piece is open at somebody's"))
+    story.pack("main-1.1")
+    story.settle_all()
+    story.dispatch("main-1.1")
+    story.tell(AskAgain("jane"))
+    assert changes(story)[1:] == [[(CUP, "lyon", 1)]]
+
+
 # --- articles that are not simply a unit of a SKU -----------------------------------------------------------
 
 
@@ -942,14 +1105,14 @@ def test_an_article_that_is_listed_does_not_mend_an_address() -> None:
 
 def test_lines_that_were_promised_are_not_understood_anew() -> None:
     story = picking()
-    assert story.tell(remapped(OrderLine("1", CUP, 3, Decimal(1)))) == ["AnomalyRaised"]
+    assert story.tell(remapped(OrderLine(TEAPOT, CUP, 10, Decimal(1)))) == ["AnomalyRaised"]
     assert story.problems() == ["changed_in_shop"]
 
 
 def test_lines_of_an_order_that_a_person_holds_on_the_floor_are_not_understood_anew() -> None:
     story = picking()
     story.tell(Hold("validation", "look at it", None, "anna"))
-    assert story.tell(remapped(OrderLine("1", CUP, 3, Decimal(1)))) == ["AnomalyRaised"]
+    assert story.tell(remapped(OrderLine(TEAPOT, CUP, 10, Decimal(1)))) == ["AnomalyRaised"]
 
 
 def test_units_of_a_sku_that_was_sold_at_two_prices_are_booked_at_theirs_over_all_notes() -> None:

@@ -55,6 +55,7 @@ EVENTS = {
     ),
     "order.labelled": ("effect", "parcel", "tracking", "reference", "price", "currency", "label"),
     "order.lines_corrected": ("lines",),
+    "order.lines_edited": ("lines", "total", "shipping"),
     "order.packed": ("fulfilment", "parcels"),
     "order.parcel_tracked": ("parcel", "status", "carrier_event", "at"),
     "order.reroute_asked": ("by", "avoid"),

@@ -1,0 +1,163 @@
+"""All actors before a simulated Divalto, over HTTP: what the shop and the floor change, its books follow."""
+
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import structlog
+import trio
+from msgspec.structs import replace
+
+from actors.channel import ChannelSettings
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.order_commands import Reroute, Wake
+from actors.domain.order_state import Order
+from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_commands import Done, Pack, Pick
+from actors.domain.stock_events import PackedParcel, Quantity
+from actors.ports import Contact, ShopLine, ShopOrder
+from actors.system import Partners, Rules, Surroundings, System
+from adapters.erps.divalto.simulator import PieceSeen, is_write
+from adapters.erps.divalto.simulator.rehearsal import Site, open_site
+from adapters.memory.journal import MemoryJournal
+from adapters.memory.partners import MemoryCarrier, MemoryShop
+
+NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+RULES = Rules(
+    RoutingRules((WarehouseRule("paris", priority=1), WarehouseRule("lyon", priority=2))),
+    (CarrierRule("swift", "home"),),
+)
+ZOE = Contact("Zoe Martin", street="1 rue du Port", postcode="69008", city="Lyon", country="FR")
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> object:
+    with structlog.testing.capture_logs() as logged:
+        yield logged
+
+
+def sold(lines: Mapping[str, int], number: int = 1) -> ShopOrder:
+    return ShopOrder(
+        shop_order=str(number),
+        reference=f"REF{number}",
+        standing="open",
+        placed_at=NINE,
+        currency="EUR",
+        total=Decimal("10.00"),
+        shipping=Decimal("4.90"),
+        service="standard",
+        country="FR",
+        lines=tuple(ShopLine(sku, sku, units, Decimal("12.50")) for sku, units in lines.items()),
+        customer="7",
+        contact=ZOE,
+        raw=b"{}",
+    )
+
+
+class House:
+    """A merchant whose shop and carrier are fakes, and whose ERP answers over HTTP."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.journal = MemoryJournal()
+        self.shop = MemoryShop()
+        self.system = System(
+            self.journal,
+            Partners({"main": self.shop}, site.erp, {"swift": MemoryCarrier()}),
+            (ChannelSettings("main", poll_s=0.01),),
+            RULES,
+            Surroundings(lambda: datetime.now(UTC), lambda size: b"s" * size, random.Random(1)),
+            carrier_poll_s=0.01,
+        )
+
+    async def order(self, number: int = 1) -> Order:
+        return await self.system.hall.ask(f"main-{number}", Wake())
+
+    async def becomes(self, is_so: Callable[[], bool]) -> None:
+        """Return once it is so and the ERP has been told everything."""
+        while not is_so() or await self.journal.pending("erp", 1):
+            await trio.sleep(0.01)
+
+    async def stands(self, stage: str, number: int = 1) -> None:
+        """Return once the order is in that stage and the ERP has been told everything."""
+        while True:
+            row = await self.journal.order_row(f"main-{number}")
+            if row is not None and row.state == stage and not await self.journal.pending("erp", 1):
+                return
+            await trio.sleep(0.01)
+
+    def pieces(self, picod: int) -> list[PieceSeen]:
+        return [piece for piece in self.site.divalto.pieces() if piece.picod == picod]
+
+    async def pick_and_pack(self, warehouse: str) -> None:
+        """Do everything that the floor of a warehouse can do now."""
+        directory = self.system.directory
+        stock = directory.warehouses[warehouse].stock
+        for fulfilment in [each for each in stock.fulfilments.values() if each.state == "floor"]:
+            name = fulfilment.fulfilment
+            for line in fulfilment.lines:
+                pick = Pick(name, stock.shelves[line.sku].slot, line.sku, line.to_pick)
+                assert await directory.ask_warehouse(warehouse, pick) == Done()
+            contents = tuple(Quantity(line.sku, line.picked) for line in fulfilment.lines)
+            pack = Pack(name, (PackedParcel(f"{name}.1", contents, 900),))
+            assert await directory.ask_warehouse(warehouse, pack) == Done()
+
+
+@asynccontextmanager
+async def open_house() -> AsyncGenerator[House]:
+    with trio.fail_after(20):
+        async with open_site() as site, trio.open_nursery() as nursery:
+            house = House(site)
+            await nursery.start(house.system.run)
+            yield house
+            house.system.stop()
+
+
+async def test_an_order_that_is_edited_before_its_pack_is_changed_in_divalto_and_delivered_so() -> None:
+    async with open_house() as house:
+        house.shop.place(sold({"TEAPOT": 3, "CUP": 1}))
+        await house.stands("picking")
+        house.site.divalto.faults.lose_next(is_write)  # the answer to the change
+        house.shop.place(sold({"TEAPOT": 1, "CUP": 2}))
+        fee = ("PORT", "D01", 1)
+        changed = (("TEAPOT", "D01", 1), ("CUP", "D01", 2), fee)
+        await house.becomes(lambda: sorted(house.pieces(2)[0].lines) == sorted(changed))
+        await house.pick_and_pack("paris")
+        await house.stands("shipped")
+        (note,) = house.pieces(3)
+        assert sorted(note.lines) == sorted(changed)
+        stock = await house.site.erp.stock()
+        assert (stock["paris"]["TEAPOT"], stock["paris"]["CUP"]) == (9, 18)
+        assert house.site.divalto.duplicates() == ()
+        assert not (await house.order()).anomalies
+
+
+async def test_an_order_that_is_rerouted_after_it_was_booked_is_delivered_from_its_new_depot() -> None:
+    async with open_house() as house:
+        house.shop.place(sold({"TEAPOT": 2}))
+        await house.stands("picking")
+        assert house.pieces(2)[0].lines[0] == ("TEAPOT", "D01", 2)
+        await house.system.hall.ask("main-1", Reroute("jane", "paris"))
+        await house.becomes(lambda: ("TEAPOT", "D02", 2) in house.pieces(2)[0].lines)
+        await house.pick_and_pack("lyon")
+        await house.stands("shipped")
+        stock = await house.site.erp.stock()
+        assert (stock["paris"]["TEAPOT"], stock["lyon"]["TEAPOT"]) == (10, 3)
+
+
+async def test_an_order_that_the_shop_empties_after_a_part_was_refunded_is_closed_once() -> None:
+    async with open_house() as house:
+        house.shop.place(sold({"TEAPOT": 2, "CUP": 1}))
+        await house.stands("picking")
+        refunded = sold({"CUP": 1})
+        house.shop.place(replace(refunded, refunded=("TEAPOT",)))
+        await house.becomes(lambda: all(line[0] != "TEAPOT" for line in house.pieces(2)[0].lines))
+        house.shop.place(replace(refunded, standing="cancelled"))
+        await house.stands("cancelled")
+        assert house.pieces(2)[0].closed
+        shelves = house.system.directory.warehouses["paris"].stock.shelves
+        assert (shelves["TEAPOT"].available, shelves["CUP"].available) == (10, 20)
+        assert (await house.site.erp.stock())["paris"] == {"TEAPOT": 10, "CUP": 20}
