@@ -16,6 +16,7 @@ from actors.concerning import concerned, concerning
 from actors.directory import Clock
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved, AnomalyTaken
 from actors.domain.order_commands import Wake
+from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox, SetAsideError, ask
 from actors.order import OrderHall
 from actors.ports import Append, BesideRow, Journal
@@ -128,6 +129,7 @@ class Desk:
         self._taken: dict[str, Taken] = {}
         self._arrived: set[str] = set()
         self._arrival = trio.Event()
+        self._room: Callable[[Sequence[Quantity]], bool] | None = None
         self._rules_changed = True  # nobody knows by which rules an earlier daemon decided
 
     @property
@@ -142,6 +144,11 @@ class Desk:
     def rules_changed(self) -> None:
         """Note that orders are routed and parcels assigned by other rules from now on."""
         self._rules_changed = True
+        self._arrival.set()
+
+    def room_came(self, fillable: Callable[[Sequence[Quantity]], bool]) -> None:
+        """Note that a warehouse may have more in hand again; `fillable` tells whom that helps."""
+        self._room = fillable
         self._arrival.set()
 
     def stock_arrived(self, sku: str) -> None:
@@ -267,7 +274,7 @@ class Desk:
     async def watch_arrivals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Wake orders that wait for stock that came, one after another: the first placed is served first.
 
-        Other rules may help orders as stock does.
+        Other rules, and room in a warehouse that is capped, may help orders as stock does.
         """
         task_status.started()
         while True:
@@ -280,6 +287,15 @@ class Desk:
                 sku = self._arrived.pop()
                 for order in await self._journal.orders_waiting_for(sku, WAITING_MAX):
                     await self._wake(order, Wake(units_came=True))
+            fillable, self._room = self._room, None
+            if fillable is not None:
+                await self._wake_for_room(fillable)
+
+    async def _wake_for_room(self, fillable: Callable[[Sequence[Quantity]], bool]) -> None:
+        """Wake whom the room helps, asking anew before each: the one before may have taken it."""
+        for row in await self._journal.orders_in(("backordered",), WAITING_MAX):
+            if fillable(row.waiting_for):
+                await self._wake(row.order, Wake())
 
     async def _wake_for_rules(self) -> None:
         for row in await self._journal.orders_in(("backordered",), WAITING_MAX):

@@ -49,6 +49,8 @@ class Directory:
         self._drains: dict[str, Callable[[PendingEffect], None]] = {}
         self._arrivals: Callable[[str], None] | None = None
         self._watchers: list[Callable[[], None]] = []
+        self._room: Callable[[str], None] | None = None
+        self._heading: dict[str, set[str]] = {}
         self._unread: dict[str, Mapping[str, int]] = {}
 
     def on_effect(self, partner: str, wake: Callable[[PendingEffect], None]) -> None:
@@ -58,6 +60,10 @@ class Directory:
     def on_arrival(self, wake: Callable[[str], None]) -> None:
         """Register who hears that units of a SKU became available."""
         self._arrivals = wake
+
+    def on_room(self, wake: Callable[[str], None]) -> None:
+        """Register who hears that a warehouse has less in hand."""
+        self._room = wake
 
     def on_movement(self, wake: Callable[[], None]) -> None:
         """Register who hears that any warehouse's stock has moved."""
@@ -91,6 +97,29 @@ class Directory:
         """Tell that units of the SKU can be promised again."""
         if self._arrivals is not None:
             self._arrivals(sku)
+
+    def room_came(self, warehouse: str) -> None:
+        """Tell that the warehouse has less in hand than it had."""
+        if self._room is not None:
+            self._room(warehouse)
+
+    def heads_for(self, warehouse: str, fulfilment: str) -> None:
+        """Note that a plan counts on the warehouse: it is in hand there before the warehouse was even asked.
+
+        A hundred orders that decide at once would else all see the room that only one of them can have.
+        """
+        self._heading.setdefault(warehouse, set()).add(fulfilment)
+
+    def has_answered(self, warehouse: str, fulfilment: str) -> None:
+        """Note that the warehouse was asked: from here on its own stock tells."""
+        self._heading.get(warehouse, set()).discard(fulfilment)
+
+    def load(self, warehouse: str) -> int:
+        """Return how many fulfilments the warehouse has in hand, those included that head for it."""
+        handle = self.warehouses.get(warehouse)
+        there = handle.stock.fulfilments if handle is not None else {}
+        heading = self._heading.get(warehouse, set())
+        return len(there) + sum(fulfilment not in there for fulfilment in heading)
 
     def hold_back(self, order: str, units: Mapping[str, int]) -> None:
         """Keep units of each SKU from being sold again, for an order that nobody can read yet."""

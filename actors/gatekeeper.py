@@ -1,4 +1,4 @@
-"""Keeps the gates of warehouses and carriers: records who shut and opened them, and what rules hold by that.
+"""Keeps the gates of warehouses and carriers: records who shut, opened and capped them, and what rules hold.
 
 One change at a time, and rarely: it needs no mailbox.
 """
@@ -14,6 +14,7 @@ from actors.domain.gates import (
     GateEvent,
     GateKind,
     Gates,
+    capped,
     carriers_through,
     evolve,
     opened,
@@ -51,6 +52,10 @@ class Gatekeeper:
         """Return what opening it would record."""
         return opened(self.gates, gate, name, by)
 
+    def would_cap(self, warehouse: str, in_hand_max: int | None, reason: str, by: str) -> Sequence[GateEvent]:
+        """Return what capping it would record."""
+        return capped(self.gates, warehouse, in_hand_max, reason, by)
+
     async def shut(self, gate: GateKind, name: str, reason: str, by: str) -> None:
         """Let nothing new through; return once that is durable."""
         async with self._turn:
@@ -60,6 +65,11 @@ class Gatekeeper:
         """Let through again what the rules say; return once that is durable."""
         async with self._turn:
             await self._record(self.would_open(gate, name, by))
+
+    async def cap(self, warehouse: str, in_hand_max: int | None, reason: str, by: str) -> None:
+        """Let through only what fits under the cap (None: everything); return once that is durable."""
+        async with self._turn:
+            await self._record(self.would_cap(warehouse, in_hand_max, reason, by))
 
     async def _record(self, events: Sequence[GateEvent]) -> None:
         if not events:

@@ -17,6 +17,7 @@ from actors.domain.order_events import (
     EffectRequested,
     OrderBackordered,
     OrderImported,
+    OrderRouted,
     ParcelLabelled,
 )
 from actors.domain.order_fold import evolve
@@ -132,6 +133,8 @@ class OrderActor:
             command = Stranded(step.fulfilment, gone=False)
         else:
             command = Answered(step.kind, step.fulfilment, answer)
+        finally:
+            self.directory.has_answered(step.warehouse, step.fulfilment)
         await self._decide(command)
 
     async def _decide(self, command: OrderCommand) -> None:
@@ -142,6 +145,10 @@ class OrderActor:
     async def _record(self, turn: "_Turn") -> None:
         if not turn.events and not turn.answers:
             return
+        for event in turn.events:
+            if isinstance(event, OrderRouted):
+                for part in event.plan:
+                    self.directory.heads_for(part.warehouse, part.fulfilment)
         stream = order_stream(self.order)
         append = Append(
             stream=stream,

@@ -6,7 +6,7 @@ It knows no adapter; `daemon/compose.py` hands it the ports. What stands here is
 """
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,7 +23,8 @@ from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ERP, Document
 from actors.domain.order_life import Facts
-from actors.domain.routing import RoutingRules
+from actors.domain.routing import RoutingRules, fillable
+from actors.domain.stock_events import Quantity
 from actors.drain import Drain, Observe, PartnerDoor
 from actors.erp import take_over_stock
 from actors.errors import PartnerError
@@ -141,6 +142,7 @@ class System:
         self.gatekeeper = Gatekeeper(self.journal, self.surroundings.clock, self._gates_changed)
         self._through_gates()
         self.directory.on_arrival(self.desk.stock_arrived)
+        self.directory.on_room(self._room_came)
         owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)
         self._add_drain(ERP, _Door(self.partners.erp.find, self.partners.erp.carry_out), owners, ERP_WORKERS)
         for name, shop in self.partners.shops.items():
@@ -158,6 +160,7 @@ class System:
             carriers=self._carriers,
             picture=self.directory.picture,
             knows=self.directory.knows,
+            load=self.directory.load,
         )
 
     @property
@@ -211,6 +214,13 @@ class System:
     def _gates_changed(self) -> None:
         self._through_gates()
         self.desk.rules_changed()
+
+    def _room_came(self, warehouse: str) -> None:
+        if warehouse in self.gatekeeper.gates.caps:
+            self.desk.room_came(self._fillable)
+
+    def _fillable(self, wanted: Sequence[Quantity]) -> bool:
+        return fillable(wanted, self.directory.picture, self._routing, self.directory.load)
 
     def reload(self, rules: Rules) -> None:
         """Decide by other rules from now on; the warehouses stay those of the start."""

@@ -17,6 +17,7 @@ from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Answer, Release, StockCommand
 from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import (
+    FulfilmentDispatched,
     FulfilmentPacked,
     PickFellShort,
     ReservationReleased,
@@ -249,6 +250,8 @@ class Warehouse:
         Orders of their fulfilments, the desk of stock, the ERP's drain.
         """
         for event in events:
+            if isinstance(event, FulfilmentDispatched | PickFellShort | ReservationReleased):
+                self._directory.room_came(self._handle.name)
             match event:
                 case FulfilmentPacked() | PickFellShort() | ReservationReleased():
                     told = news_of(self._handle.stock, event)

@@ -7,6 +7,8 @@ import click
 from daemon import ctl_view as view
 from daemon.ctl_asking import Asking, asking, key_option, path_to
 
+DIGITS_MAX = 7
+
 
 @click.group()
 def warehouse() -> None:
@@ -37,6 +39,30 @@ def close_warehouse(ask: Asking, *, warehouse: str, reason: str, key: str | None
 def open_warehouse(ask: Asking, *, warehouse: str, key: str | None) -> None:
     """Give a warehouse new orders again, as far as the settings do."""
     ask.change(path_to("warehouses", warehouse, "open"), {}, key)
+
+
+def most(text: str) -> int | None:
+    """Return a number from 1 on, or None for "none"."""
+    if text == "none":
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text[:DIGITS_MAX]) > 0 and len(text) < DIGITS_MAX):
+        raise click.BadParameter(f"{text!r} is neither a number from 1 to 999999 nor none")
+    return int(text)
+
+
+@warehouse.command(name="cap")
+@click.argument("warehouse")
+@click.argument("most", type=most, metavar="MOST|none")
+@click.option("--reason", required=True)
+@key_option
+@asking
+def cap_warehouse(ask: Asking, *, warehouse: str, most: int | None, reason: str, key: str | None) -> None:
+    """Give a warehouse new orders only while fewer than MOST of its fulfilments are in hand; none lifts it.
+
+    What is promised and has not left the house is in hand. What fits nowhere else waits, and goes on as soon
+    as there is room.
+    """
+    ask.change(path_to("warehouses", warehouse, "cap"), {"in_hand_max": most, "reason": reason}, key)
 
 
 @click.group()

@@ -151,7 +151,8 @@ def stock(answer: Answer) -> Sequence[Table]:
 def warehouses(answer: Answer) -> Sequence[Table]:
     """Show the warehouses."""
     columns = ("warehouse", "is open", "reason", "priority", "available", "reserved", "picked", "quarantine")
-    return (_table("Warehouses", (*columns, "fulfilments"), answer["warehouses"]),)
+    in_hand = ("fulfilments", "in hand max", "cap reason")
+    return (_table("Warehouses", (*columns, *in_hand), answer["warehouses"]),)
 
 
 def carriers(answer: Answer) -> Sequence[Table]:

@@ -6,7 +6,7 @@ import trio
 
 from actors.domain.gates import GateKind, GateShut
 from actors.system import System
-from daemon.control.asked import CloseGate, OpenGate
+from daemon.control.asked import CapWarehouse, CloseGate, OpenGate
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
 from daemon.control.wire import CarrierTold, Done, Trial, WarehouseTold
@@ -26,6 +26,7 @@ class SystemGates:
             stock = self._system.directory.warehouses[site.name].stock
             shelves = stock.shelves.values()
             shut = self._shut("warehouse", site.name)
+            cap = self._system.gatekeeper.gates.caps.get(site.name)
             told.append(
                 WarehouseTold(
                     warehouse=site.name,
@@ -39,6 +40,9 @@ class SystemGates:
                     picked=sum(shelf.picked for shelf in shelves),
                     quarantine=sum(shelf.quarantine for shelf in shelves),
                     fulfilments=len(stock.fulfilments),
+                    in_hand_max=site.in_hand_max,
+                    capped_by=cap.by if cap is not None else "",
+                    cap_reason=cap.reason if cap is not None else "",
                 )
             )
         return told
@@ -71,6 +75,15 @@ class SystemGates:
         """Give the warehouse new orders again."""
         del asked
         return await self._open("warehouse", warehouse, mandate)
+
+    async def cap_warehouse(self, warehouse: str, asked: CapWarehouse, mandate: Mandate) -> Done | Trial:
+        """Give the warehouse new orders only up to so many in hand."""
+        self._known("warehouse", warehouse)
+        keeper, cap = self._system.gatekeeper, (warehouse, asked.in_hand_max, asked.reason, mandate.by)
+        if mandate.dry_run:
+            return trial(keeper.would_cap(*cap))
+        await keeper.cap(*cap)
+        return Done()
 
     async def close_carrier(self, carrier: str, asked: CloseGate, mandate: Mandate) -> Done | Trial:
         """Buy no new labels of the carrier."""

@@ -1,11 +1,11 @@
-"""Which warehouses and carriers get nothing new for now, because a person said so: facts and consequences.
+"""Which warehouses and carriers get nothing new for now, or no more than so much, because a person said so.
 
-The settings say what there is; a gate is shut and opened over them while the daemon runs, and stays as it is
-over a restart. What a warehouse or a carrier has already is not touched.
+The settings say what there is; a gate is shut, opened and capped over them while the daemon runs, and stays
+as it is over a restart. What a warehouse or a carrier has already is not touched.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,13 +33,23 @@ class GateOpened(Struct, frozen=True, tag="gate.opened"):
     by: str
 
 
-GateEvent = GateShut | GateOpened
+class GateCapped(Struct, frozen=True, tag="gate.capped"):
+    """The warehouse gets nothing new while it has so many fulfilments in hand; None lifts the cap."""
+
+    warehouse: str
+    in_hand_max: int | None
+    reason: str
+    by: str
+
+
+GateEvent = GateShut | GateOpened | GateCapped
 
 
 class Gates(Struct, frozen=True):
-    """The gates that are shut, each with the fact that shut it."""
+    """The gates that are shut and the warehouses that are capped, each with the fact that says so."""
 
     shut: Mapping[tuple[GateKind, str], GateShut] = {}
+    caps: Mapping[str, GateCapped] = {}
     version: int = 0
 
     def is_shut(self, gate: GateKind, name: str) -> bool:
@@ -49,11 +59,19 @@ class Gates(Struct, frozen=True):
 
 def evolve(gates: Gates, event: GateEvent) -> Gates:
     """Return the gates after the event."""
-    key = (event.kind, event.gate)
-    others = {each: shut for each, shut in gates.shut.items() if each != key}
-    if isinstance(event, GateShut):
-        others[key] = event
-    return Gates(others, gates.version + 1)
+    shut, caps = dict(gates.shut), dict(gates.caps)
+    match event:
+        case GateShut(kind, gate):
+            shut[kind, gate] = event
+        case GateOpened(kind, gate):
+            shut.pop((kind, gate), None)
+        case GateCapped(warehouse, in_hand_max):
+            caps.pop(warehouse, None)
+            if in_hand_max is not None:
+                caps[warehouse] = event
+        case _:
+            assert_never(event)
+    return Gates(shut, caps, gates.version + 1)
 
 
 def shut(gates: Gates, gate: GateKind, name: str, reason: str, by: str) -> tuple[GateEvent, ...]:
@@ -66,13 +84,31 @@ def opened(gates: Gates, gate: GateKind, name: str, by: str) -> tuple[GateEvent,
     return (GateOpened(gate, name, by),) if gates.is_shut(gate, name) else ()
 
 
+def capped(
+    gates: Gates, warehouse: str, in_hand_max: int | None, reason: str, by: str
+) -> tuple[GateEvent, ...]:
+    """Return what capping a warehouse causes: nothing where its cap is the same already."""
+    cap = gates.caps.get(warehouse)
+    same = in_hand_max == (cap.in_hand_max if cap is not None else None)
+    return () if same else (GateCapped(warehouse, in_hand_max, reason, by),)
+
+
 def routing_through(gates: Gates, rules: RoutingRules) -> RoutingRules:
-    """Return the rules with the shut warehouses closed; their version names these, as decisions record it."""
-    names = sorted(name for gate, name in gates.shut if gate == "warehouse")
-    if not names:
+    """Return the rules with shut warehouses closed and others capped.
+
+    Their version names both, as decisions record it.
+    """
+    closed = sorted(name for gate, name in gates.shut if gate == "warehouse")
+    caps = {name: cap.in_hand_max for name, cap in sorted(gates.caps.items())}
+    if not closed and not caps:
         return rules
-    sites = tuple(replace(site, open=site.open and site.name not in names) for site in rules.warehouses)
-    return replace(rules, warehouses=sites, version=f"{rules.version} without {', '.join(names)}")
+    sites = tuple(
+        replace(site, open=site.open and site.name not in closed, in_hand_max=caps.get(site.name))
+        for site in rules.warehouses
+    )
+    notes = [f"without {', '.join(closed)}"] if closed else []
+    notes += [f"at most {most} at {name}" for name, most in caps.items()]
+    return replace(rules, warehouses=sites, version=f"{rules.version} {', '.join(notes)}")
 
 
 def carriers_through(gates: Gates, rules: Sequence[CarrierRule]) -> tuple[CarrierRule, ...]:

@@ -130,6 +130,7 @@ def _plan(draft: Draft, avoid: frozenset[tuple[str, str]]) -> Plan | NoPlan:
         picture,
         rules if planned < PARTS_MAX else RoutingRules((), rules.parts_max, rules.version),
         avoid=avoid,
+        load=facts.load,
         ids=lambda n: f"{order.id}.{planned + n}",
     )
 

@@ -23,7 +23,7 @@ from actors.domain.line_prices import LinePrices
 from actors.domain.order_events import EffectRequested, OrderEvent
 from actors.domain.order_fold import evolve
 from actors.domain.order_state import Order, Part, changes_asked, effect_id, erp_has_order
-from actors.domain.routing import Picture, RoutingRules
+from actors.domain.routing import Load, Picture, RoutingRules, idle
 from actors.domain.stock_events import Quantity
 
 
@@ -35,6 +35,7 @@ class Facts(Struct, frozen=True, gc=False):
     carriers: tuple[CarrierRule, ...]
     picture: Picture
     knows: Callable[[str], bool]
+    load: Load = idle
 
 
 class Draft:

@@ -23,13 +23,30 @@ Picture = Callable[[str, str], int]
 """What is available, by warehouse and SKU, as far as is known; the reservation is the truth."""
 
 
+Load = Callable[[str], int]
+"""How many fulfilments a warehouse has in hand: promised, or on their way to be, and not out of the house."""
+
+
+def idle(_warehouse: str) -> int:
+    """Return that nothing is in hand: for rules that cap no warehouse."""
+    return 0
+
+
 class WarehouseRule(Struct, frozen=True, gc=False):
-    """How routing sees a warehouse. A lower `priority` is preferred."""
+    """How routing sees a warehouse.
+
+    A lower `priority` is preferred. With `in_hand_max` fulfilments in hand it gets no more.
+    """
 
     name: str
     country: str = "FR"
     priority: int = 100
     open: bool = True
+    in_hand_max: int | None = None
+
+    def is_full(self, load: Load) -> bool:
+        """Tell whether it has all in hand that it may."""
+        return self.in_hand_max is not None and load(self.name) >= self.in_hand_max
 
 
 class RoutingRules(Struct, frozen=True, gc=False):
@@ -61,6 +78,7 @@ def route(
     rules: RoutingRules,
     *,
     avoid: frozenset[tuple[str, str]] = frozenset(),
+    load: Load = idle,
     ids: Callable[[int], str],
 ) -> Plan | NoPlan:
     """Return the best plan for `wanted` (each SKU once).
@@ -76,12 +94,13 @@ def route(
         }
         for site in sites
     }
+    full = {site.name: f"has {site.in_hand_max} in hand, its cap" for site in sites if site.is_full(load)}
     candidates: list[Candidate] = []
     for parts in range(1, min(rules.parts_max, len(sites)) + 1):
         ranked = sorted(combinations(sites, parts), key=lambda chosen: _rank(chosen, country))
         for chosen in ranked:
             names = tuple(site.name for site in sorted(chosen, key=lambda site: (site.priority, site.name)))
-            why_not = _why_not(wanted, names, stock)
+            why_not = _full(names, full) or _why_not(wanted, names, stock)
             if len(candidates) < CANDIDATES_EXPLAINED_MAX or not why_not:
                 candidates.append(Candidate(names, _rank(chosen, country)[:3], why_not))
             if not why_not:
@@ -92,6 +111,16 @@ def route(
 def _rank(chosen: Sequence[WarehouseRule], country: str) -> tuple[int, int, int, tuple[str, ...]]:
     abroad = sum(site.country != country for site in chosen)
     return (len(chosen), abroad, sum(site.priority for site in chosen), tuple(site.name for site in chosen))
+
+
+def fillable(wanted: Sequence[Quantity], picture: Picture, rules: RoutingRules, load: Load) -> bool:
+    """Tell whether all of it lies in warehouses that are open and not full, so that routing is worth it."""
+    sites = [site.name for site in rules.warehouses if site.open and not site.is_full(load)]
+    return all(sum(picture(site, line.sku) for site in sites) >= line.units for line in wanted)
+
+
+def _full(names: Sequence[str], full: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {full[name]}" for name in names if name in full)
 
 
 def _why_not(wanted: Sequence[Quantity], names: Sequence[str], stock: Mapping[str, Mapping[str, int]]) -> str:

@@ -13,6 +13,7 @@ from daemon.control.access import Role
 from daemon.control.asked import (
     Adjustment,
     CancelOrder,
+    CapWarehouse,
     CloseGate,
     Counting,
     Drain,
@@ -174,6 +175,7 @@ def _of_the_gates(gates: Gates) -> Sequence[Route]:
         Reading("/v1/warehouses", Warehouses, warehouses),
         Change(f"{_WAREHOUSE}/close", CloseGate, _about(house, gates.close_warehouse), role=admin),
         Change(f"{_WAREHOUSE}/open", OpenGate, _about(house, gates.open_warehouse), role=admin),
+        Change(f"{_WAREHOUSE}/cap", CapWarehouse, _about(house, gates.cap_warehouse), role=admin),
         Reading("/v1/carriers", Carriers, carriers),
         Change(f"{_CARRIER}/close", CloseGate, _about(carrier, gates.close_carrier), role=admin),
         Change(f"{_CARRIER}/open", OpenGate, _about(carrier, gates.open_carrier), role=admin),

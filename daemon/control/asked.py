@@ -59,6 +59,13 @@ class OpenGate(_Asked, frozen=True):
     """A warehouse or carrier gets what the rules say again."""
 
 
+class CapWarehouse(_Asked, frozen=True):
+    """A warehouse gets nothing new while it has so many fulfilments in hand; null lifts the cap."""
+
+    in_hand_max: Annotated[int, Meta(ge=1, le=1_000_000)] | None
+    reason: Text
+
+
 class RetryOrder(_Asked, frozen=True):
     """What made partners refuse documents was mended: ask them once more."""
 

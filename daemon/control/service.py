@@ -10,6 +10,7 @@ from typing import Protocol
 from actors.inspection import OrderFilter
 from daemon.control.asked import (
     Adjustment,
+    CapWarehouse,
     CloseGate,
     Counting,
     Drain,
@@ -174,6 +175,10 @@ class Gates(Protocol):
 
     async def open_warehouse(self, warehouse: str, asked: OpenGate, mandate: Mandate) -> Done | Trial:
         """Give the warehouse new orders again."""
+        ...
+
+    async def cap_warehouse(self, warehouse: str, asked: CapWarehouse, mandate: Mandate) -> Done | Trial:
+        """Give the warehouse new orders only up to so many in hand."""
         ...
 
     async def close_carrier(self, carrier: str, asked: CloseGate, mandate: Mandate) -> Done | Trial:

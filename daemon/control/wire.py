@@ -175,7 +175,8 @@ class Partners(Struct, frozen=True):
 class WarehouseTold(Struct, frozen=True):
     """A warehouse as routing sees it, and what is in hand there.
 
-    `is_open` says whether it gets new orders; `closed_by` and `reason` who shut it, if a person did.
+    `is_open` says whether it gets new orders; `closed_by` and `reason` who shut it, if a person did. With
+    `in_hand_max` of `fulfilments` it gets no more, as `capped_by` says for `cap_reason`.
     """
 
     warehouse: str
@@ -189,6 +190,9 @@ class WarehouseTold(Struct, frozen=True):
     picked: int
     quarantine: int
     fulfilments: int
+    in_hand_max: int | None = None
+    capped_by: str = ""
+    cap_reason: str = ""
 
 
 class Warehouses(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The desk: wakes who is due or whose units came, and puts each matter before a person once."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from actors.domain.order_draft import Facts
 from actors.domain.order_events import Beside, EffectDone, EffectRequested, OrderLine
 from actors.domain.order_state import CLOCKS, Order
 from actors.domain.routing import RoutingRules
+from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.ports import Append, BesideRow, OrderRow
@@ -199,6 +200,29 @@ async def test_other_rules_wake_who_could_not_be_filled_by_those_before(autojump
         office.desk.rules_changed()
         await trio.sleep(10)
         assert office.woken() == ["main-1"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_room_in_a_warehouse_wakes_whom_it_helps_as_long_as_there_is_some(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        for number in (3, 1, 2):
+            await office.place(number)
+        await office.place(4, "CUP")
+        await nursery.start(office.desk.watch_arrivals)
+        await trio.sleep(10)
+        office.hall.woken.clear()
+        asked: list[str] = []
+
+        def fillable(wanted: Sequence[Quantity]) -> bool:
+            asked.append(wanted[0].sku)
+            return wanted[0].sku == "TEAPOT" and len(office.hall.woken) < 2
+
+        office.desk.room_came(fillable)
+        await trio.sleep(10)
+        assert office.woken() == ["main-1", "main-2"]
+        assert asked == ["TEAPOT", "TEAPOT", "TEAPOT", "CUP"]
         nursery.cancel_scope.cancel()
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from actors.domain.carrier_choice import CarrierChosen, CarrierRule, NoCarrier, choose_carrier
-from actors.domain.gates import GateOpened, GateShut
+from actors.domain.gates import GateCapped, GateOpened, GateShut
 from actors.domain.routing import NoPlan, Plan, RoutingRules, WarehouseRule, route
 from actors.domain.stock_events import Quantity
 from actors.gatekeeper import STREAM, Gatekeeper
@@ -69,6 +69,31 @@ async def test_gates_stand_as_they_stood_after_a_restart_and_each_change_is_reco
         GateOpened("carrier", "swift", "uid 8"),
     ]
     assert len(changes) == 3
+
+
+async def test_a_cap_stands_over_a_restart_in_the_rules_and_in_the_version_until_it_is_lifted() -> None:
+    journal, changes = MemoryJournal(), list[str]()
+    first = keeper(journal, changes)
+    for _ in range(2):
+        await first.cap("lyon", 20, "two pickers are ill", "uid 7")
+    await first.shut("warehouse", "nantes", "flood", "uid 7")
+    again = keeper(journal, [])
+    await again.load()
+    assert again.gates == first.gates
+    rules = again.routing(RULES)
+    assert [(site.name, site.open, site.in_hand_max) for site in rules.warehouses] == [
+        ("lyon", True, 20),
+        ("nantes", False, None),
+    ]
+    assert rules.version == "r1 without nantes, at most 20 at lyon"
+    await again.open("warehouse", "nantes", "uid 7")
+    await again.cap("lyon", None, "they are back", "uid 8")
+    assert again.routing(RULES) == RULES
+    capped = [each.event for each in await journal.read(STREAM) if isinstance(each.event, GateCapped)]
+    assert capped == [
+        GateCapped("lyon", 20, "two pickers are ill", "uid 7"),
+        GateCapped("lyon", None, "they are back", "uid 8"),
+    ]
 
 
 async def test_what_the_settings_close_no_gate_opens() -> None:

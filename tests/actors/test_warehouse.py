@@ -14,6 +14,7 @@ from actors.domain.order_commands import Expired, FellShort, OrderCommand, Packe
 from actors.domain.stock_commands import (
     Adjust,
     Answer,
+    Dispatch,
     Done,
     Granted,
     NotEnough,
@@ -21,6 +22,7 @@ from actors.domain.stock_commands import (
     Pick,
     Receive,
     Rejected,
+    Release,
     ReportShort,
     Reserve,
     StockCommand,
@@ -76,9 +78,11 @@ class House:
         self.told: list[tuple[str, OrderCommand]] = []
         self.effects: list[PendingEffect] = []
         self.arrived: list[str] = []
+        self.roomier: list[str] = []
         self.set_aside: list[object] = []
         self.directory.on_effect("erp", self.effects.append)
         self.directory.on_arrival(self.arrived.append)
+        self.directory.on_room(self.roomier.append)
         self.actor = Warehouse(self.handle, self.journal, self.directory, self.tell, self.now)
 
     def now(self) -> datetime:
@@ -121,6 +125,28 @@ def reserve(number: int, units: int = 1, *, waits: bool = False) -> Reserve:
 def poison(name: str = "poison") -> Reserve:
     """Return a command that no decision survives."""
     return Reserve(name, "main-666", (None,))  # type: ignore[arg-type] # that is the poison
+
+
+async def test_whoever_waits_for_room_hears_of_each_promise_that_ends(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        await house.ask(Receive("D1", "TEAPOT", 5, "A-1"))
+        for number in (1, 2, 3):
+            house.directory.heads_for("lyon", f"main-{number}.1")
+            assert house.directory.load("lyon") == number
+            await house.ask(reserve(number))
+            assert house.directory.load("lyon") == number, "it is counted once"
+            house.directory.has_answered("lyon", f"main-{number}.1")
+        assert house.roomier == []
+        await house.ask(Release("main-1.1", "cancelled"))
+        await house.ask(ReportShort("main-2.1", "A-1", "TEAPOT", 1, "not there"))
+        await house.ask(Pick("main-3.1", "A-1", "TEAPOT", 1))
+        parcel = PackedParcel("main-3.1.1", (Quantity("TEAPOT", 1),), 900)
+        await house.ask(Pack("main-3.1", (parcel,)))
+        await trio.sleep(1)
+        assert (house.roomier, house.directory.load("lyon")) == (["lyon", "lyon"], 1)
+        await house.ask(Dispatch("main-3.1"))
+        await trio.sleep(1)
+        assert (house.roomier, house.directory.load("lyon")) == (["lyon", "lyon", "lyon"], 0)
 
 
 async def test_exactly_as_many_are_granted_as_there_are(autojump_clock: Clock) -> None:

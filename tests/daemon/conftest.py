@@ -10,6 +10,7 @@ from actors.inspection import OrderFilter
 from daemon.control.api import Services
 from daemon.control.asked import (
     Adjustment,
+    CapWarehouse,
     CloseGate,
     Counting,
     Drain,
@@ -252,7 +253,7 @@ class FakeGates:
 
     async def warehouses(self) -> Sequence[WarehouseTold]:
         await trio.lowlevel.checkpoint()
-        return [WarehouseTold("lyon", False, "uid 0", "flood", "FR", 1, 8, 2, 1, 0, 3)]
+        return [WarehouseTold("lyon", False, "uid 0", "flood", "FR", 1, 8, 2, 1, 0, 3, 5, "uid 7", "ill")]
 
     async def carriers(self) -> Sequence[CarrierTold]:
         await trio.lowlevel.checkpoint()
@@ -262,6 +263,9 @@ class FakeGates:
         return await self._do(warehouse, asked, mandate)
 
     async def open_warehouse(self, warehouse: str, asked: OpenGate, mandate: Mandate) -> Done:
+        return await self._do(warehouse, asked, mandate)
+
+    async def cap_warehouse(self, warehouse: str, asked: CapWarehouse, mandate: Mandate) -> Done:
         return await self._do(warehouse, asked, mandate)
 
     async def close_carrier(self, carrier: str, asked: CloseGate, mandate: Mandate) -> Done:

@@ -25,6 +25,7 @@ from daemon.control.access import access_of
 from daemon.control.api import Services
 from daemon.control.asked import (
     Adjustment,
+    CapWarehouse,
     CloseGate,
     Counting,
     Drain,
@@ -171,7 +172,7 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
                 f"{TEN}\tno_carrier\tdoes not go to NZ\tadd a rule\tuid 7\t{TEN}\ta1",
             ],
         ),
-        (("warehouse", "show"), ["lyon\tFalse\tflood\t1\t8\t2\t1\t0\t3"]),
+        (("warehouse", "show"), ["lyon\tFalse\tflood\t1\t8\t2\t1\t0\t3\t5\till"]),
         (("carrier", "show"), ["swift\tHOME\tTrue\t\tstandard\tFR\t30000"]),
         (("outbox", "list"), ["2026-11-23T10:00:00Z\terp\terp.order\terp-order:main-7"]),
         (
@@ -220,6 +221,14 @@ def test_the_backlog_is_told(
     [
         (("warehouse", "close", "lyon", "--reason", "flood"), ("lyon", CloseGate(reason="flood"))),
         (("warehouse", "open", "lyon"), ("lyon", OpenGate())),
+        (
+            ("warehouse", "cap", "lyon", "20", "--reason", "ill"),
+            ("lyon", CapWarehouse(in_hand_max=20, reason="ill")),
+        ),
+        (
+            ("warehouse", "cap", "lyon", "none", "--reason", "back"),
+            ("lyon", CapWarehouse(in_hand_max=None, reason="back")),
+        ),
         (("carrier", "close", "swift", "--reason", "strike"), ("swift", CloseGate(reason="strike"))),
         (("carrier", "open", "swift"), ("swift", OpenGate())),
     ],
@@ -307,6 +316,9 @@ def test_a_no_of_the_daemon_is_said_and_exits_with_4(
         ("pack", "lyon", "f"),
         ("stock", "adjust", "lyon", "CUP", "--by", "-2"),
         ("stock", "count", "lyon", "CUP", "-1"),
+        ("warehouse", "cap", "lyon", "0", "--reason", "ill"),
+        ("warehouse", "cap", "lyon", "many", "--reason", "ill"),
+        ("warehouse", "cap", "lyon", "5"),
         ("order", "hold", "main-7"),
         ("orders", "--limit", "0"),
         ("nonsense",),

@@ -15,6 +15,8 @@ from actors.channel import ChannelSettings
 from actors.desk import Raise
 from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_commands import Dispatch, Done, Pack, Pick
+from actors.domain.stock_events import PackedParcel, Quantity
 from actors.inspection import OrderFilter
 from actors.order import stream_of
 from actors.ports import Contact, ShopLine, ShopOrder
@@ -23,6 +25,7 @@ from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from daemon.backlog import OpenBacklog
 from daemon.control.asked import (
+    CapWarehouse,
     CloseGate,
     DropEffect,
     HoldOrder,
@@ -75,6 +78,16 @@ class Opened:
     async def until(self, order: str, state: str) -> None:
         while (row := await self.system.journal.order_row(order)) is None or row.state != state:
             await trio.sleep(0.01)
+
+    async def send_off(self, fulfilment: str, warehouse: str) -> None:
+        """Pick one teapot, pack it, and let it leave the house."""
+        parcel = PackedParcel(f"{fulfilment}.1", (Quantity("TEAPOT", 1),), 900)
+        for command in (
+            Pick(fulfilment, "", "TEAPOT", 1),
+            Pack(fulfilment, (parcel,)),
+            Dispatch(fulfilment),
+        ):
+            assert await self.system.directory.ask_warehouse(warehouse, command) == Done()
 
 
 @asynccontextmanager
@@ -267,3 +280,30 @@ async def test_a_closed_warehouse_gets_no_new_order_and_an_opened_one_wakes_thos
         await opened.until("main-1", "picking")
         with pytest.raises(Refused, match="there is no carrier snail: swift"):
             await gates.close_carrier("snail", asked, Mandate("uid 7", "m"))
+
+
+async def test_a_warehouse_at_its_cap_gets_the_next_order_once_one_has_left_it_and_says_so() -> None:
+    async with open_desk() as opened:
+        gates, desk = SystemGates(opened.system), opened.desk
+        asked = CapWarehouse(in_hand_max=1, reason="two pickers are ill")
+        assert kinds(await gates.cap_warehouse("nantes", asked, TRIED)) == ["gate.capped"]
+        await gates.cap_warehouse("nantes", asked, Mandate("uid 7", "k"))
+        await gates.close_warehouse("lyon", CloseGate(reason="flood"), Mandate("uid 7", "l"))
+        for number in ("1", "2", "3"):
+            opened.shop.place(shop_order(number, ("TEAPOT", 1)))
+        while sum((await desk.status()).orders.values()) < 3 or "allocating" in (await desk.status()).orders:
+            await trio.sleep(0.01)
+        assert (await desk.status()).orders == {"picking": 1, "backordered": 2}
+        (told,) = [each for each in await gates.warehouses() if each.warehouse == "nantes"]
+        assert (told.fulfilments, told.in_hand_max, told.cap_reason) == (1, 1, "two pickers are ill")
+        (first,) = await desk.orders(OrderFilter(states=("picking",)), 10)
+        waiting = await desk.orders(OrderFilter(states=("backordered",)), 10)
+        why = (await desk.order(waiting[0].order)).routing[-1]
+        assert [each.rejected for each in why.candidates] == ["nantes has 1 in hand, its cap"]
+        assert why.rules.endswith(" without lyon, at most 1 at nantes")
+        await opened.send_off(f"{first.order}.1", "nantes")
+        await opened.until(waiting[0].order, "picking")
+        assert (await desk.status()).orders == {"packed": 1, "picking": 1, "backordered": 1}
+        lifted = CapWarehouse(in_hand_max=None, reason="they are back")
+        await gates.cap_warehouse("nantes", lifted, Mandate("uid 7", "n"))
+        await opened.until(waiting[1].order, "picking")

@@ -6,8 +6,17 @@ from itertools import combinations, permutations
 
 import hypothesis.strategies as st
 from hypothesis import given
+from msgspec.structs import replace
 
-from actors.domain.routing import CANDIDATES_EXPLAINED_MAX, NoPlan, Plan, RoutingRules, WarehouseRule, route
+from actors.domain.routing import (
+    CANDIDATES_EXPLAINED_MAX,
+    NoPlan,
+    Plan,
+    RoutingRules,
+    WarehouseRule,
+    fillable,
+    route,
+)
 from actors.domain.stock_events import Quantity, Shortage
 
 SKUS = ("CUP", "LID", "TEAPOT")
@@ -82,6 +91,39 @@ def test_a_plan_covers_exactly_what_is_wanted_and_takes_no_more_than_there_is(
         assert [part.fulfilment for part in plan.parts] == [
             f"main-1.{n}" for n in range(1, len(plan.parts) + 1)
         ]
+
+
+@given(wanted, shelves, rules, st.dictionaries(st.sampled_from(SITES), st.integers(0, 3)), st.integers(1, 3))
+def test_a_full_warehouse_is_as_if_it_were_closed_but_for_the_reason(
+    asked: tuple[Quantity, ...], stock: Shelves, given_rules: RoutingRules, loads: dict[str, int], most: int
+) -> None:
+    def load(site: str) -> int:
+        return loads.get(site, 0)
+
+    def picture(site: str, sku: str) -> int:
+        return stock[site][sku]
+
+    full = {site.name for site in given_rules.warehouses if load(site.name) >= most}
+    capped = replace(
+        given_rules, warehouses=tuple(replace(site, in_hand_max=most) for site in given_rules.warehouses)
+    )
+    closed = replace(
+        given_rules,
+        warehouses=tuple(
+            replace(site, open=site.open and site.name not in full) for site in given_rules.warehouses
+        ),
+    )
+    plan = route(asked, "FR", picture, capped, load=load, ids=str)
+    wanted_plan = plan_for(asked, stock, closed)
+    assert [(part.warehouse, part.lines) for part in getattr(plan, "parts", ())] == [
+        (part.warehouse, part.lines) for part in getattr(wanted_plan, "parts", ())
+    ]
+    for candidate in plan.candidates:
+        stopped = [name for name in candidate.warehouses if name in full]
+        said = "; ".join(f"{name} has {most} in hand, its cap" for name in stopped)
+        assert not said or candidate.rejected == said
+    if isinstance(plan, Plan):
+        assert fillable(asked, picture, capped, load)
 
 
 @given(wanted, shelves, rules, avoided)

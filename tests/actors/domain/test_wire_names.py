@@ -21,6 +21,7 @@ EVENTS = {
     "anomaly.raised": ("anomaly", "problem", "detail", "mend"),
     "anomaly.resolved": ("anomaly", "by"),
     "anomaly.taken": ("anomaly", "by"),
+    "gate.capped": ("warehouse", "in_hand_max", "reason", "by"),
     "gate.opened": ("kind", "gate", "by"),
     "gate.shut": ("kind", "gate", "reason", "by"),
     "order.allocated": ("fulfilment",),
