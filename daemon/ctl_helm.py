@@ -28,11 +28,15 @@ def drain(ask: Asking, *, key: str | None) -> None:
 
 @click.command(name="log-level")
 @click.argument("level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--logger", default="", metavar="NAME", help="Only what this part says, as adapters.erps.")
+@click.option("--for", "seconds", type=click.IntRange(1, 86_400), metavar="SECONDS", help="Then as before.")
 @key_option
 @asking
-def log_level(ask: Asking, *, level: str, key: str | None) -> None:
-    """Log from LEVEL on until the daemon ends; at debug customers' names and addresses are readable."""
-    ask.change(path_to("log-level"), {"level": level}, key)
+def log_level(ask: Asking, *, level: str, logger: str, seconds: int | None, key: str | None) -> None:
+    """Log from LEVEL on. Debug shows names, addresses and partners' bodies, for half an hour unless told."""
+    given = {"logger": logger or None, "seconds": seconds}
+    asked = {"level": level} | {name: value for name, value in given.items() if value is not None}
+    ask.change(path_to("log-level"), asked, key)
 
 
 @click.command()

@@ -16,6 +16,9 @@ from daemon.settings import SettingsError
 WRONG = 422
 """What is asked for is understood, and the files it concerns are wrong."""
 
+DEBUG_SECONDS = 1_800
+"""Debug shows personal data: whoever forgets to end it, or is called away, has shown half an hour of it."""
+
 
 class ProcessHelm:
     """Implements `daemon.control.service.Helm`.
@@ -52,7 +55,11 @@ class ProcessHelm:
     async def log_level(self, asked: LogLevel, mandate: Mandate) -> Done | Trial:
         """Log from another level on, as often as one likes."""
         await trio.lowlevel.checkpoint()
+        if asked.logger and not logs.is_part(asked.logger):
+            raise Refused(f"no logger is called {asked.logger}: see logger in the log's lines", WRONG)
+        seconds = DEBUG_SECONDS if asked.seconds is None and asked.level == "debug" else asked.seconds
         if mandate.dry_run:
-            return Trial((Consequence("log.level", {"level": asked.level}),))
-        logs.set_level(asked.level)
+            told = {"level": asked.level, "logger": asked.logger, "seconds": seconds}
+            return Trial((Consequence("log.level", told),))
+        logs.set_level(asked.level, asked.logger, seconds)
         return Done()

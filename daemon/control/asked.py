@@ -79,9 +79,15 @@ class Drain(_Asked, frozen=True):
 
 
 class LogLevel(_Asked, frozen=True):
-    """Log from this level on until the daemon ends; at debug customers' names and addresses are readable."""
+    """Log from this level on: all, or only `logger` and what is below it; for so many seconds, or for good.
+
+    In lines of level debug customers' names and addresses are readable, so that debug without a time is for
+    half an hour.
+    """
 
     level: Literal["debug", "info", "warning", "error"]
+    logger: Annotated[str, Meta(max_length=64, pattern=r"^([a-z_]+(\.[a-z_]+)*)?$")] = ""
+    seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
 
 
 class ResolveAnomalies(_Asked, frozen=True):

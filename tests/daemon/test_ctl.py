@@ -265,10 +265,14 @@ def test_whoever_follows_the_log_or_looks_again_and_again_ends_it_by_ctrl_c(path
         process.stdout.close()
 
 
+PARTLY = ("log-level", "debug", "--logger", "adapters.erps", "--for", "60")
+
+
 def test_the_helm_is_told(path: Path, helm: HelmThatRemembers) -> None:
-    for arguments in (("reload",), ("log-level", "debug"), ("drain",)):
+    for arguments in (("reload",), ("log-level", "debug"), ("drain",), PARTLY):
         assert wharfctl(path, *arguments).exit_code == 0
-    assert helm.done == [Reload(), LogLevel(level="debug"), Drain()]
+    partly = LogLevel(level="debug", logger="adapters.erps", seconds=60)
+    assert helm.done == [Reload(), LogLevel(level="debug"), Drain(), partly]
 
 
 def test_old_orders_of_a_warehouse_are_asked_for(path: Path, desk: DeskThatRemembers) -> None:
