@@ -32,19 +32,22 @@ most."""
 # appends until they commit and exclusive for a takeover (see `journal_fence`); 1464353107 is shared by an
 # owner's writer for as long as its connection lives.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(1464353108)"
-_LOCK = "SELECT pg_advisory_xact_lock(1464353106, $1)"
+_LOCK = "SELECT pg_advisory_xact_lock(1464353106, free) FROM unnest($1::smallint[]) AS free"
 _FREE = """
     SELECT partition FROM partition_lease
      WHERE until <= clock_timestamp() OR pg_try_advisory_xact_lock(1464353107, partition)
      ORDER BY partition
 """
 _TAKE = """
-    UPDATE partition_lease
+    UPDATE partition_lease AS lease
        SET owner = $1, fence = fence + 1, until = clock_timestamp() + $3 * interval '1 second'
-     WHERE partition = $2
-    RETURNING fence
+      FROM (SELECT partition FROM partition_lease WHERE partition = ANY ($2::smallint[])
+             ORDER BY partition
+               FOR UPDATE) AS free
+     WHERE lease.partition = free.partition
+    RETURNING lease.partition, lease.fence
 """
-_STAY = "SELECT pg_advisory_lock_shared(1464353107, $1)"
+_STAY = "SELECT pg_advisory_lock_shared(1464353107, taken) FROM unnest($1::smallint[]) AS taken"
 _RENEW = """
     UPDATE partition_lease AS lease SET until = clock_timestamp() + $4 * interval '1 second'
       FROM (SELECT l.partition
@@ -156,18 +159,17 @@ async def _acquire_free(
     connection: Connection, owner: str, partitions_min: int, partitions_max: int, lease_seconds: float
 ) -> dict[int, int]:
     """Take free partitions, all in one transaction and one taker at a time; none where there are too few."""
-    taken: dict[int, int] = {}
     async with connection.transaction():
         await connection.execute(_ONE_AT_A_TIME)
-        free = [row["partition"] for row in await connection.fetch(_FREE)]
+        free = [row["partition"] for row in await connection.fetch(_FREE)][:partitions_max]
         if len(free) < partitions_min:
             return {}
-        for partition in free[:partitions_max]:
-            # It waits for an append that is under way, and holds off the next.
-            await connection.execute(_LOCK, partition)
-            taken[partition] = await connection.fetchval(_TAKE, owner, partition, lease_seconds)
-            await connection.execute(_STAY, partition)
-    return taken
+        # In the order of the partitions, as everybody: it waits for appends that are under way, and holds
+        # off the next.
+        await connection.execute(_LOCK, free)
+        taken = await connection.fetch(_TAKE, owner, free, lease_seconds)
+        await connection.execute(_STAY, free)
+    return {row["partition"]: row["fence"] for row in taken}
 
 
 async def _renew(pool: Pool, claim: Claim, lease_seconds: float) -> int:
