@@ -162,14 +162,15 @@ class Balance(Struct, frozen=True, gc=False):
 class StockPicture(Struct, frozen=True, gc=False):
     """Everything a warehouse actor starts from.
 
-    Its stream's version, balances, slots, open and late fulfilments.
+    Its stream's version, balances, slots, and the bodies (see `FulfilmentRow`) of open and late fulfilments:
+    the open ones as they were last changed, the closed ones as they were closed, the oldest first.
     """
 
     version: int
     balances: tuple[Balance, ...]
     slots: Mapping[str, str]
-    open_fulfilments: tuple[FulfilmentRow, ...]
-    closed_fulfilments: tuple[FulfilmentRow, ...]
+    open_fulfilments: tuple[bytes, ...]
+    closed_fulfilments: tuple[bytes, ...]
     deliveries: tuple[str, ...]
     answers: tuple[KeyedAnswer, ...]
 

@@ -3,6 +3,8 @@
 Pure functions of their states.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from actors.domain.ledger import CLOSED, Fulfilment
@@ -31,7 +33,7 @@ def order_row(order: Order) -> OrderRow:
 
 
 def fulfilment_row(fulfilment: Fulfilment, warehouse: str) -> FulfilmentRow:
-    """Return the fulfilment's row; its body is the whole state, so that `fulfilment_of` gives it back."""
+    """Return the fulfilment's row; its body is the whole state, so that `fulfilments_of` gives it back."""
     return FulfilmentRow(
         fulfilment=fulfilment.fulfilment,
         order=fulfilment.order,
@@ -42,6 +44,7 @@ def fulfilment_row(fulfilment: Fulfilment, warehouse: str) -> FulfilmentRow:
     )
 
 
-def fulfilment_of(row: FulfilmentRow) -> Fulfilment:
-    """Return the fulfilment that a row holds."""
-    return _DECODER.decode(row.body)
+def fulfilments_of(bodies: Sequence[bytes]) -> dict[str, Fulfilment]:
+    """Return the fulfilments that rows hold in their bodies, by their names and in their order."""
+    decode = _DECODER.decode
+    return {each.fulfilment: each for each in map(decode, bodies)}

@@ -31,7 +31,7 @@ from actors.domain.stock_events import (
 from actors.floor_news import news_again, news_of
 from actors.mailbox import Letter, tell
 from actors.ports import Append, FulfilmentRow, Journal, KeyedAnswer, PendingEffect, StockPicture
-from actors.rows import fulfilment_of, fulfilment_row
+from actors.rows import fulfilment_row, fulfilments_of
 
 BATCH_MAX = 512
 """Commands decided together.
@@ -91,7 +91,11 @@ def stream_of(warehouse: str) -> str:
 
 def restore(picture: StockPicture) -> Stock:
     """Return the stock that the projections describe."""
-    stock = Stock(deliveries=set(picture.deliveries))
+    stock = Stock(
+        fulfilments=fulfilments_of(picture.open_fulfilments),
+        closed=fulfilments_of(picture.closed_fulfilments),
+        deliveries=set(picture.deliveries),
+    )
     for balance in picture.balances:
         stock.shelves[balance.sku] = Shelf(
             available=balance.available,
@@ -102,10 +106,6 @@ def restore(picture: StockPicture) -> Stock:
         )
     for sku, slot in picture.slots.items():
         stock.shelves.setdefault(sku, Shelf()).slot = slot
-    for row in picture.open_fulfilments:
-        stock.fulfilments[row.fulfilment] = fulfilment_of(row)
-    for row in picture.closed_fulfilments:
-        stock.closed[row.fulfilment] = fulfilment_of(row)
     return stock
 
 

@@ -190,8 +190,8 @@ class MemoryJournal:
             version=len(self.streams.get(stream, ())),
             balances=tuple(balance for _, balance in sorted(self._balances.get(house, {}).items())),
             slots=dict(self._slots.get(house, {})),
-            open_fulfilments=tuple(row for _, row in open_),
-            closed_fulfilments=tuple(row for _, row in closed),
+            open_fulfilments=tuple(row.body for _, row in open_),
+            closed_fulfilments=tuple(row.body for _, row in closed),
             deliveries=tuple(sorted(self._of(house))),
             answers=tuple(
                 KeyedAnswer(key, answer)

@@ -1,11 +1,13 @@
 """What a warehouse's actor starts from, read from the projections as of one instant."""
 
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 import asyncpg
 
 from actors.domain.partitions import partition_of, stock_stream
-from actors.ports import Balance, FulfilmentRow, KeyedAnswer, StockPicture
+from actors.ports import Balance, KeyedAnswer, StockPicture
 from adapters.postgres.connect import Pool
 from adapters.postgres.reads import ANSWERS_HOURS
 
@@ -39,15 +41,14 @@ async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
             warehouse,
         )
         open_ = await connection.fetch(
-            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM"
-            " fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NULL"
-            " ORDER BY position",
+            "SELECT position, body FROM fulfilment"
+            " WHERE partition = $1 AND warehouse = $2 AND closed_position IS NULL",
             partition,
             warehouse,
         )
         closed = await connection.fetch(
-            "SELECT fulfilment, order_id, warehouse, state, closed_position, body FROM"
-            " fulfilment WHERE partition = $1 AND warehouse = $2 AND closed_position IS NOT NULL"
+            "SELECT closed_position, body FROM fulfilment"
+            " WHERE partition = $1 AND warehouse = $2 AND closed_position IS NOT NULL"
             " ORDER BY closed_position DESC LIMIT $3",
             partition,
             warehouse,
@@ -69,8 +70,8 @@ async def stock_picture(pool: Pool, warehouse: str) -> StockPicture:
         version=version or 0,
         balances=tuple(_balance(row) for row in balances),
         slots={row["sku"]: row["slot"] for row in slots},
-        open_fulfilments=tuple(_fulfilment(row) for row in open_),
-        closed_fulfilments=tuple(_fulfilment(row) for row in reversed(closed)),
+        open_fulfilments=_bodies(open_),
+        closed_fulfilments=_bodies(closed),
         deliveries=tuple(row["delivery"] for row in deliveries),
         answers=tuple(KeyedAnswer(row["key"], row["answer"]) for row in answers),
     )
@@ -80,12 +81,9 @@ def _balance(row: asyncpg.Record) -> Balance:
     return Balance(*row)
 
 
-def _fulfilment(row: asyncpg.Record) -> FulfilmentRow:
-    return FulfilmentRow(
-        fulfilment=row["fulfilment"],
-        order=row["order_id"],
-        warehouse=row["warehouse"],
-        state=row["state"],
-        closed=row["closed_position"] is not None,
-        body=row["body"].encode(),
-    )
+def _bodies(rows: Sequence[asyncpg.Record]) -> tuple[bytes, ...]:
+    """Return the bodies in the order of the positions that come first in the rows.
+
+    A hundred thousand are sorted here in milliseconds: the server would sort what it has to send on its disk.
+    """
+    return tuple([body.encode() for _, body in sorted(rows, key=itemgetter(0))])

@@ -246,8 +246,20 @@ async def test_a_reservation_moves_units_and_the_picture_shows_where_they_stand(
         Balance("CUP", available=6, reserved=2, picked=4, opening=-12),
         Balance("TEAPOT", available=3, reserved=2, opening=-5),
     )
-    assert picture.open_fulfilments == (fulfilment("F1"),)
+    assert picture.open_fulfilments == (fulfilment("F1").body,)
     assert picture.closed_fulfilments == ()
+
+
+async def test_open_fulfilments_are_pictured_as_they_were_last_changed(journal: Journal) -> None:
+    await journal.append(stock(0, opened("CUP", 12)))
+    names = ("F9", "F1", "F5")
+    for number, name in enumerate(names, 1):
+        await journal.append(stock(number, reserved(name, CUP=1), rows=(fulfilment(name),)))
+    await journal.append(stock(4, UnitsPicked("F1", "CUP", 1, "A1"), rows=(fulfilment("F1"),)))
+
+    picture = await journal.stock_picture("paris")
+
+    assert picture.open_fulfilments == tuple(fulfilment(name).body for name in ("F9", "F5", "F1"))
 
 
 async def test_a_warehouse_never_seen_has_an_empty_picture(journal: Journal) -> None:
@@ -287,8 +299,9 @@ async def test_a_fulfilment_that_is_done_with_is_still_known(journal: Journal) -
 
     picture = await journal.stock_picture("paris")
 
-    assert picture.open_fulfilments == (fulfilment("F2"),)
-    assert picture.closed_fulfilments == gone  # the oldest of those that were closed first
+    assert picture.open_fulfilments == (fulfilment("F2").body,)
+    # The oldest of those that were closed first.
+    assert picture.closed_fulfilments == tuple(row.body for row in gone)
     assert picture.balances == (Balance("CUP", available=9, reserved=1, customer=2, opening=-12),)
 
 
@@ -491,7 +504,7 @@ async def test_texts_of_any_script_survive(journal: Journal) -> None:
     picture = await journal.stock_picture("paris")
     assert picture.balances == (Balance(odd, available=2, reserved=1, opening=-3),)
     assert dict(picture.slots) == {odd: odd}
-    assert picture.open_fulfilments == (fulfilment(odd),)
+    assert picture.open_fulfilments == (fulfilment(odd).body,)
     assert (await journal.read(PARIS))[1].event == UnitsReserved(odd, odd, (Quantity(odd, 1),), None)
 
 
