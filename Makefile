@@ -39,7 +39,9 @@ help:
 demo: $(VENV)/runtime.stamp
 	@$(BIN)/wharfinger demo $(ARGS)
 
+# The tests start the daemon a hundred times. Where PYTHONDONTWRITEBYTECODE is set, each would compile all of it anew.
 test: $(VENV)/dev.stamp
+	@$(BIN)/python -m compileall -q daemon actors adapters migrations
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not storm and not bench and not systemd' $(ARGS)
 
 test-kill: $(VENV)/dev.stamp
