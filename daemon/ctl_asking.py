@@ -43,28 +43,33 @@ class Asking:
     def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> view.Answer:
         """Ask for something, show it, and return it."""
         answer = self._ask("GET", path, None, "", query)
-        self._show(answer, show)
+        self.show(answer, show)
         return answer
 
     def change(self, path: str, body: Mapping[str, object], key: str | None) -> None:
         """Have something done; a repeat under the same key changes nothing."""
         query = {"dry_run": "true"} if self.dry_run else None
         answer = self._ask("POST", path, body, key or str(uuid.uuid4()), query)
-        self._show(answer, view.trial if self.dry_run else view.done)
+        self.show(answer, view.trial if self.dry_run else view.done)
 
     def follow(self, path: str, query: Mapping[str, str], line: Callable[[view.Answer], str]) -> None:
         """Show each line of an answer as it comes, until there is no more or somebody interrupts."""
         import msgspec
-        import trio
-
-        from daemon.control.client import ControlClient, ControlError, DaemonAwayError
 
         def show(told: view.Answer) -> None:
             click.echo(msgspec.json.encode(told) if self.as_json else line(told))
 
+        self.hear(path, query, show)
+
+    def hear(self, path: str, query: Mapping[str, str], hear: Callable[[view.Answer], None]) -> None:
+        """Hear each line of an answer as it comes, until there is no more or somebody interrupts."""
+        import trio
+
+        from daemon.control.client import ControlClient, ControlError, DaemonAwayError
+
         async def follow() -> None:
             async with ControlClient(self.socket) as client:
-                await client.follow(path, show, query)
+                await client.follow(path, hear, query)
 
         try:
             trio.run(follow)
@@ -75,7 +80,8 @@ class Asking:
         except ControlError as error:
             end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
 
-    def _show(self, answer: Mapping[str, Any], show: view.View) -> None:
+    def show(self, answer: Mapping[str, Any], show: view.View) -> None:
+        """Show an answer, as JSON where that was asked for."""
         if self.as_json:
             import msgspec
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from daemon import ctl_view as view
-from daemon.ctl_asking import Asking, asking, key_option, limit_option, path_to
+from daemon.ctl_asking import FAILED, Asking, asking, end, key_option, limit_option, path_to
 
 
 @click.command()
@@ -63,4 +63,29 @@ def top(ask: Asking, *, every: float) -> None:
         return
 
 
-HELM: Sequence[click.Command] = (tail, top, reload, drain, log_level)
+@click.command()
+@asking
+def audit(ask: Asking) -> None:
+    """Prove the log now, beside the daemon's work; exit 1 when it does not add up or cannot be read.
+
+    A process of its own reads all of it, so it may take minutes; to interrupt this ends it.
+    """
+    outcome: view.Answer = {}
+
+    def hear(told: view.Answer) -> None:
+        nonlocal outcome
+        outcome = told
+        if told["state"] == "running" and sys.stderr.isatty():
+            click.echo(f"\r{told['events']} events", nl=False, err=True)
+
+    ask.hear(path_to("audit"), {}, hear)
+    if sys.stderr.isatty():
+        click.echo("\r", nl=False, err=True)
+    if not outcome or outcome["state"] in ("running", "failed"):
+        end(FAILED, outcome.get("why") or "the audit was cut off")
+    ask.show(outcome, view.audited)
+    if outcome["state"] == "broken":
+        raise SystemExit(FAILED)
+
+
+HELM: Sequence[click.Command] = (tail, top, audit, reload, drain, log_level)

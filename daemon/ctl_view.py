@@ -196,6 +196,13 @@ def reconciled(answer: Answer) -> Sequence[Table]:
     ]
 
 
+def audited(answer: Answer) -> Sequence[Table]:
+    """Show what an audit came to: the first wrong event first."""
+    figures = ("state", "chain", "events", "movements", "oversold units", "findings total")
+    found = [_table("Findings", ("partition", "position", "what"), answer["findings"])]
+    return (_table("Audit", figures, [answer]), *(found if answer["findings"] else ()))
+
+
 def trial(answer: Answer) -> Sequence[Table]:
     """Show what would be recorded."""
     return (_table("Would record", ("kind", "data"), answer["would"]),)

@@ -12,6 +12,7 @@ import trio
 from actors.domain.partitions import PARTITIONS
 from actors.system import Rules, System
 from adapters.postgres.journal import open_journal
+from daemon.auditor import LogAuditor
 from daemon.backlog import OpenBacklog
 from daemon.collector import collect_seldom
 from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
@@ -109,6 +110,7 @@ class Daemon:
                     self._helm(system),
                     SystemGates(system),
                     LogTail(journal),
+                    LogAuditor(self._dsn, settings.database.wait_seconds),
                 ),
             )
             nursery.start_soon(tell_status, self._told_status, notify)

@@ -37,9 +37,10 @@ from daemon.control.asked import (
 )
 from daemon.control.openapi import Document, document
 from daemon.control.router import Call, Change, Feed, Following, Reading, Route
-from daemon.control.service import Backlog, Desk, Floor, Gates, Helm, Mandate, Tail
+from daemon.control.service import Auditor, Backlog, Desk, Floor, Gates, Helm, Mandate, Tail
 from daemon.control.wire import (
     Anomalies,
+    AuditTold,
     Carriers,
     Done,
     EventTold,
@@ -81,6 +82,7 @@ class Services:
     helm: Helm
     gates: Gates
     tail: Tail
+    auditor: Auditor
 
 
 def routes(services: Services) -> Sequence[Route]:
@@ -90,6 +92,7 @@ def routes(services: Services) -> Sequence[Route]:
         *_of_the_backlog(services.backlog),
         *_of_the_gates(services.gates),
         _of_the_tail(services.tail),
+        _of_the_auditor(services.auditor),
         *_of_the_floor(services.floor),
         *_of_the_helm(services.helm),
     )
@@ -188,6 +191,13 @@ def _of_the_tail(tail: Tail) -> Route:
 
     query = {**_LIMIT, "follow": "true to be told what comes, too"}
     return Following("/v1/tail", EventTold, events, query=query)
+
+
+def _of_the_auditor(auditor: Auditor) -> Route:
+    def audit(_call: Call) -> Feed:
+        return auditor.begin()
+
+    return Following("/v1/audit", AuditTold, audit, role=Role.OPERATOR)
 
 
 def _of_the_floor(floor: Floor) -> Sequence[Route]:

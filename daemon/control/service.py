@@ -33,6 +33,7 @@ from daemon.control.asked import (
 )
 from daemon.control.wire import (
     AnomalyTold,
+    AuditTold,
     CarrierTold,
     ChannelReconciled,
     Done,
@@ -155,6 +156,14 @@ class Tail(Protocol):
 
     async def events(self, last: int, tell: Callable[[EventTold], Awaitable[None]], *, follow: bool) -> None:
         """Tell the last events, and with `follow` those that come, until cancelled."""
+        ...
+
+
+class Auditor(Protocol):
+    """The proof of the log, made beside the work."""
+
+    def begin(self) -> Callable[[Callable[[AuditTold], Awaitable[None]]], Awaitable[None]]:
+        """Return what audits the log and tells how far it is; refused while an audit is under way."""
         ...
 
 

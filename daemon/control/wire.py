@@ -324,6 +324,30 @@ class Reconciled(Struct, frozen=True):
     channels: tuple[ChannelReconciled, ...]
 
 
+class FindingTold(Struct, frozen=True):
+    """A contradiction in the log, and at which event; position 0 stands for the tables of a partition."""
+
+    partition: int
+    position: int
+    what: str
+
+
+class AuditTold(Struct, frozen=True):
+    """How far an audit is, and in the last line what came of it: "whole", "broken" or, with `why`, "failed".
+
+    `events` were read so far. `findings` are the first hundred of `findings_total`, in the order of the log.
+    """
+
+    state: Literal["running", "whole", "broken", "failed"]
+    events: int = 0
+    movements: int = 0
+    chain: bool = True
+    oversold_units: int = 0
+    findings_total: int = 0
+    findings: tuple[FindingTold, ...] = ()
+    why: str = ""
+
+
 class ProblemDetails(Struct, frozen=True):
     """Why a request was not done (RFC 9457); `title` is the status's name, `detail` for who asked."""
 

@@ -31,9 +31,21 @@ from daemon.control.asked import (
     SlotAssignment,
     TakeAnomalies,
 )
-from daemon.control.service import NOT_FOUND, Backlog, Desk, Floor, Gates, Helm, Mandate, Refused, Tail
+from daemon.control.service import (
+    NOT_FOUND,
+    Auditor,
+    Backlog,
+    Desk,
+    Floor,
+    Gates,
+    Helm,
+    Mandate,
+    Refused,
+    Tail,
+)
 from daemon.control.wire import (
     AnomalyTold,
+    AuditTold,
     CandidateTold,
     CarrierTold,
     ChannelReconciled,
@@ -313,6 +325,30 @@ def tail() -> FakeTail:
     return fake
 
 
+class FakeAuditor:
+    """Tells three lines, the last of which is its `outcome`."""
+
+    def __init__(self) -> None:
+        self.outcome = AuditTold("whole", events=23, movements=15)
+        self.under_way = False
+
+    def begin(self) -> Callable[[Callable[[AuditTold], Awaitable[None]]], Awaitable[None]]:
+        if self.under_way:
+            raise Refused("an audit is under way")
+        return self._run
+
+    async def _run(self, tell: Callable[[AuditTold], Awaitable[None]]) -> None:
+        for told in (AuditTold("running"), AuditTold("running", events=20), self.outcome):
+            await tell(told)
+
+
+@pytest.fixture
+def auditor() -> FakeAuditor:
+    fake = FakeAuditor()
+    _as_the_process_does: Auditor = fake
+    return fake
+
+
 @pytest.fixture
 def helm() -> FakeHelm:
     fake = FakeHelm()
@@ -321,8 +357,10 @@ def helm() -> FakeHelm:
 
 
 @pytest.fixture
-def services(desk: FakeDesk, floor: FakeFloor, helm: FakeHelm, gates: FakeGates, tail: FakeTail) -> Services:
-    return Services(desk, desk, floor, helm, gates, tail)
+def services(
+    desk: FakeDesk, floor: FakeFloor, helm: FakeHelm, gates: FakeGates, tail: FakeTail, auditor: FakeAuditor
+) -> Services:
+    return Services(desk, desk, floor, helm, gates, tail, auditor)
 
 
 @pytest.fixture

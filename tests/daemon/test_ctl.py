@@ -47,8 +47,9 @@ from daemon.control.asked import (
     SlotAssignment,
     TakeAnomalies,
 )
-from daemon.control.service import Desk, Floor, Gates, Helm
+from daemon.control.service import Auditor, Desk, Floor, Gates, Helm
 from daemon.control.serving import serve_control
+from daemon.control.wire import AuditTold, FindingTold
 from daemon.ctl import main
 from daemon.ctl_view import cell
 
@@ -60,6 +61,11 @@ class DeskThatRemembers(Desk, Protocol):
 
 class GatesThatRemember(Gates, Protocol):
     done: list[tuple[str, object]]
+
+
+class AuditorThatIsToldWhatItFinds(Auditor, Protocol):
+    outcome: AuditTold
+    under_way: bool
 
 
 class HelmThatRemembers(Helm, Protocol):
@@ -238,6 +244,24 @@ def test_the_gates_are_told(
 ) -> None:
     assert wharfctl(path, *arguments).exit_code == 0
     assert gates.done == [expected]
+
+
+def test_an_audit_tells_what_came_of_it_and_exits_with_1_when_the_log_does_not_add_up(
+    path: Path, auditor: AuditorThatIsToldWhatItFinds
+) -> None:
+    whole = wharfctl(path, "audit")
+    assert (whole.exit_code, whole.output.splitlines()[1]) == (0, "whole\tTrue\t23\t15\t0\t0")
+    assert json.loads(wharfctl(path, "audit", "--json").output)["state"] == "whole"
+    finding = FindingTold(7, 41, "the event does not have the hash it should")
+    auditor.outcome = AuditTold("broken", events=41, chain=False, findings_total=1, findings=(finding,))
+    broken = wharfctl(path, "audit")
+    assert broken.exit_code == 1
+    assert broken.output.splitlines()[-1] == "7\t41\tthe event does not have the hash it should"
+    auditor.outcome = AuditTold("failed", why="the database is away")
+    failed = wharfctl(path, "audit")
+    assert (failed.exit_code, failed.stderr) == (1, "wharfctl: the database is away\n")
+    auditor.under_way = True
+    assert wharfctl(path, "audit").exit_code == 4
 
 
 def test_the_end_of_the_log_is_shown(path: Path) -> None:
