@@ -3,7 +3,7 @@
 Options that hold for every command, `--json` and `--dry-run`, may stand anywhere on its line.
 """
 
-import uuid
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,6 +13,8 @@ from urllib.parse import quote
 import click
 
 from daemon import ctl_view as view
+from daemon.control.answers import ControlError, DaemonAwayError
+from daemon.ctl_socket import Question, ask, follow
 
 FAILED = 1
 DEGRADED = 3
@@ -42,37 +44,25 @@ class Asking:
 
     def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> view.Answer:
         """Ask for something, show it, and return it."""
-        answer = self._ask("GET", path, None, "", query)
+        answer = self._ask(Question(path, query))
         self.show(answer, show)
         return answer
 
     def change(self, path: str, body: Mapping[str, object], key: str | None) -> None:
         """Have something done; a repeat under the same key changes nothing."""
         query = {"dry_run": "true"} if self.dry_run else None
-        answer = self._ask("POST", path, body, key or str(uuid.uuid4()), query)
+        answer = self._ask(Question(path, query, _json(body), key or _new_key()))
         self.show(answer, view.trial if self.dry_run else view.done)
 
     def follow(self, path: str, query: Mapping[str, str], line: Callable[[view.Answer], str]) -> None:
         """Show each line of an answer as it comes, until there is no more or somebody interrupts."""
-        import msgspec
-
-        def show(told: view.Answer) -> None:
-            click.echo(msgspec.json.encode(told) if self.as_json else line(told))
-
-        self.hear(path, query, show)
+        self.hear(path, query, lambda told: click.echo(_json(told) if self.as_json else line(told)))
 
     def hear(self, path: str, query: Mapping[str, str], hear: Callable[[view.Answer], None]) -> None:
         """Hear each line of an answer as it comes, until there is no more or somebody interrupts."""
-        import trio
-
-        from daemon.control.client import ControlClient, ControlError, DaemonAwayError
-
-        async def follow() -> None:
-            async with ControlClient(self.socket) as client:
-                await client.follow(path, hear, query)
-
         try:
-            trio.run(follow)
+            for told in follow(self.socket, Question(path, query)):
+                hear(told)
         except KeyboardInterrupt:
             return
         except DaemonAwayError as error:
@@ -80,40 +70,33 @@ class Asking:
         except ControlError as error:
             end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
 
-    def show(self, answer: Mapping[str, Any], show: view.View) -> None:
+    def show(self, answer: view.Answer, show: view.View) -> None:
         """Show an answer, as JSON where that was asked for."""
         if self.as_json:
-            import msgspec
-
-            click.echo(msgspec.json.encode(answer))
+            click.echo(_json(answer))
         else:
             view.show(show(answer), click.echo)
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None,
-        key: str,
-        query: Mapping[str, str] | None,
-    ) -> Mapping[str, Any]:
-        import trio
-
-        from daemon.control.client import ControlClient, ControlError, DaemonAwayError
-
-        async def ask() -> Mapping[str, Any]:
-            async with ControlClient(self.socket) as client:
-                return await client.request(method, path, body, key=key, query=query)
-
-        again = f"; it may have been done: repeat it with --key {key}" if key else ""
+    def _ask(self, question: Question) -> view.Answer:
+        again = f"; it may have been done: repeat it with --key {question.key}" if question.key else ""
         try:
-            return trio.run(ask)
+            return ask(self.socket, question)
         except DaemonAwayError as error:
             end(AWAY, f"no daemon answers at {error}{again}")
         except ControlError as error:
             if error.status in TRY_AGAIN:
                 end(AWAY, f"{error.detail}{again}")
             end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
+
+
+def _json(told: Mapping[str, object]) -> bytes:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _new_key() -> str:
+    import uuid  # late: only changes need one
+
+    return str(uuid.uuid4())
 
 
 def end(code: int, text: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Speaks to the control socket: for wharfctl, the demo's floor crew and the tests. It owns no meaning.
+"""Speaks to the control socket: for the demo's floor crew and the tests. It owns no meaning.
 
 A change whose answer was lost is sent again under the same key by whoever asked; nothing is repeated here.
 """
@@ -12,24 +12,7 @@ import httpx
 import msgspec
 
 from adapters.http.sending import Whole
-from daemon.control.router import ANSWER_SECONDS_MAX
-from daemon.control.wire import ProblemDetails
-
-SECONDS_MAX = ANSWER_SECONDS_MAX + 5
-"""The daemon answers, if only that it cannot, a little before."""
-
-
-class ControlError(Exception):
-    """The daemon said no, and why."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-
-
-class DaemonAwayError(ConnectionError):
-    """Nobody answers on the socket, or the answer was lost: what was asked may have been done."""
+from daemon.control.answers import DONE, WAIT_SECONDS_MAX, DaemonAwayError, told
 
 
 class ControlClient:
@@ -40,7 +23,7 @@ class ControlClient:
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(path)),
             base_url="http://wharfinger",
-            timeout=SECONDS_MAX,
+            timeout=WAIT_SECONDS_MAX,
         )
 
     async def __aenter__(self) -> Self:
@@ -69,13 +52,13 @@ class ControlClient:
             ControlError: the daemon said no.
             DaemonAwayError: it is away, or went away.
         """
-        timeout = httpx.Timeout(SECONDS_MAX, read=None)  # nothing may happen for long
+        timeout = httpx.Timeout(WAIT_SECONDS_MAX, read=None)  # nothing may happen for long
         try:
             async with self._http.stream("GET", path, params=query, timeout=timeout) as response:
-                if response.status_code != 200:  # noqa: PLR2004 - the only status of an answer
-                    raise ControlError(response.status_code, _detail(await response.aread()))
+                if response.status_code != DONE:
+                    told(response.status_code, await response.aread())
                 async for line in response.aiter_lines():
-                    hear(msgspec.json.decode(line, type=dict[str, Any]))
+                    hear(told(DONE, line.encode()))
         except httpx.TransportError as error:
             raise DaemonAwayError(f"{self._path}: {str(error) or type(error).__name__}") from error
 
@@ -102,16 +85,4 @@ class ControlClient:
             response = await self._http.send(request)
         except httpx.TransportError as error:
             raise DaemonAwayError(f"{self._path}: {str(error) or type(error).__name__}") from error
-        if response.status_code != 200:  # noqa: PLR2004 - the only status of an answer
-            raise ControlError(response.status_code, _detail(response.content))
-        try:
-            return msgspec.json.decode(response.content, type=dict[str, Any])
-        except msgspec.MsgspecError as error:
-            raise ControlError(response.status_code, "this is not Wharfinger's control socket") from error
-
-
-def _detail(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=ProblemDetails).detail
-    except msgspec.MsgspecError:
-        return "this is not Wharfinger's control socket"
+        return told(response.status_code, response.content)

@@ -22,13 +22,11 @@ from msgspec import Struct
 from actors.concerning import concerning
 from adapters.http.server import Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
+from daemon.control.answers import ANSWER_SECONDS_MAX
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import Done, ProblemDetails
 
 log = structlog.get_logger(__name__)
-
-ANSWER_SECONDS_MAX = 30.0
-"""Longer than any commit takes under load; whoever waited this long asks again with the same key."""
 
 DRY_RUN = "dry_run"
 """The parameter of every change that asks only what would come of it."""

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 import trio
 
-from daemon.control.client import ControlError
+from daemon.control.answers import ControlError
 from daemon.demo.patience import PatientClient
 
 log = structlog.get_logger(__name__)

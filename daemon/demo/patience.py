@@ -5,7 +5,8 @@ from typing import Any
 
 import trio
 
-from daemon.control.client import ControlClient, ControlError
+from daemon.control.answers import ControlError
+from daemon.control.client import ControlClient
 
 PAUSE_S = 0.1
 """Between two attempts: a daemon that was killed is back within a second or two."""

@@ -14,7 +14,7 @@ from typing import Any
 import trio
 
 from adapters.postgres.embedded import EmbeddedPostgres
-from daemon.control.client import ControlError
+from daemon.control.answers import ControlError
 from daemon.demo.crew import Crew
 from daemon.demo.real_front import open_real_front
 from daemon.demo.report import DONE, figures, is_sound

@@ -417,3 +417,14 @@ def test_it_runs_as_a_program(path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (ran.returncode, ran.stderr) == (3, "")  # a partner is away
     assert "running" in ran.stdout
+
+
+def test_a_command_imports_nothing_that_takes_long(path: Path) -> None:
+    """An event loop, an HTTP client or the daemon itself would take several times as long as the answer."""
+    command = [PROGRAM[0], "-X", "importtime", *PROGRAM[1:], "--socket", str(path), "status"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert "running" in ran.stdout
+    imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "daemon.ctl_socket" in imported
+    slow = {"actors", "adapters", "asyncio", "httpx", "msgspec", "rich", "ssl", "structlog", "trio"}
+    assert not imported & slow

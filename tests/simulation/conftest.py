@@ -16,7 +16,7 @@ import trio
 
 from adapters.channels.prestashop.simulator import Shopper
 from adapters.postgres.embedded_binaries import Binaries, available_binaries
-from daemon.control.client import ControlError
+from daemon.control.answers import ControlError
 from daemon.demo.crew import Crew
 from daemon.demo.fronts import SERVICE_CARRIER
 from daemon.demo.scenario import WAREHOUSES, plan

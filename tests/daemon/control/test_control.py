@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from actors.inspection import OrderFilter
 from adapters.http.server import CONNECTIONS_MAX, Peer, Request, Response
 from daemon.control.access import Access, Role, access_of
+from daemon.control.answers import ANSWER_SECONDS_MAX, ControlError, DaemonAwayError
 from daemon.control.api import Services, routes
 from daemon.control.asked import (
     Adjustment,
@@ -36,8 +37,8 @@ from daemon.control.asked import (
     Short,
     SlotAssignment,
 )
-from daemon.control.client import ControlClient, ControlError, DaemonAwayError
-from daemon.control.router import ANSWER_SECONDS_MAX, KEYS_REMEMBERED, Router
+from daemon.control.client import ControlClient
+from daemon.control.router import KEYS_REMEMBERED, Router
 from daemon.control.service import Desk, Floor, Tail
 from daemon.control.serving import SocketTakenError, control_listener, serve_control
 

@@ -1,0 +1,103 @@
+"""Asks the control socket for wharfctl: a plain socket and h11, one request a connection. It owns no meaning.
+
+`daemon.control.client` does the same for those who have an event loop. To import one, and an HTTP client for
+it, takes several times as long as the daemon takes to answer.
+"""
+
+import socket
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import h11
+
+from daemon.control.answers import DONE, WAIT_SECONDS_MAX, DaemonAwayError, told
+
+PIECE_BYTES_MAX = 65_536
+"""What is read at once: most answers are smaller."""
+
+
+class Question(NamedTuple):
+    """A request: a POST where it has a body, which needs a `key` and stays the same when it is repeated."""
+
+    path: str
+    query: Mapping[str, str] | None = None
+    body: bytes | None = None
+    key: str = ""
+
+
+def ask(sock: str, question: Question) -> dict[str, Any]:
+    """Return the JSON object of the answer.
+
+    Raises:
+        ControlError: the daemon said no.
+        DaemonAwayError: it is away, or its answer was lost: ask again with the same key.
+    """
+    with _exchange(sock, question) as (_, status, pieces):
+        return told(status, b"".join(pieces))
+
+
+def follow(sock: str, question: Question) -> Generator[dict[str, Any]]:
+    """Yield the JSON object of each line of an answer as it comes, for as long as there is more.
+
+    Raises:
+        ControlError: the daemon said no.
+        DaemonAwayError: it is away, or went away.
+    """
+    with _exchange(sock, question) as (connection, status, pieces):
+        if status != DONE:
+            told(status, b"".join(pieces))
+        connection.settimeout(None)  # nothing may happen for long
+        begun = b""
+        for piece in pieces:
+            *lines, begun = (begun + piece).split(b"\n")
+            for line in lines:
+                yield told(status, line)
+
+
+@contextmanager
+def _exchange(path: str, question: Question) -> Generator[tuple[socket.socket, int, Generator[bytes]]]:
+    """Send the question; yield the connection, the answer's status and the pieces of its body."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(WAIT_SECONDS_MAX)
+            connection.connect(path)
+            http = h11.Connection(h11.CLIENT)
+            with suppress(ConnectionError):  # whoever has said no already need not hear the rest
+                connection.sendall(_written(http, question))
+            event = _next(http, connection)
+            while isinstance(event, h11.InformationalResponse):
+                event = _next(http, connection)
+            if not isinstance(event, h11.Response):
+                raise ConnectionError("no answer")
+            yield connection, event.status_code, _pieces(http, connection)
+    except (OSError, h11.RemoteProtocolError) as error:
+        raise DaemonAwayError(f"{path}: {error}") from error
+
+
+def _written(http: h11.Connection, question: Question) -> bytes:
+    target = question.path
+    if question.query:
+        target += "?" + urlencode(question.query, quote_via=quote)
+    headers = [("Host", "wharfinger")]
+    if question.key:
+        headers.append(("Idempotency-Key", question.key))
+    body = question.body
+    if body is not None:
+        headers.append(("Content-Length", str(len(body))))
+    request = h11.Request(method="GET" if body is None else "POST", target=target, headers=headers)
+    events = (request, h11.Data(body or b""), h11.EndOfMessage())
+    return b"".join(http.send(event) or b"" for event in events)
+
+
+def _next(http: h11.Connection, connection: socket.socket) -> object:
+    """Return the next event of the answer; read on where there is none yet."""
+    while (event := http.next_event()) is h11.NEED_DATA:
+        http.receive_data(connection.recv(PIECE_BYTES_MAX))
+    return event
+
+
+def _pieces(http: h11.Connection, connection: socket.socket) -> Generator[bytes]:
+    while isinstance(event := _next(http, connection), h11.Data):
+        yield bytes(event.data)
