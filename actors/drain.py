@@ -4,24 +4,30 @@ An effect that may have been carried out already (after a restart, a lost answer
 before it is sent again. What the partner refuses goes back to its owner as a fact; what nobody understands is
 put before a person and tried again now and then. It knows neither the partner's protocol nor what a document
 means.
+
+A lane of effects passes three hands: one that finds the persons its documents are about, one of the few that
+call the partner, and a task that has recorded what came of it. So the few are never kept from calling by the
+journal.
 """
 
 import random
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol, assert_never
 
 import structlog
 import trio
 
+from actors.attempt import Caller, Failed, Observe, PartnerDoor, PutOff, Refused, Taken, Verdict, contact_of
 from actors.circuit import Circuit
 from actors.concerning import concerning_stream
-from actors.domain.documents import Document, is_found_by_what_stands
-from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
+from actors.domain.documents import is_found_by_what_stands
+from actors.errors import MalformedError, PartnerError
 from actors.lanes import Lane, Lanes
 from actors.mailbox import CRASHES_MAX, SetAsideError
-from actors.ports import Contact, Journal, Outcome, PendingEffect
+from actors.ports import Contact, Journal, PendingEffect
 from actors.supervisor import FATAL
 
 log = structlog.get_logger(__name__)
@@ -36,11 +42,10 @@ LOOK_EVERY_S = 60.0
 An actor that fell between a commit and its word of it.
 """
 
-IN_HAND_MAX = 64
-"""Orders whose effects are in hand.
+IN_HAND_MAX = 256
+"""Lanes in hand: a commit's worth of outcomes that are being recorded, and what waits for a caller.
 
-Only the partner's calls are few at a time. What waits for the journal side by side is recorded by one commit.
-"""
+As many outcomes a crash can have unrecorded, so as many are looked up after it."""
 
 IN_A_ROW_MAX = 8
 """Effects of one order carried out before their outcomes are recorded.
@@ -54,43 +59,8 @@ NONSENSE_RETRY_S = 600.0
 """What a person has to mend is tried again every ten minutes, in case somebody did."""
 
 
-class PartnerDoor(Protocol):
-    """What a drain needs of a partner, whichever it is."""
-
-    async def find(self, document: Document) -> Outcome | None:
-        """Look for what an earlier attempt did."""
-        ...
-
-    async def carry_out(self, document: Document, contact: Contact | None) -> Outcome:
-        """Do it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """An effect that the partner has carried out, what came of it, and the person it was about."""
-
-    effect: PendingEffect
-    outcome: Outcome
-    contact: Contact | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    why: str
-    name: str = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    error: PartnerError
-    name: str
-
-
-class _PutOff:
-    """It was not begun any more, since the daemon drains."""
-
-    name = "put_off"
+_End = Refused | Failed | PutOff | Exception | None
+"""What ended a row of effects: what the partner did not take, a crash, or nothing, since it took all."""
 
 
 class EffectOwners(Protocol):
@@ -109,8 +79,30 @@ class EffectOwners(Protocol):
         ...
 
 
-Observe = Callable[[str, str, float], None]
-"""Called with the partner, the outcome's name and the seconds that a call took."""
+@dataclass(slots=True)
+class _Errand:
+    """A lane in hand: the persons that were asked for, those that are there, and what was taken so far."""
+
+    lane: Lane
+    persons: Collection[str]
+    contacts: Mapping[str, Contact]
+    taken: list[Taken] = field(default_factory=list)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether the partner can be told one more effect in this row."""
+        told = len(self.taken)
+        if told >= min(len(self.lane.effects), IN_A_ROW_MAX):
+            return False
+        if told and is_found_by_what_stands(self.taken[-1].effect.document):
+            return False  # the next would hide what became of it
+        person = contact_of(self.lane.effects[told])
+        return not person or person in self.persons  # else it came since, and somebody has to be looked up
+
+    @property
+    def next(self) -> PendingEffect:
+        """The first effect that was not taken; the last one if all were."""
+        return self.lane.effects[min(len(self.taken), len(self.lane.effects) - 1)]
 
 
 class Drain:
@@ -130,11 +122,10 @@ class Drain:
         self.partner = partner
         self.circuit = Circuit(rng)
         self._journal = journal
-        self._door = door
+        self._caller = Caller(partner, door, self.circuit, observe)
         self._owners = owners
-        self._calls = trio.CapacityLimiter(workers)
+        self._workers = workers
         self._rng = rng
-        self._observe = observe
         self._lanes = Lanes()
         self._crashes: Counter[str] = Counter()
         self._finishing = trio.Event()
@@ -142,6 +133,14 @@ class Drain:
         self._quiet = trio.Event()
         self._hurry = trio.Event()
         self._given_up: dict[str, str] = {}
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._lanes = Lanes()
+        self._errands: deque[_Errand] = deque()
+        self._idle = trio.lowlevel.ParkingLot()
+        self._in_hand = 0
+        self._room = trio.lowlevel.ParkingLot()
 
     @property
     def depth(self) -> int:
@@ -154,13 +153,14 @@ class Drain:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Drain until cancelled; what an earlier daemon, or run, left is looked up before it is sent."""
-        self._lanes = Lanes()
+        self._begin_anew()
         await self._read_outbox()
         task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._look_for_the_overlooked)
-            for number in range(IN_HAND_MAX):
-                nursery.start_soon(self._serve, nursery, name=f"drain {self.partner} {number}")
+            nursery.start_soon(self._prepare, nursery, name=f"drain {self.partner}")
+            for number in range(self._workers):
+                nursery.start_soon(self._call, nursery, name=f"drain {self.partner} {number}")
 
     def hurry(self) -> None:
         """Try everything that waits for a further attempt now: a person says that the partner is mended."""
@@ -196,145 +196,148 @@ class Drain:
             if self._lanes.has_room:
                 await self._read_outbox()
 
-    async def _serve(self, nursery: trio.Nursery) -> None:
+    async def _prepare(self, nursery: trio.Nursery) -> None:
+        """Take lanes in hand as they get ready, with the persons that their documents are about."""
         while not self._finishing.is_set():
             if self._lanes.wants_more:
                 await self._read_outbox()
-            lane = await self._lanes.ready()
-            try:
+            while self._in_hand >= IN_HAND_MAX:
+                await self._room.park()
+            lanes = await self._lanes.ready(IN_HAND_MAX - self._in_hand)
+            self._in_hand += len(lanes)
+            rows = (islice(lane.effects, IN_A_ROW_MAX) for lane in lanes)
+            persons = {person for row in rows for effect in row if (person := contact_of(effect))}
+            contacts = await self._journal.contacts(persons) if persons else {}
+            for lane in lanes:
                 with concerning_stream(lane.stream):
-                    wait_s = await self._work(lane)
-            finally:
-                self._under_way.discard(lane.stream)
-                if self._finishing.is_set() and not self._under_way:
-                    self._quiet.set()
-            if wait_s is None:
-                return
-            if wait_s > 0:
-                nursery.start_soon(self._ready_after, lane, wait_s)
-            else:
-                self._lanes.put_back(lane)
+                    self._hand_on(nursery, _Errand(lane, persons, contacts))
 
-    async def _ready_after(self, lane: Lane, seconds: float) -> None:
-        with trio.move_on_after(seconds):
-            await self._hurry.wait()
-        self._lanes.make_ready(lane)
+    def _hand_on(self, nursery: trio.Nursery, errand: _Errand) -> None:
+        """Hand a lane to who calls the partner, or to who records where nobody has to be asked."""
+        refusal = self._refusal(errand)
+        if refusal is not None:
+            nursery.start_soon(self._conclude, errand, refusal)
+        else:
+            self._errands.append(errand)
+            self._idle.unpark()
 
-    async def _work(self, lane: Lane) -> float | None:
-        """Try the lane's effects in their order while the partner takes them, and record what came of it.
+    async def _call(self, nursery: trio.Nursery) -> None:
+        """Tell the partner one lane after another, and leave the recording to others."""
+        while not self._finishing.is_set():
+            while not self._errands:
+                await self._idle.park()
+            errand = self._errands.popleft()
+            with concerning_stream(errand.lane.stream):
+                nursery.start_soon(self._conclude, errand, await self._tell(errand))
 
-        What it took in a row is recorded together, but for what the next would hide. A fall in between has it
-        looked up, as any lost answer.
-        Return how many seconds to leave the lane alone; None when the daemon drains and the next was not
-        begun any more.
+    async def _tell(self, errand: _Errand) -> _End:
+        """Tell the partner the lane's effects in their order while it takes them.
+
+        Return what ended the row.
         """
-        taken: list[Taken] = []
+        while errand.has_next:
+            try:
+                verdict = self._refusal(errand) or await self._attempt(errand)
+            except Exception as error:  # noqa: BLE001 - a bug, of which whoever records has to hear
+                return error
+            if not isinstance(verdict, Taken):
+                return verdict
+            errand.taken.append(verdict)
+        return None
+
+    def _refusal(self, errand: _Errand) -> Refused | None:
+        """Return why the partner is not to be told the next effect, if so."""
+        given_up = self._given_up.get(errand.next.effect)
+        if given_up is not None:
+            return Refused(given_up)
+        person = contact_of(errand.next)
+        return Refused("the person's data was erased") if person and person not in errand.contacts else None
+
+    async def _attempt(self, errand: _Errand) -> Verdict:
+        effect = errand.next
+        contact = errand.contacts.get(contact_of(effect))
+        may_be_done = self._lanes.may_be_done(effect)
+
+        def begin() -> bool:
+            if self._finishing.is_set():
+                return False
+            self._under_way.add(effect.stream)
+            self._lanes.doubt(effect)
+            return True
+
+        return await self._caller.attempt(effect, contact, may_be_done=may_be_done, begin=begin)
+
+    async def _conclude(self, errand: _Errand, end: _End) -> None:
+        """Have recorded what the partner made of a lane, and see to its next attempt."""
+        lane = errand.lane
         try:
-            while len(taken) < min(len(lane.effects), IN_A_ROW_MAX):
-                verdict = await self._attempt(lane, lane.effects[len(taken)])
-                if not isinstance(verdict, Taken):
-                    await self._settle(lane, taken)
-                    return await self._react(lane, verdict)
-                taken.append(verdict)
-                if is_found_by_what_stands(verdict.effect.document):
-                    await self._settle(lane, taken)
-            await self._settle(lane, taken)
+            wait_s = await self._record(errand, end)
+        finally:
+            self._let_go(lane)
+        if wait_s is None:
+            return
+        if wait_s > 0:
+            with trio.move_on_after(wait_s):
+                await self._hurry.wait()
+            self._lanes.make_ready(lane)
+        else:
+            self._lanes.put_back(lane)
+
+    def _let_go(self, lane: Lane) -> None:
+        self._in_hand -= 1
+        self._room.unpark()
+        self._under_way.discard(lane.stream)
+        if self._finishing.is_set() and not self._under_way:
+            self._quiet.set()
+
+    async def _record(self, errand: _Errand, end: _End) -> float | None:
+        """Record what the partner took in a row together, then do what follows from what ended it.
+
+        A fall in between has it looked up, as any lost answer. Return how many seconds to leave the lane
+        alone; None when the daemon drains and the next was not begun any more.
+        """
+        try:
+            if errand.taken:
+                await self._owners.settle(errand.taken)
+                for each in errand.taken:
+                    self._settled(errand.lane, each.effect)
+                errand.taken.clear()
+            if not isinstance(end, Exception):
+                return await self._react(errand.lane, end)
         except FATAL:
             raise
         except SetAsideError:
             # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must
             # not overtake it: the answer is found again when its owner is mended.
-            self._observe(self.partner, "set_aside", 0.0)
+            log.warning("outcome_not_heard", partner=self.partner, stream=errand.lane.stream)
             return NONSENSE_RETRY_S
         except Exception as error:  # noqa: BLE001 - a bug: it is raised again, or put before a person
-            return await self._after_crash(lane.effects[min(len(taken), len(lane.effects) - 1)], error)
-        return 0.0
+            end = error
+        return await self._after_crash(errand.next, end)
 
-    async def _settle(self, lane: Lane, taken: list[Taken]) -> None:
-        if taken:
-            await self._owners.settle(taken)
-            for each in taken:
-                self._given_up.pop(each.effect.effect, None)  # it came too late
-                self._lanes.settle_first(lane)
-            taken.clear()
+    def _settled(self, lane: Lane, effect: PendingEffect) -> None:
+        self._given_up.pop(effect.effect, None)  # if it was given up, that came too late
+        self._lanes.settle_first(lane)
 
-    async def _attempt(self, lane: Lane, effect: PendingEffect) -> "Taken | _Refused | _Failed | _PutOff":
-        """Have the effect carried out, and return what the partner made of it."""
-        lane.began = trio.current_time()
-        outcome = "cancelled"
-        try:
-            verdict = await self._carry_out(lane, effect)
-            outcome = "ok" if isinstance(verdict, Taken) else verdict.name
-        except Exception:
-            outcome = "crashed"
-            raise
-        finally:
-            self._observe(self.partner, outcome, trio.current_time() - lane.began)
-        return verdict
-
-    async def _carry_out(self, lane: Lane, effect: PendingEffect) -> "Taken | _Refused | _Failed | _PutOff":
-        given_up = self._given_up.get(effect.effect)
-        if given_up is not None:
-            return _Refused(given_up, "given_up")
-        id_ = getattr(effect.document, "contact", "")
-        contact = await self._journal.contact(id_) if id_ else None
-        if id_ and contact is None:
-            return _Refused("the person's data was erased")
-        try:
-            outcome = await self._call(lane, effect, contact)
-        except RefusedError as error:
-            self.circuit.succeeded()
-            return _Refused(error.why or str(error))
-        except UnreachableError as error:
-            return _Failed(error, "unreachable")
-        except OutcomeUnknownError as error:
-            return _Failed(error, "unknown")
-        except MalformedError as error:
-            return _Failed(error, "malformed")
-        return Taken(effect, outcome, contact) if outcome is not None else _PutOff()
-
-    async def _call(self, lane: Lane, effect: PendingEffect, contact: Contact | None) -> Outcome | None:
-        """Look for what the effect did already, else carry it out, as one of the few callers.
-
-        Return None when the daemon drains by now.
-        """
-        async with self._calls, self.circuit.admitted():
-            if self._finishing.is_set():
-                return None
-            self._under_way.add(lane.stream)
-            lane.began = trio.current_time()  # to wait for leave is not the partner's time
-            done = await self._door.find(effect.document) if self._lanes.may_be_done(effect) else None
-            if done is None:
-                self._lanes.doubt(effect)
-                done = await self._door.carry_out(effect.document, contact)
-            self.circuit.succeeded()
-            return done
-
-    async def _react(self, lane: Lane, verdict: "_Refused | _Failed | _PutOff") -> float | None:
-        """Do what follows from it that the lane's first effect was not taken; return as `_work`."""
-        effect = lane.effects[0]
-        match verdict:
-            case _PutOff():
-                return None
-            case _Refused(why):
-                await self._owners.refuse(effect, why)
-                self._given_up.pop(effect.effect, None)
-                self._lanes.settle_first(lane)
+    async def _react(self, lane: Lane, end: Refused | Failed | PutOff | None) -> float | None:
+        """Do what follows from what ended the row, and return as `_record`."""
+        match end:
+            case None:
                 return 0.0
-            case _Failed(MalformedError() as error):
-                lane.nonsense += 1
-                wait_s = self._retry_later(effect, lane, error)
-                if lane.nonsense < NONSENSE_MAX:
-                    return wait_s
-                await self._owners.report(effect, str(error))
-                return NONSENSE_RETRY_S
-            case _Failed(error):
-                self.circuit.failed()
-                return self._retry_later(effect, lane, error)
+            case PutOff():
+                return None
+            case Refused(why):
+                effect = lane.effects[0]
+                await self._owners.refuse(effect, why)
+                self._settled(lane, effect)
+                return 0.0
+            case Failed(error):
+                return await self._retry_later(lane, error)
             case _:
-                assert_never(verdict)
+                assert_never(end)
 
-    def _retry_later(self, effect: PendingEffect, lane: Lane, error: PartnerError) -> float:
+    async def _retry_later(self, lane: Lane, error: PartnerError) -> float:
+        effect = lane.effects[0]
         lane.attempts += 1
         longest = min(RETRY_S_FIRST * 2.0 ** (lane.attempts - 1), RETRY_S_MAX)
         wait_s = longest * self._rng.uniform(0.5, 1.0)
@@ -347,6 +350,11 @@ class Drain:
             detail=str(error),
             wait_s=round(wait_s, 2),
         )
+        if isinstance(error, MalformedError):
+            lane.nonsense += 1
+            if lane.nonsense >= NONSENSE_MAX:
+                await self._owners.report(effect, str(error))
+                return NONSENSE_RETRY_S
         return wait_s
 
     async def _after_crash(self, effect: PendingEffect, error: Exception) -> float:

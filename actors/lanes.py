@@ -26,7 +26,6 @@ class Lane:
     effects: deque[PendingEffect] = field(default_factory=deque)
     attempts: int = 0
     nonsense: int = 0
-    began: float = 0.0
 
 
 class Lanes:
@@ -104,11 +103,11 @@ class Lanes:
         self._ready.append(lane.stream)
         self._idle.unpark()
 
-    async def ready(self) -> Lane:
-        """Wait for a lane that is ready, and hand it to the caller alone."""
+    async def ready(self, most: int) -> list[Lane]:
+        """Wait for lanes that are ready, and hand the first `most` of them to the caller alone."""
         while not self._ready:
-            await self._idle.park()  # each lane that gets ready wakes one, not all
-        return self._lanes[self._ready.popleft()]
+            await self._idle.park()
+        return [self._lanes[self._ready.popleft()] for _ in range(min(most, len(self._ready)))]
 
     def may_be_done(self, effect: PendingEffect) -> bool:
         """Tell whether the partner may have the effect already, so that it has to be looked up first."""

@@ -5,12 +5,12 @@ An order or a warehouse, named by the stream.
 
 from collections.abc import Callable, Sequence
 
+from actors.attempt import Taken
 from actors.desk import Desk, Raise
 from actors.directory import Directory, Keyed
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_commands import Refused, Settled
 from actors.domain.stock_commands import SettleStockEffect
-from actors.drain import Taken
 from actors.intake import SALT_BYTES, digest
 from actors.order import OrderHall, OrderMessage
 from actors.ports import BesideRow, Contact, Outcome, PendingEffect

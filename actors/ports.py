@@ -262,6 +262,10 @@ class Journal(Protocol):
         """Return a contact, None when it was erased."""
         ...
 
+    async def contacts(self, ids: Collection[str]) -> Mapping[str, Contact]:
+        """Return these contacts, less those that were erased."""
+        ...
+
     async def beside(self, id: str) -> bytes | None:  # noqa: A002 - the same
         """Return the body of a row beside the log, None when it was erased or never was."""
         ...

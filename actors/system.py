@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import trio
 
+from actors.attempt import Observe, PartnerDoor
 from actors.carrier import Carrier
 from actors.channel import Channel, ChannelSettings
 from actors.desk import MAILBOX_MAX as DESK_MAILBOX_MAX
@@ -25,7 +26,7 @@ from actors.domain.documents import ERP, Document
 from actors.domain.order_life import Facts
 from actors.domain.routing import RoutingRules, fillable
 from actors.domain.stock_events import Quantity
-from actors.drain import Drain, Observe, PartnerDoor
+from actors.drain import Drain
 from actors.erp import take_over_stock
 from actors.errors import PartnerError
 from actors.gatekeeper import Gatekeeper

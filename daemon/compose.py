@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+from actors.attempt import Observe
 from actors.channel import ChannelSettings
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
-from actors.drain import Observe
 from actors.order import Reserved
 from actors.ports import CarrierPort, ErpPort, Journal, ShopPort
 from actors.system import Partners, Rules, Surroundings, System

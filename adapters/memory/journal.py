@@ -329,6 +329,11 @@ class MemoryJournal:
         body = await self.beside(id)
         return _CONTACT.decode(body) if body is not None else None
 
+    async def contacts(self, ids: Collection[str]) -> Mapping[str, Contact]:
+        """See `Journal.contacts`."""
+        found = {id_: await self.contact(id_) for id_ in ids}
+        return {id_: contact for id_, contact in found.items() if contact is not None}
+
     async def beside(self, id: str) -> bytes | None:  # noqa: A002 - the protocol's name
         """See `Journal.beside`."""
         await trio.lowlevel.checkpoint()

@@ -146,6 +146,11 @@ class PostgresJournal:
         body = await self.beside(id)
         return _contact(body) if body is not None else None
 
+    async def contacts(self, ids: Collection[str]) -> Mapping[str, Contact]:
+        """Return these contacts, less those that were erased."""
+        found = await self._read_beside(list(ids))
+        return {id_: _contact(body) for id_, body in found.items()}
+
     async def beside(self, id: str) -> bytes | None:  # noqa: A002 - the port's own name
         """Return the body of a row beside the log, None when it was erased or never was."""
         return await self._beside.find(id)

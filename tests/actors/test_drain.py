@@ -11,9 +11,10 @@ import trio
 import trio.testing
 from msgspec.structs import replace
 
+from actors.attempt import Taken
 from actors.domain.documents import Document, ErpChange, LabelPurchase, ShopStatus
 from actors.domain.order_events import EffectDone, EffectRefused, EffectRequested
-from actors.drain import LOOK_EVERY_S, NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX, Drain, Taken
+from actors.drain import LOOK_EVERY_S, NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX, Drain
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.lanes import Lanes
 from actors.mailbox import SetAsideError
@@ -449,7 +450,7 @@ async def drained(lanes: Lanes, outbox: list[PendingEffect], most: int) -> list[
         if lanes.wants_more:
             limit = lanes.begin_reading()
             lanes.end_reading(outbox[:limit])
-        lane = await lanes.ready()
+        (lane,) = await lanes.ready(1)
         done.append(lane.effects[0].effect)
         outbox.remove(lane.effects[0])
         lanes.settle_first(lane)
@@ -489,7 +490,7 @@ async def test_what_comes_while_the_outbox_is_read_does_not_overtake_what_lies_i
     lanes.begin_reading()
     lanes.add(effect(1, 2))
     lanes.end_reading([effect(1, 1)])
-    lane = await lanes.ready()
+    (lane,) = await lanes.ready(1)
     assert [each.effect for each in lane.effects] == ["status:1.1", "status:1.2"]
     assert lanes.may_be_done(lane.effects[0])
     assert not lanes.may_be_done(lane.effects[1])
@@ -501,7 +502,7 @@ async def test_what_was_settled_while_the_outbox_was_read_is_not_taken_on_again(
     lanes = Lanes()
     lanes.begin_reading()
     lanes.end_reading([effect(1, 1)])
-    lane = await lanes.ready()
+    (lane,) = await lanes.ready(1)
     lanes.begin_reading()
     stale = [effect(1, 1)]
     lanes.settle_first(lane)

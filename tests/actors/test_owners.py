@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import trio
 
+from actors.attempt import Taken
 from actors.desk import Desk, Matter
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.documents import ErpReception, LabelPurchase
@@ -15,7 +16,6 @@ from actors.domain.order_events import Beside, EffectRequested, OrderImported, O
 from actors.domain.routing import RoutingRules
 from actors.domain.stock_commands import Receive
 from actors.domain.stock_events import StockEffectDone, StockEffectRefused, StockEffectRequested
-from actors.drain import Taken
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.owners import Owners

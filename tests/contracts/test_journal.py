@@ -442,11 +442,13 @@ async def test_people_lie_beside_the_log_and_can_be_forgotten(journal: Forgettin
     )
     await journal.append(order("1", 0, CancelAsked("shop"), beside=rows))
     assert await journal.contact("1:contact") == person
+    assert await journal.contacts(["1:contact", "never"]) == {"1:contact": person}
     assert await journal.beside("1:payload") == b"\x00<xml/>\xff"
 
     assert await journal.forget("main:7") == 2
     assert await journal.forget("main:7") == 0
     assert await journal.contact("1:contact") is None
+    assert await journal.contacts(["1:contact", "never"]) == {}
     assert await journal.beside("1:payload") is None
     assert await journal.beside("2:payload") == b"{}"
     assert await journal.contact("never") is None

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import trio
 
+from actors.attempt import Taken
 from actors.domain.documents import Document, ErpDocument
-from actors.drain import Drain, Taken
+from actors.drain import Drain
 from actors.errors import UnreachableError
 from actors.ports import Contact, Outcome, PendingEffect
 from adapters.erps.divalto.simulator.rehearsal import Site, line, note, open_site, order

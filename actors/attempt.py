@@ -1,0 +1,133 @@
+"""One attempt at one effect: the partner is asked to carry it out, and what came of it is put into words.
+
+It neither records nor repeats anything.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from actors.circuit import Circuit
+from actors.domain.documents import Document
+from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
+from actors.ports import Contact, Outcome, PendingEffect
+
+
+class PartnerDoor(Protocol):
+    """What a drain needs of a partner, whichever it is."""
+
+    async def find(self, document: Document) -> Outcome | None:
+        """Look for what an earlier attempt did."""
+        ...
+
+    async def carry_out(self, document: Document, contact: Contact | None) -> Outcome:
+        """Do it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An effect that the partner has carried out, what came of it, and the person it was about."""
+
+    effect: PendingEffect
+    outcome: Outcome
+    contact: Contact | None
+    name: str = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The partner will not take it, or nobody is to ask it any more."""
+
+    why: str
+    name: str = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nobody knows yet, or the partner cannot be asked: it is tried again."""
+
+    error: PartnerError
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """It was not begun any more, since the daemon drains."""
+
+    name: str = "put_off"
+
+
+Verdict = Taken | Refused | Failed | PutOff
+
+Observe = Callable[[str, str, float], None]
+"""Called with the partner, the outcome's name and the seconds that a call took."""
+
+
+class Caller:
+    """How a partner is called: by leave of its circuit, timed, and with each error as a verdict."""
+
+    def __init__(self, partner: str, door: PartnerDoor, circuit: Circuit, observe: Observe) -> None:
+        self._partner = partner
+        self._door = door
+        self._circuit = circuit
+        self._observe = observe
+
+    async def attempt(
+        self,
+        effect: PendingEffect,
+        contact: Contact | None,
+        *,
+        may_be_done: bool,
+        begin: Callable[[], bool],
+    ) -> Verdict:
+        """Have the effect carried out, looked for first if it may have been, and say what came of it.
+
+        `begin` is called once there is leave to call; the effect is put off if it says no.
+        """
+        verdict = "cancelled"
+        began = trio.current_time()
+        try:
+            async with self._circuit.admitted():
+                began = trio.current_time()  # to wait for leave is not the partner's time
+                if not begin():
+                    verdict = "put_off"
+                    return PutOff()
+                said = await self._call(effect, contact, may_be_done=may_be_done)
+                verdict = said.name
+                return said
+        except Exception:
+            verdict = "crashed"
+            raise
+        finally:
+            self._observe(self._partner, verdict, trio.current_time() - began)
+
+    async def _call(
+        self, effect: PendingEffect, contact: Contact | None, *, may_be_done: bool
+    ) -> Taken | Refused | Failed:
+        document = effect.document
+        try:
+            done = await self._door.find(document) if may_be_done else None
+            if done is None:
+                done = await self._door.carry_out(document, contact)
+        except RefusedError as error:
+            self._circuit.succeeded()
+            return Refused(error.why or str(error))
+        except UnreachableError as error:
+            self._circuit.failed()
+            return Failed(error, "unreachable")
+        except OutcomeUnknownError as error:
+            self._circuit.failed()
+            return Failed(error, "unknown")
+        except MalformedError as error:
+            return Failed(error, "malformed")
+        self._circuit.succeeded()
+        return Taken(effect, done, contact)
+
+
+def contact_of(effect: PendingEffect) -> str:
+    """Return the id of the person whom the effect is about; empty if it is about none."""
+    id_: str = getattr(effect.document, "contact", "")
+    return id_
