@@ -157,9 +157,11 @@ def test_man_pages_and_completions_are_installed(daemon: Machine) -> None:
         assert "wharfctl" in (share / file).read_text()
 
 
-def test_the_nightly_audit_runs_beside_the_daemon(daemon: Machine) -> None:
+def test_the_nightly_audit_runs_beside_the_daemon_and_has_the_books_compared(daemon: Machine) -> None:
     daemon.run("systemctl", "start", "wharfinger-audit.service")
-    assert "the chain is whole" in daemon.journal("wharfinger-audit.service")
+    told = daemon.journal("wharfinger-audit.service")
+    assert "the chain is whole" in told
+    assert "article\tcause\tunits" in told, "the books were not compared"
     assert daemon.unit("wharfinger-audit.service", "Result")["Result"] == "success"
 
 
