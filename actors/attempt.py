@@ -5,7 +5,7 @@ It neither records nor repeats anything.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -62,8 +62,20 @@ class PutOff:
 
 Verdict = Taken | Refused | Failed | PutOff
 
-Observe = Callable[[str, str, float], None]
-"""Called with the partner, the outcome's name and the seconds that a call took."""
+OUTCOMES: Final = (
+    "ok",
+    "refused",
+    "unreachable",
+    "unknown",
+    "malformed",
+    "put_off",
+    "cancelled",
+    "crashed",
+)
+"""What can come of an attempt, by the names that its observer hears."""
+
+Observe = Callable[[str, str, float, str], None]
+"""Called with the partner, the outcome's name, the seconds that an attempt took, and its effect's stream."""
 
 
 class Caller:
@@ -102,7 +114,7 @@ class Caller:
             verdict = "crashed"
             raise
         finally:
-            self._observe(self._partner, verdict, trio.current_time() - began)
+            self._observe(self._partner, verdict, trio.current_time() - began, effect.stream)
 
     async def _call(
         self, effect: PendingEffect, contact: Contact | None, *, may_be_done: bool

@@ -128,6 +128,7 @@ class Channel:
         directory.on_movement(self._stock_moved)
         self._read_at: float | None = None
         self.polled_at: float | None = None
+        self._made_at = trio.current_time()
 
     def _stock_moved(self) -> None:
         self._moved.set()
@@ -153,6 +154,10 @@ class Channel:
         self.window.withheld = max(self.window.withheld, other.window.withheld)
         other.window = self.window
         other.shows_stock = False
+
+    def poll_lag_s(self) -> float:
+        """Return for how many seconds the shop has not been read, since the start where it never was."""
+        return trio.current_time() - (self._made_at if self.polled_at is None else self.polled_at)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Poll and push until cancelled. An outage of the shop slows it down, nothing else.

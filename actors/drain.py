@@ -14,6 +14,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Protocol, assert_never
 
@@ -144,8 +145,13 @@ class Drain:
 
     @property
     def depth(self) -> int:
-        """How many effects are held in memory."""
+        """How many effects are held in memory: all that wait, unless there are more than `lanes.HELD_MAX`."""
         return len(self._lanes)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest of these effects was asked for; None where there are none."""
+        return self._lanes.oldest
 
     def add(self, effect: PendingEffect) -> None:
         """Take on an effect whose row is durable."""

@@ -40,6 +40,16 @@ class Tip(Struct, frozen=True):
     positions: Mapping[int, int]
 
 
+class AuditRun(Struct, frozen=True):
+    """When the log was audited, and what came of it; `findings` counts contradictions, none where `ok`."""
+
+    at: datetime
+    ok: bool
+    events: int
+    oversold_units: int
+    findings: int
+
+
 class Inspection(Protocol):
     """Questions of people, each bounded by its `limit`."""
 
@@ -57,4 +67,8 @@ class Inspection(Protocol):
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """Return the SKU's last movements in the warehouse, the newest first."""
+        ...
+
+    async def last_audit(self) -> AuditRun | None:
+        """Return the last audit that was made of the log, None where there was none."""
         ...

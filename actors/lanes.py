@@ -9,6 +9,7 @@ every later one is left there too until the outbox has been read: otherwise it w
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import trio
 
@@ -44,6 +45,13 @@ class Lanes:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest of the effects was asked for; None where there are none."""
+        return min(
+            (lane.effects[0].requested_at for lane in self._lanes.values() if lane.effects), default=None
+        )
 
     @property
     def wants_more(self) -> bool:

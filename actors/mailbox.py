@@ -74,11 +74,12 @@ class Reply(Generic[R]):
 class Letter(Generic[M]):
     """A message on its way, with whoever waits for its answer."""
 
-    __slots__ = ("crashes", "message", "reply")
+    __slots__ = ("crashes", "message", "put_at", "reply")
 
     def __init__(self, message: M, reply: Reply[object] | None = None) -> None:
         self.message = message
         self.reply = reply
+        self.put_at = 0.0
         self.crashes = 0
 
 
@@ -107,6 +108,12 @@ class Mailbox(Generic[M]):
         return len(self._waiting) + len(self._in_hand)
 
     @property
+    def oldest_at(self) -> float | None:
+        """When the oldest letter that is not settled was put, by Trio's clock; None where there is none."""
+        first = self._in_hand or self._waiting
+        return first[0].put_at if first else None
+
+    @property
     def awaited(self) -> bool:
         """Whether the actor does nothing but wait for a letter."""
         return self._taker is not None
@@ -133,6 +140,7 @@ class Mailbox(Generic[M]):
                 self._say_if_empty()
         if self._abandoned:
             raise AbandonedError
+        letter.put_at = trio.current_time()
         self._waiting.append(letter)
         self.heard += 1
         self._wake()

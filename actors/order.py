@@ -17,11 +17,11 @@ from actors.domain.order_life import Facts
 from actors.domain.order_state import Order
 from actors.domain.partitions import order_stream as stream_of
 from actors.mailbox import AbandonedError, Letter, Mailbox, SetAsideError, ask_all, tell
-from actors.order_actor import OrderActor, OrderMessage, Reserved
+from actors.order_actor import OrderActor, OrderMessage, OrderMoved
 from actors.ports import BesideRow, Journal
 from actors.supervisor import GaveUpError, RestartPolicy, supervise
 
-__all__ = ["OrderHall", "OrderMessage", "Reserved", "SetAside", "stream_of"]
+__all__ = ["OrderHall", "OrderMessage", "OrderMoved", "SetAside", "stream_of"]
 
 MAILBOX_MAX = 256
 """An order hears of a handful of parcels, scans and effects; more than this is a loop somewhere."""
@@ -54,13 +54,13 @@ class OrderHall:
         directory: Directory,
         facts: Callable[[], Facts],
         set_aside: SetAside,
-        reserved: Reserved,
+        moved: OrderMoved,
     ) -> None:
         self._journal = journal
         self._directory = directory
         self._facts = facts
         self._set_aside = set_aside
-        self._reserved = reserved
+        self._moved = moved
         self._live: dict[str, Mailbox[OrderMessage]] = {}
         self._nursery: trio.Nursery | None = None
 
@@ -68,6 +68,12 @@ class OrderHall:
     def live(self) -> int:
         """How many orders are awake."""
         return len(self._live)
+
+    def backlog(self) -> tuple[int, float | None]:
+        """Return how many letters all orders have still to settle, and when the oldest of them was put."""
+        busy = [mailbox for mailbox in self._live.values() if len(mailbox)]
+        oldest = min((at for mailbox in busy if (at := mailbox.oldest_at) is not None), default=None)
+        return sum(len(mailbox) for mailbox in busy), oldest
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let orders live until cancelled."""
@@ -135,7 +141,7 @@ class OrderHall:
             journal=self._journal,
             directory=self._directory,
             facts=self._facts,
-            reserved=self._reserved,
+            moved=self._moved,
         )
         with concerning(order):
             try:

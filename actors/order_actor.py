@@ -56,8 +56,8 @@ DONE = b"done"
 """What is kept under an idempotency key: an order's answer is the order as it stands."""
 
 
-Reserved = Callable[[float], None]
-"""Called with the seconds from an order's notice to the promise of its last unit."""
+OrderMoved = Callable[[Order, Order, Sequence[Event]], None]
+"""Called with the order as it was, as it is, and the events in between, once they are durable."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class OrderActor:
     journal: Journal
     directory: Directory
     facts: Callable[[], Facts]
-    reserved: Reserved
+    moved: OrderMoved
     state: Order = field(default_factory=Order)
     _looks_again: bool = False
 
@@ -160,9 +160,8 @@ class OrderActor:
             answers=tuple(turn.answers),
         )
         await self.journal.append(append)
-        if turn.state.stage == "picking" and self.state.stage != "picking" and turn.state.noticed is not None:
-            self.reserved((turn.facts.now - turn.state.noticed).total_seconds())
-        self.state = turn.state
+        before, self.state = self.state, turn.state
+        self.moved(before, turn.state, turn.events)
         for event in turn.events:
             if isinstance(event, OrderBackordered):
                 self._looks_again = True

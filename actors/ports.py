@@ -105,6 +105,14 @@ class OrderRow(Struct, frozen=True, gc=False):
     version: int
 
 
+class OrdersSince(Struct, frozen=True, gc=False):
+    """How many orders came into a state within one minute; `since` is when that minute began."""
+
+    state: str
+    since: datetime
+    orders: int
+
+
 class FulfilmentRow(Struct, frozen=True, gc=False):
     """A reservation as the warehouse keeps it; `body` is JSON of the fulfilment's whole state."""
 
@@ -244,6 +252,10 @@ class Journal(Protocol):
 
     async def order_counts(self) -> Mapping[str, int]:
         """Return how many orders stand in each state."""
+        ...
+
+    async def orders_since(self, states: Sequence[str]) -> Sequence[OrdersSince]:
+        """Return how many orders stand in each of these states, by the minute in which they came into it."""
         ...
 
     async def pending(self, partner: str, limit: int) -> Sequence[PendingEffect]:

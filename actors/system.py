@@ -16,6 +16,7 @@ import trio
 
 from actors.attempt import Observe, PartnerDoor
 from actors.carrier import Carrier
+from actors.census import WATCHED, Census
 from actors.channel import Channel, ChannelSettings
 from actors.desk import MAILBOX_MAX as DESK_MAILBOX_MAX
 from actors.desk import Desk, set_aside_by
@@ -24,6 +25,7 @@ from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ERP, Document
 from actors.domain.order_life import Facts
+from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, fillable
 from actors.domain.stock_events import Quantity
 from actors.drain import Drain
@@ -31,9 +33,9 @@ from actors.erp import take_over_stock
 from actors.errors import PartnerError
 from actors.gatekeeper import Gatekeeper
 from actors.mailbox import Mailbox, SetAsideError
-from actors.order import OrderHall, Reserved
+from actors.order import OrderHall, OrderMoved
 from actors.owners import Owners
-from actors.ports import CarrierPort, Contact, ErpPort, Journal, Outcome, ShopPort
+from actors.ports import CarrierPort, Contact, ErpPort, Event, Journal, Outcome, ShopPort
 from actors.supervisor import supervise
 from actors.warehouse import MAILBOX_MAX as WAREHOUSE_MAILBOX_MAX
 from actors.warehouse import Warehouse
@@ -78,8 +80,8 @@ class Surroundings:
     clock: Clock
     entropy: Callable[[int], bytes]
     rng: random.Random
-    observe: Observe = lambda partner, outcome, seconds: None  # noqa: ARG005 - nobody listens by default
-    reserved: Reserved = lambda seconds: None  # noqa: ARG005 - the same
+    observe: Observe = lambda partner, outcome, seconds, stream: None  # noqa: ARG005 - nobody listens by default
+    moved: OrderMoved = lambda before, after, events: None  # noqa: ARG005 - the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class System:
     gatekeeper: Gatekeeper = field(init=False)
     _routing: RoutingRules = field(init=False)
     _carriers: tuple[CarrierRule, ...] = field(init=False)
+    census: Census = field(init=False, default_factory=Census)
     drains: dict[str, Drain] = field(init=False, default_factory=dict)
     shops: dict[str, Channel] = field(init=False, default_factory=dict)
     draining: bool = field(init=False, default=False)
@@ -136,9 +139,7 @@ class System:
         self.directory = Directory(
             {name: WarehouseHandle(name, Mailbox(WAREHOUSE_MAILBOX_MAX)) for name in names}
         )
-        self.hall = OrderHall(
-            self.journal, self.directory, self.facts, self._set_aside, self.surroundings.reserved
-        )
+        self.hall = OrderHall(self.journal, self.directory, self.facts, self._set_aside, self._moved)
         self.desk = Desk(self.journal, self.hall, self.surroundings.clock, Mailbox(DESK_MAILBOX_MAX))
         self.gatekeeper = Gatekeeper(self.journal, self.surroundings.clock, self._gates_changed)
         self._through_gates()
@@ -181,6 +182,7 @@ class System:
         async with trio.open_nursery() as nursery:
             await self.gatekeeper.load()
             self._through_gates()
+            self.census.load(await self.journal.orders_since(WATCHED))
             await nursery.start(self.hall.run)
             await nursery.start(partial(supervise, "desk", self.desk.run, on_crash=self.desk.crashed))
             for handle in self.directory.warehouses.values():
@@ -230,6 +232,10 @@ class System:
         for name, channel in self.shops.items():
             channel.sells(rules.assortments.get(name, Assortment()))
         log.info("rules_reloaded", version=rules.routing.version, carrier_rules=len(rules.carriers))
+
+    def _moved(self, before: Order, after: Order, events: Sequence[Event]) -> None:
+        self.census.moved(before, after)
+        self.surroundings.moved(before, after, events)
 
     async def _start_warehouse(self, nursery: trio.Nursery, handle: WarehouseHandle) -> None:
         actor = Warehouse(handle, self.journal, self.directory, self.hall.tell, self.surroundings.clock)

@@ -12,7 +12,7 @@ from actors.attempt import Observe
 from actors.channel import ChannelSettings
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
-from actors.order import Reserved
+from actors.order import OrderMoved
 from actors.ports import CarrierPort, ErpPort, Journal, ShopPort
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.articles import Article
@@ -131,10 +131,10 @@ def _channel(name: str, terms: ChannelTerms) -> ChannelSettings:
 
 
 def compose(
-    settings: Settings, partners: Partners, journal: Journal, *, observe: Observe, reserved: Reserved
+    settings: Settings, partners: Partners, journal: Journal, *, observe: Observe, moved: OrderMoved
 ) -> System:
     """Wire all actors over these partners and this journal."""
     channels = tuple(_channel(name, channel.terms) for name, channel in settings.channels.items())
-    surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, reserved)
+    surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, moved)
     rules = rules_of(settings, settings.rules, settings.carrier_rules, settings.assortments)
     return System(journal, partners, channels, rules, surroundings)

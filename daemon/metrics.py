@@ -1,26 +1,32 @@
-"""The daemon's figures for Prometheus: what they are called, and where each comes from. It serves nothing.
+"""What happens in the daemon, counted as it happens, for Prometheus. What stands somewhere is in `standing`.
 
-What happens is counted as it happens; what stands somewhere (orders, outboxes, anomalies) is asked for when
-Prometheus asks, in `refresh`. Labels are names from the settings and closed vocabularies: they are bounded.
+Every label is bounded: a name from the settings (at most `NAMES_MAX` of a kind) or a word of a closed
+vocabulary; see `metric_labels`. No figure names a person, and an order stands in exemplars alone.
 """
 
-from collections import Counter as Tally
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol, get_args
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
 )
 from prometheus_client.gc_collector import GCCollector
 
-from actors.system import System
-from daemon.version import VERSION
+from actors.attempt import OUTCOMES
+from actors.domain.order_events import AllocationRefused
+from actors.domain.order_state import Order, Stage
+from actors.domain.partitions import order_of
+from actors.domain.tracing import trace_id
+from actors.ports import Event
+from daemon.exposition import exposed
+from daemon.measured import CALL_OUTCOMES, OPERATIONS
+from daemon.metric_labels import Children, names, words
+from daemon.standing import Standing
 
 COMMIT_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 """Seconds of a commit: a fast disk takes one or two milliseconds, a lost one forever."""
@@ -31,35 +37,46 @@ BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 CALL_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds of a partner's answer: a shop takes a tenth, an ERP some seconds, a time-out ends most."""
 
-NOTICE_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 300.0)
-"""Seconds from an order's notice to its reservation; the goal is a second at the 99th percentile."""
+NOTICE_BUCKETS: Final = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    30.0,
+    300.0,
+    3_600.0,
+    86_400.0,
+)
+"""Seconds from an order's notice to its reservation; the goal is a second at the 99th percentile. What waits
+for money or goods takes days."""
 
-ANOMALIES_COUNTED_MAX: Final = 1_000
-"""More open anomalies than this are a flood; the figures then say "at least"."""
+SHIPPING_BUCKETS: Final = (60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 604_800)
+"""Seconds from an order's reservation to its dispatch: an hour where it is urgent, a day on most floors."""
 
-PHASES: Final = ("standby", "starting", "running", "draining")
+CONTROL_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+"""Seconds of an answer on the control socket: a scanner's beep comes within a tenth, 30 is the time-out."""
+
+ROUTES_MAX: Final = 100
+"""Paths of the control socket, as they are described: some forty."""
+
+STATUSES: Final = tuple(str(code) for code in (200, 400, 403, 404, 405, 409, 413, 422, 500, 501, 503, 504))
+"""What the control socket answers."""
+
+LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+ACTOR_KINDS: Final = (
+    "order", "warehouse", "desk", "drain", "channel", "carrier", "clocks", "arrivals", "outboxes",
+)  # fmt: skip
+"""The first word of each supervised actor's name; which one it was stands in the log."""
 
 # A second series for each counter, which the text format has no use for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
-
-M = TypeVar("M", Counter, Gauge, Histogram)
-
-
-class _Children(Generic[M]):
-    """A metric's children by their label values: finding one in a dict costs a fraction of `labels()`."""
-
-    __slots__ = ("_children", "_metric")
-
-    def __init__(self, metric: M) -> None:
-        self._metric: M = metric
-        self._children: dict[tuple[str, ...], M] = {}
-
-    def of(self, *values: str) -> M:
-        """Return the child with these label values."""
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = self._metric.labels(*values)
-        return child
 
 
 class CommitTold(Protocol):
@@ -92,19 +109,19 @@ class CommitTold(Protocol):
 
 
 class Metrics:
-    """Every figure, in a registry of its own."""
+    """Every figure, in a registry of its own; `standing` is to be refreshed before they are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._system: System | None = None
-        self._phase: Callable[[], str] = lambda: "standby"
-        self._commits()
-        self._partners()
-        self._standing()
+        self._count_commits()
+        self._count_orders()
+        self._count_partners()
+        self._count_process()
+        self.standing = Standing(self.registry, now)
 
-    def _commits(self) -> None:
+    def _count_commits(self) -> None:
         registry = self.registry
         self._commit_seconds = Histogram(
             "wharfinger_commit_seconds", "One commit.", buckets=COMMIT_BUCKETS, registry=registry
@@ -117,68 +134,92 @@ class Metrics:
         self._bytes = Counter(
             "wharfinger_committed_bytes", "Bytes written to the journal.", registry=registry
         )
-        self._notice = Histogram(
+
+    def _count_orders(self) -> None:
+        registry = self.registry
+        entered = Counter(
+            "wharfinger_order_transitions", "Orders that came into a state.", ["state"], registry=registry
+        )
+        self._entered = Children(entered, words(get_args(Stage)))
+        notice = Histogram(
             "wharfinger_notice_to_reserved_seconds",
-            "From the notice of an order to all its units reserved.",
+            "From the notice of an order to all its units on floors; waited: for money, a person or goods.",
+            ["waited"],
             buckets=NOTICE_BUCKETS,
             registry=registry,
         )
-        crashes = Counter("wharfinger_actor_crashes", "Crashes of an actor.", ["actor"], registry=registry)
-        self._crashes = _Children(crashes)
+        self._notice = Children(notice, words(("yes", "no")))
+        self._shipping = Histogram(
+            "wharfinger_reserved_to_shipped_seconds",
+            "From all units of an order on floors to the last one dispatched.",
+            buckets=SHIPPING_BUCKETS,
+            registry=registry,
+        )
+        oversells = Counter(
+            "wharfinger_oversells_refused",
+            "Reservations that a warehouse refused, since its units were not there.",
+            ["warehouse"],
+            registry=registry,
+        )
+        self._oversells = Children(oversells, names())
+
+    def _count_partners(self) -> None:
+        registry = self.registry
+        partner = names()
+        calls = Counter(
+            "wharfinger_partner_calls",
+            "Calls to a partner.",
+            ["partner", "operation", "outcome"],
+            registry=registry,
+        )
+        self._calls = Children(calls, partner, words(OPERATIONS), words(CALL_OUTCOMES))
+        call_seconds = Histogram(
+            "wharfinger_partner_call_seconds",
+            "One call to a partner.",
+            ["partner", "operation"],
+            buckets=CALL_BUCKETS,
+            registry=registry,
+        )
+        self._call_seconds = Children(call_seconds, partner, words(OPERATIONS))
+        effects = Counter(
+            "wharfinger_effects",
+            "Attempts to tell a partner a document.",
+            ["partner", "outcome"],
+            registry=registry,
+        )
+        self._effects = Children(effects, partner, words(OUTCOMES))
+        effect_seconds = Histogram(
+            "wharfinger_effect_seconds",
+            "One attempt to tell a partner a document, with the look whether it has it.",
+            ["partner"],
+            buckets=CALL_BUCKETS,
+            registry=registry,
+        )
+        self._effect_seconds = Children(effect_seconds, partner)
+
+    def _count_process(self) -> None:
+        registry = self.registry
+        restarts = Counter(
+            "wharfinger_actor_restarts",
+            "Crashes of an actor, each followed by its restart, or its end.",
+            ["kind"],
+            registry=registry,
+        )
+        self._restarts = Children(restarts, words(ACTOR_KINDS))
         logged = Counter("wharfinger_log_events", "Events logged.", ["level"], registry=registry)
-        self._logged = _Children(logged)
-
-    def _partners(self) -> None:
-        registry = self.registry
-        self._calls = _Children(
-            Counter(
-                "wharfinger_partner_calls", "Calls to a partner.", ["partner", "outcome"], registry=registry
-            )
+        self._logged = Children(logged, words(LEVELS))
+        requests = Counter(
+            "wharfinger_control_requests",
+            "Requests on the control socket.",
+            ["route", "status"],
+            registry=registry,
         )
-        self._call_seconds = _Children(
-            Histogram(
-                "wharfinger_partner_call_seconds",
-                "One call to a partner.",
-                ["partner"],
-                buckets=CALL_BUCKETS,
-                registry=registry,
-            )
-        )
-        self._outbox = _Children(
-            Gauge(
-                "wharfinger_outbox_depth",
-                "Documents a partner is to be told.",
-                ["partner"],
-                registry=registry,
-            )
-        )
-        self._away = _Children(
-            Gauge(
-                "wharfinger_partner_away", "1 while a partner counts as down.", ["partner"], registry=registry
-            )
-        )
-
-    def _standing(self) -> None:
-        registry = self.registry
-        build = Gauge("wharfinger_build_info", "Always 1.", ["version"], registry=registry)
-        build.labels(VERSION).set(1)
-        self._in_phase = _Children(
-            Gauge("wharfinger_phase", "1 for the phase the daemon is in.", ["phase"], registry=registry)
-        )
-        self._partitions = Gauge(
-            "wharfinger_partitions_owned", "Partitions under our lease.", registry=registry
-        )
-        self._orders = Gauge("wharfinger_orders", "Orders by state.", ["state"], registry=registry)
-        self._anomalies = Gauge(
-            "wharfinger_anomalies_open", "Open anomalies.", ["problem"], registry=registry
-        )
-        self._mailbox = _Children(
-            Gauge("wharfinger_mailbox_depth", "Messages in a mailbox.", ["actor"], registry=registry)
-        )
-        self._available = _Children(
-            Gauge(
-                "wharfinger_units_available", "Units that can be promised.", ["warehouse"], registry=registry
-            )
+        self._requests = Children(requests, names(ROUTES_MAX), words(STATUSES))
+        self._request_seconds = Histogram(
+            "wharfinger_control_request_seconds",
+            "One request on the control socket.",
+            buckets=CONTROL_BUCKETS,
+            registry=registry,
         )
 
     def committed(self, told: CommitTold) -> None:
@@ -189,53 +230,51 @@ class Metrics:
         self._movements.inc(told.movements)
         self._bytes.inc(told.bytes)
 
-    def called(self, partner: str, outcome: str, seconds: float) -> None:
-        """Count a call to a partner."""
-        self._calls.of(partner, outcome).inc()
-        self._call_seconds.of(partner).observe(seconds)
+    def moved(self, before: Order, after: Order, events: Sequence[Event]) -> None:
+        """Count what an order has done, once it is durable."""
+        if before.stage != after.stage or not before.version:
+            self._entered.of(after.stage).inc()
+        if after.promised is not None and before.promised is None:
+            waited = "yes" if after.waited else "no"
+            self._notice.of(waited).observe(_seconds(after.noticed, after.promised), _exemplar(after.id))
+        if after.ended == "shipped" and not before.ended and after.promised is not None:
+            self._shipping.observe(_seconds(after.promised, after.since), _exemplar(after.id))
+        for event in events:
+            if isinstance(event, AllocationRefused):
+                self._oversells.of(after.parts[event.fulfilment].warehouse).inc(1, _exemplar(after.id))
 
-    def reserved(self, seconds: float) -> None:
-        """Count an order whose units are all reserved, so long after we heard of it."""
-        self._notice.observe(seconds)
+    def called(self, partner: str, operation: str, outcome: str, seconds: float) -> None:
+        """Count a call to a partner."""
+        self._calls.of(partner, operation, outcome).inc()
+        self._call_seconds.of(partner, operation).observe(seconds)
+
+    def attempted(self, partner: str, outcome: str, seconds: float, stream: str) -> None:
+        """Count an attempt to tell a partner something, on behalf of a stream."""
+        order = order_of(stream)
+        self._effects.of(partner, outcome).inc()
+        self._effect_seconds.of(partner).observe(seconds, None if order is None else _exemplar(order))
+
+    def controlled(self, route: str, status: int, seconds: float) -> None:
+        """Count a request on the control socket; `route` is the path as it is described."""
+        self._requests.of(route, str(status)).inc()
+        self._request_seconds.observe(seconds)
 
     def logged(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         """Count what the log says; it is where every crash of an actor passes."""
         self._logged.of(level).inc()
         if event == "actor_crashed":
-            self._crashes.of(str(fields.get("actor", ""))).inc()
+            self._restarts.of(str(fields.get("actor", "")).partition(" ")[0]).inc()
 
-    def watch(self, system: System) -> None:
-        """Ask this system for what stands in it from now on."""
-        self._system = system
-
-    async def refresh(self, phase: str) -> None:
-        """Ask for everything that is asked for only when somebody wants to know."""
-        for name in PHASES:
-            self._in_phase.of(name).set(name == phase)
-        system = self._system
-        if system is None:
-            return
-        for name, drain in system.drains.items():
-            self._outbox.of(name).set(drain.depth)
-            self._away.of(name).set(drain.circuit.is_open)
-        for name, handle in system.directory.warehouses.items():
-            self._mailbox.of(f"warehouse {name}").set(len(handle.mailbox))
-            self._available.of(name).set(sum(shelf.available for shelf in handle.stock.shelves.values()))
-        _replace(self._orders, await system.journal.order_counts())
-        anomalies = await system.journal.anomalies(ANOMALIES_COUNTED_MAX)
-        _replace(self._anomalies, Tally(anomaly.problem for anomaly in anomalies))
-
-    def owns(self, partitions: int) -> None:
-        """Say how many partitions are under our lease."""
-        self._partitions.set(partitions)
-
-    def exposed(self) -> bytes:
-        """Return the figures in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def exposed(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the figures and their content type, as an Accept header wants them."""
+        return exposed(self.registry, accept)
 
 
-def _replace(gauge: Gauge, figures: Mapping[str, int]) -> None:
-    """Set a gauge to exactly these children: a state that nothing is in any more must not keep its figure."""
-    gauge.clear()
-    for label, figure in figures.items():
-        gauge.labels(label).set(figure)
+def _seconds(since: datetime | None, until: datetime | None) -> float:
+    """Return how long it was; nothing where the clock was set back in between, or nobody knows."""
+    return max(0.0, (until - since).total_seconds()) if since is not None and until is not None else 0.0
+
+
+def _exemplar(order: str) -> dict[str, str]:
+    """Return what names an order behind a figure: some 65 characters of the 128 that OpenMetrics allows."""
+    return {"trace_id": trace_id(order), "order": order}

@@ -22,6 +22,7 @@ from daemon.control.serving import serve_control
 from daemon.gates import SystemGates
 from daemon.helm import ProcessHelm
 from daemon.logs import observe
+from daemon.measured import measured
 from daemon.metrics import Metrics
 from daemon.order_desk import OrderDesk
 from daemon.plugins import PLUGINS
@@ -36,9 +37,6 @@ from daemon.web import serve_web
 
 log = structlog.get_logger(__name__)
 
-ENDED = ("shipped", "delivered", "cancelled")
-"""The states of the orders that are not in hand any more."""
-
 
 class Daemon:
     """One run of the daemon. `run` returns after a clean end and raises what ended it otherwise."""
@@ -46,7 +44,7 @@ class Daemon:
     def __init__(self, settings: Settings, dsn: str) -> None:
         self._settings = settings
         self._dsn = dsn
-        self._metrics = Metrics()
+        self._metrics = Metrics(utc_now)
         self._system: System | None = None
         self._whole = trio.CancelScope()
         self._started_at: datetime = utc_now()
@@ -86,12 +84,11 @@ class Daemon:
             ) as journal,
             trio.open_nursery() as nursery,
         ):
-            system = compose(
-                settings, partners, journal, observe=self._metrics.called, reserved=self._metrics.reserved
-            )
+            metrics = self._metrics
+            watched = measured(partners, metrics.called)
+            system = compose(settings, watched, journal, observe=metrics.attempted, moved=metrics.moved)
             self._system = system
-            self._metrics.watch(system)
-            self._metrics.owns(len(journal.owned))
+            metrics.standing.watch(system, journal)
             backlog = OpenBacklog(system)
             desk = OrderDesk(
                 system,
@@ -122,7 +119,7 @@ class Daemon:
     async def _say_ready(self, system: System) -> None:
         await system.started.wait()
         collect_seldom()
-        notify("READY=1", f"STATUS={await self._told_status()}")
+        notify("READY=1", f"STATUS={self._told_status()}")
         log.info("daemon_ready", warehouses=len(system.directory.warehouses))
 
     def _is_ready(self) -> bool:
@@ -137,11 +134,10 @@ class Daemon:
         lines: dict[str, Line] = {f"warehouse {house.name}": house.mailbox for house in houses}
         return lines | {"desk": self._system.desk.mailbox}
 
-    async def _told_status(self) -> str:
+    def _told_status(self) -> str:
         if self._system is None or not self._is_ready():
             return self.phase
-        counts = await self._system.journal.order_counts()
-        in_hand = sum(count for state, count in counts.items() if state not in ENDED)
+        in_hand = sum(count for state, count in self._system.census.counts().items() if state != "shipped")
         to_tell = sum(drain.depth for drain in self._system.drains.values())
         away = [f"{name} is away" for name, drain in self._system.drains.items() if drain.circuit.is_open]
         return "; ".join((f"{self.phase}: {in_hand} orders in hand", f"{to_tell} documents to tell", *away))
@@ -193,5 +189,6 @@ class Daemon:
             access_of(daemon.viewers, daemon.operators, daemon.admins),
             handed_over=self._handed_over,
             group=gid_of(daemon.viewers),
+            told=self._metrics.controlled,
             task_status=task_status,
         )

@@ -4,7 +4,7 @@ Before the daemon is ready a beat asks for more time, as a standby may wait for 
 the watchdog. It judges only whether work moves on; to end and restart the daemon is the manager's.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ BEAT_SECONDS_UNASKED = 15.0
 """How often the daemon looks at itself, and tells its status, where no watchdog waits for it."""
 
 STATUS_SECONDS = 30.0
-"""How old the figures in the status may be: they cost a count over all orders, as a scrape does."""
+"""How old the figures in the status may be: nobody looks at them more often."""
 
 
 class Line(Protocol):
@@ -89,11 +89,11 @@ async def keep_pulse(lines: Lines, ready: Callable[[], bool], watchdog: float | 
         await trio.sleep(period)
 
 
-async def tell_status(status: Callable[[], Awaitable[str]], notify: Notify) -> None:
+async def tell_status(status: Callable[[], str], notify: Notify) -> None:
     """Tell the service manager how the daemon is, for `systemctl status`, until cancelled."""
     told = ""
     while True:
-        text = await status()
+        text = status()
         if text != told:
             notify(f"STATUS={text}")
             told = text

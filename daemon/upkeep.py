@@ -15,6 +15,7 @@ import trio
 
 from actors.domain.partitions import PARTITIONS
 from adapters.postgres.audit import AuditReport, audit
+from adapters.postgres.audit.record import record_audit
 from adapters.postgres.backup import BackupReport, check_backup
 from adapters.postgres.connect import DatabaseUnavailableError
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -101,12 +102,18 @@ def migrated(dsn: str, seconds_max: float) -> int:
 
 
 def audited(dsn: str, seconds_max: float, progress: Progress | None) -> AuditReport:
-    """Audit the database as of now; a daemon may go on working.
+    """Audit the database as of now, and note there what came of it; a daemon may go on working.
 
     Raises:
         DatabaseUnavailableError: see `adapters.postgres.audit`.
     """
-    return trio.run(lambda: audit(dsn, database_seconds_max=seconds_max, progress=progress))
+
+    async def audit_and_note() -> AuditReport:
+        report = await audit(dsn, database_seconds_max=seconds_max, progress=progress)
+        await record_audit(dsn, report, database_seconds_max=seconds_max)
+        return report
+
+    return trio.run(audit_and_note)
 
 
 def backup_checked(live: str, restored: str, seconds_max: float) -> BackupReport:

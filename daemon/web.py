@@ -1,6 +1,7 @@
 """Metrics and health over HTTP, for Prometheus and whoever watches the service. It changes nothing.
 
-/metrics: the figures; /healthz: the process answers; /readyz: it takes orders, or says why not.
+/metrics: the figures, in OpenMetrics where that is asked for; /healthz: the process answers; /readyz: it
+takes orders, or says why not.
 """
 
 import errno
@@ -17,7 +18,6 @@ BODY_BYTES_MAX = 1024
 """Nothing here takes a body."""
 
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
-_METRICS = (("Content-Type", "text/plain; version=0.0.4; charset=utf-8"),)
 
 
 class AddressTakenError(Exception):
@@ -37,8 +37,9 @@ class Web:
             return Response(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET\n", (*_TEXT, ("Allow", "GET, HEAD")))
         match request.path:
             case "/metrics":
-                await self._metrics.refresh(self._phase())
-                return Response(HTTPStatus.OK, self._metrics.exposed(), _METRICS)
+                await self._metrics.standing.refresh(self._phase())
+                figures, kind = self._metrics.exposed(request.header("accept") or "")
+                return Response(HTTPStatus.OK, figures, (("Content-Type", kind),))
             case "/healthz":
                 return Response(HTTPStatus.OK, b"ok\n", _TEXT)
             case "/readyz":

@@ -164,11 +164,9 @@ def confirm_answered(draft: Draft, part: Part, command: Answered) -> None:
 def confirm(draft: Draft, fulfilment: str) -> None:
     """Let the floor pick, and book the order once all of it is on floors."""
     draft.add(OrderConfirmed((fulfilment,)))
-    order = draft.order
-    if order.wanted() or any(part.state in ("planned", "allocated") for part in order.live()):
-        return
-    draft.tell_erp_of_order()
-    draft.tell_shop("preparing")
+    if draft.order.is_on_floors():
+        draft.tell_erp_of_order()
+        draft.tell_shop("preparing")
 
 
 def give_back(draft: Draft, fulfilment: str) -> None:

@@ -43,6 +43,9 @@ from actors.domain.stock_events import Quantity
 K = TypeVar("K")
 T = TypeVar("T")
 
+WAITING = ("held", "backordered")
+"""The stages in which an order waits for a person, for money or for goods, and not for us."""
+
 STAGE_KEPT = (
     ContactCorrected,
     EffectRequested,
@@ -61,8 +64,17 @@ def evolve(order: Order, event: OrderEvent | AnomalyEvent, at: datetime) -> Orde
     after = _fold(order, event)
     stage = order.stage if isinstance(event, STAGE_KEPT) else stage_of(after)
     since = at if stage != order.stage or order.since is None else order.since
-    noticed = order.noticed or at
-    return replace(after, version=order.version + 1, noticed=noticed, touched=at, stage=stage, since=since)
+    if order.promised is None and isinstance(event, OrderConfirmed) and after.is_on_floors():
+        after = replace(after, promised=at)
+    return replace(
+        after,
+        version=order.version + 1,
+        noticed=order.noticed or at,
+        touched=at,
+        stage=stage,
+        since=since,
+        waited=order.waited or stage in WAITING,
+    )
 
 
 def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event

@@ -112,12 +112,15 @@ class Order(Struct, frozen=True, gc=False):
     `refusals` are what partners would not take, by the effect that first asked. `former_lines` are of SKUs
     that the shop has taken out since: a floor may have packed them. `erp_told` are the lines that the ERP was
     told last to keep open, `erp_noted` those delivered since by fulfilment, and `erp_stale` says that they
-    may be others by now.
+    may be others by now. `promised` is when all its units were on floors for the first time, and `waited`
+    whether it ever stood in a hold or for stock.
     """
 
     imported: OrderImported | None = None
     version: int = 0
     noticed: datetime | None = None
+    promised: datetime | None = None
+    waited: bool = False
     since: datetime | None = None
     touched: datetime | None = None
     holds: Mapping[HoldKind, OrderHeld] = {}
@@ -179,6 +182,10 @@ class Order(Struct, frozen=True, gc=False):
             for quantity in part.lines:
                 open_[quantity.sku] = open_.get(quantity.sku, 0) - quantity.units
         return open_
+
+    def is_on_floors(self) -> bool:
+        """Tell whether every unit of it has been promised and handed to a floor."""
+        return not self.wanted() and all(part.state not in ("planned", "allocated") for part in self.live())
 
     def label_effects(self, part: Part) -> tuple[str, ...]:
         """Return the effects that buy the part's labels, in the order of its parcels."""

@@ -3,6 +3,7 @@
 It serves tests, simulations and benchmarks. What it projects follows from `actors.projections`, as anywhere.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
 from actors.domain.ledger import INNER_ACCOUNTS, movements
 from actors.domain.log import GENESIS, KINDS, chain, decode_event, encode_event, header, microseconds
 from actors.domain.partitions import PARTITIONS, partition_of, partition_of_key, stock_stream, warehouse_of
-from actors.inspection import BookedMovement, OrderFilter, Tip
+from actors.inspection import AuditRun, BookedMovement, OrderFilter, Tip
 from actors.ports import (
     Append,
     Balance,
@@ -26,6 +27,7 @@ from actors.ports import (
     KeyedAnswer,
     OpenAnomaly,
     OrderRow,
+    OrdersSince,
     PendingEffect,
     Recorded,
     StockPicture,
@@ -294,6 +296,11 @@ class MemoryJournal:
         ]
         return booked[::-1][:limit]
 
+    async def last_audit(self) -> AuditRun | None:
+        """See `Inspection.last_audit`: what nobody can come back to is never audited."""
+        await trio.lowlevel.checkpoint()
+        return None
+
     async def order_counts(self) -> Mapping[str, int]:
         """See `Journal.order_counts`."""
         await trio.lowlevel.checkpoint()
@@ -301,6 +308,16 @@ class MemoryJournal:
         for row in self._orders.values():
             counts[row.state] = counts.get(row.state, 0) + 1
         return counts
+
+    async def orders_since(self, states: Sequence[str]) -> Sequence[OrdersSince]:
+        """See `Journal.orders_since`."""
+        await trio.lowlevel.checkpoint()
+        counts = Counter(
+            (row.state, row.state_since.replace(second=0, microsecond=0))
+            for row in self._orders.values()
+            if row.state in states
+        )
+        return [OrdersSince(state, since, count) for (state, since), count in sorted(counts.items())]
 
     async def pending(self, partner: str, limit: int) -> Sequence[PendingEffect]:
         """See `Journal.pending`."""

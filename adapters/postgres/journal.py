@@ -13,7 +13,7 @@ import trio
 
 from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of_key
-from actors.inspection import BookedMovement, OrderFilter
+from actors.inspection import AuditRun, BookedMovement, OrderFilter
 from actors.inspection import Tip as LogTip
 from actors.ports import (
     Append,
@@ -22,18 +22,20 @@ from actors.ports import (
     FencedError,
     OpenAnomaly,
     OrderRow,
+    OrdersSince,
     PendingEffect,
     Recorded,
     StockPicture,
 )
 from adapters.postgres import inspection, reads
+from adapters.postgres.audit.record import last_audit
 from adapters.postgres.bridge import Bridge, open_bridge
 from adapters.postgres.connect import ROLE, WRITER_SESSION, Connection, Pool, connect, open_pool
 from adapters.postgres.encoding import Tip
 from adapters.postgres.failures import GONE
 from adapters.postgres.flushing import Flusher
 from adapters.postgres.forget import erase
-from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, acquire, give_back, renew_forever
+from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, Term, acquire, give_back, renew_forever
 from adapters.postgres.lookups import Lookups
 from adapters.postgres.migrate import carried_migrations, migrate_here
 from adapters.postgres.picture import stock_picture
@@ -53,10 +55,11 @@ _contact = msgspec.json.Decoder(Contact).decode
 class PostgresJournal:
     """The journal (see `actors.ports.Journal`), as `open_journal` yields it."""
 
-    def __init__(self, bridge: Bridge, pool: Pool, writer: Writer, claim: Claim) -> None:
+    def __init__(self, bridge: Bridge, pool: Pool, writer: Writer, claim: Claim, term: Term) -> None:
         self._bridge = bridge
         self._pool = pool
         self._writer = writer
+        self._term = term
         self._owned = sorted(claim.fences)
         self._streams = Lookups(self._read_streams)
         self._beside = Lookups(self._read_beside)
@@ -67,6 +70,10 @@ class PostgresJournal:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._streams.run)
             nursery.start_soon(self._beside.run)
+
+    def lease_remaining_s(self) -> float:
+        """Return for how many seconds our leases hold if they are not renewed."""
+        return self._term.remaining_s()
 
     async def append(self, append: Append) -> None:
         """Return when `append` is durable; see `Writer.append` for the errors."""
@@ -125,9 +132,17 @@ class PostgresJournal:
         """Return the SKU's last movements in the warehouse, the newest first."""
         return await self._ask(inspection.movements, warehouse, sku, limit)
 
+    async def last_audit(self) -> AuditRun | None:
+        """Return the last audit that was made of the log, None where there was none."""
+        return await self._ask(last_audit)
+
     async def order_counts(self) -> Mapping[str, int]:
         """Return how many orders stand in each state."""
         return await self._ask(reads.order_counts)
+
+    async def orders_since(self, states: Sequence[str]) -> Sequence[OrdersSince]:
+        """Return how many orders stand in each of these states, by the minute in which they came into it."""
+        return await self._ask(reads.orders_since, states)
 
     async def pending(self, partner: str, limit: int) -> Sequence[PendingEffect]:
         """Return the partner's outbox as far as its streams are ours, oldest first."""
@@ -241,12 +256,13 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
             )
             try:
                 tips = await bridge.run(_load_tips, connection, sorted(claim.fences))
+                term = Term(lease_seconds)
                 writer = Writer(bridge, connection, flusher, claim, tips, observe or _ignore)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(writer.run)
-                    nursery.start_soon(_renew, bridge, pool, claim, lease_seconds, renew_seconds)
+                    nursery.start_soon(_renew, bridge, pool, claim, term, renew_seconds)
                     nursery.start_soon(tidy_forever, bridge, pool, sorted(claim.fences))
-                    journal = PostgresJournal(bridge, pool, writer, claim)
+                    journal = PostgresJournal(bridge, pool, writer, claim, term)
                     nursery.start_soon(journal.run)
                     yield journal
                     nursery.cancel_scope.cancel()
@@ -286,10 +302,8 @@ async def _terminate(sessions: Connection | Pool) -> None:
     sessions.terminate()
 
 
-async def _renew(
-    bridge: Bridge, pool: Pool, claim: Claim, lease_seconds: float, renew_seconds: float
-) -> None:
-    await renew_forever(bridge, pool, claim, lease_seconds=lease_seconds, renew_seconds=renew_seconds)
+async def _renew(bridge: Bridge, pool: Pool, claim: Claim, term: Term, renew_seconds: float) -> None:
+    await renew_forever(bridge, pool, claim, term, renew_seconds=renew_seconds)
 
 
 async def _load_tips(connection: Connection, owned: Sequence[int]) -> dict[int, Tip]:

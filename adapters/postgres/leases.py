@@ -78,6 +78,22 @@ class LeaseTakenError(Exception):
     """Somebody else owns the partitions, and waiting for them was not wanted."""
 
 
+class Term:
+    """How long our leases hold at least: by Trio's clock, counted from when their last renewal was asked."""
+
+    def __init__(self, lease_seconds: float) -> None:
+        self.lease_seconds = lease_seconds
+        self.good_until = trio.current_time() + lease_seconds
+
+    def renewed(self, asked_at: float) -> None:
+        """Note a renewal that was asked for then, and has come."""
+        self.good_until = asked_at + self.lease_seconds
+
+    def remaining_s(self) -> float:
+        """Return for how many seconds they hold without a further renewal; below zero once they may not."""
+        return self.good_until - trio.current_time()
+
+
 async def acquire(
     bridge: Bridge,
     connection: Connection,
@@ -119,30 +135,29 @@ async def renew_forever(
     bridge: Bridge,
     pool: Pool,
     claim: Claim,
+    term: Term,
     *,
-    lease_seconds: float = LEASE_SECONDS,
     renew_seconds: float = RENEW_SECONDS,
 ) -> None:
-    """Renew until cancelled.
+    """Renew until cancelled, each time before the term ends.
 
     Raises:
         FencedError: a partition is another's by now, or the database was away for a whole lease.
     """
-    good_until = trio.current_time() + lease_seconds
     while True:
         await trio.sleep(renew_seconds)
         began = trio.current_time()
         try:
-            with trio.fail_after(max(0.0, good_until - began)):
-                held = await bridge.run(_renew, pool, claim, lease_seconds)
+            with trio.fail_after(max(0.0, term.remaining_s())):
+                held = await bridge.run(_renew, pool, claim, term.lease_seconds)
         except (*GONE, trio.TooSlowError) as error:
-            if trio.current_time() >= good_until:
+            if term.remaining_s() <= 0:
                 raise FencedError("the leases could not be renewed in time") from error
             log.warning("lease.renewal_failed", error=type(error).__name__)
             continue
         if held < len(claim.fences):
             raise FencedError(f"{len(claim.fences) - held} partitions were taken over")
-        good_until = began + lease_seconds
+        term.renewed(began)
 
 
 async def give_back(bridge: Bridge, connection: Connection, claim: Claim) -> None:

@@ -17,6 +17,7 @@ from actors.domain.stock_events import Quantity
 from actors.ports import (
     OpenAnomaly,
     OrderRow,
+    OrdersSince,
     PendingEffect,
     Recorded,
 )
@@ -138,6 +139,16 @@ async def order_counts(pool: Pool) -> Mapping[str, int]:
     """Return how many orders stand in each state."""
     rows = await pool.fetch("SELECT state, count(*) AS orders FROM order_index GROUP BY state ORDER BY state")
     return {row["state"]: row["orders"] for row in rows}
+
+
+async def orders_since(pool: Pool, states: Sequence[str]) -> Sequence[OrdersSince]:
+    """Return how many orders came into each of these states in which minute."""
+    rows = await pool.fetch(
+        "SELECT state, date_trunc('minute', state_since) AS since, count(*) AS orders FROM order_index"
+        " WHERE state = ANY ($1) GROUP BY 1, 2 ORDER BY 1, 2",
+        list(states),
+    )
+    return [OrdersSince(*row) for row in rows]
 
 
 async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) -> Sequence[PendingEffect]:

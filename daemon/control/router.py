@@ -149,20 +149,42 @@ class Following:
 
 Route = Reading | Following | Change[Any]
 
+Match = tuple[Route, Mapping[str, str]]
+"""A route that takes a request's path, and the names in that path."""
+
+Told = Callable[[str, int, float], None]
+"""Called with a route's path as it is described, the answer's status, and the seconds until it was made."""
+
+NO_ROUTE = "other"
+"""What is told of as the path of requests that no route takes: what a client makes up is nobody's label."""
+
+
+def unheard(route: str, status: int, seconds: float) -> None:
+    """Tell nobody of a request."""
+
 
 class Router:
     """Answers requests by the route that matches, for those who may ask (anybody without `access`)."""
 
-    def __init__(self, routes: Sequence[Route], access: Access | None = None) -> None:
+    def __init__(self, routes: Sequence[Route], access: Access | None = None, told: Told = unheard) -> None:
         self._routes = [(route, route.path.split("/")) for route in routes]
         self._access = access
+        self._told = told
         self._digests: OrderedDict[str, bytes] = OrderedDict()
 
     async def answer(self, request: Request) -> Response | Stream:
         """Answer a request; a fault of whoever answers it goes up."""
+        began = trio.current_time()
+        matching = self._matching(request)
+        response = await self._responded(request, matching)
+        route = matching[0][0].path if matching else NO_ROUTE
+        self._told(route, response.status, trio.current_time() - began)
+        return response
+
+    async def _responded(self, request: Request, matching: Sequence[Match]) -> Response | Stream:
         try:
             with trio.fail_after(ANSWER_SECONDS_MAX):
-                answer = await self._answered(request)
+                answer = await self._answered(request, matching)
         except Refused as refused:
             return problem(refused.status, refused.reason)
         except trio.TooSlowError:
@@ -170,9 +192,8 @@ class Router:
             return problem(HTTPStatus.GATEWAY_TIMEOUT, why)
         return answer if isinstance(answer, Response | Stream) else _json(HTTPStatus.OK, answer)
 
-    async def _answered(self, request: Request) -> Answer | Response | Stream:
+    async def _answered(self, request: Request, matching: Sequence[Match]) -> Answer | Response | Stream:
         role = self._role_of(request)
-        matching = [(route, names) for route, names in self._matching(request)]
         if not matching:
             raise Refused(f"there is nothing at {request.path}", HTTPStatus.NOT_FOUND)
         for route, names in matching:
@@ -244,10 +265,10 @@ class Router:
                 outcome=outcome,
             )
 
-    def _matching(self, request: Request) -> list[tuple[Route, dict[str, str]]]:
+    def _matching(self, request: Request) -> list[Match]:
         # Split before decoding, so that a name may hold a slash.
         given = [unquote(part) for part in request.target.partition("?")[0].split("/")]
-        found: list[tuple[Route, dict[str, str]]] = []
+        found: list[Match] = []
         for route, parts in self._routes:
             if len(parts) == len(given):
                 names = {

@@ -16,7 +16,7 @@ import trio
 from adapters.http.server import serve
 from daemon.control.access import Access
 from daemon.control.api import Services, routes
-from daemon.control.router import Router, problem
+from daemon.control.router import Router, Told, problem, unheard
 
 BODY_BYTES_MAX = 1024 * 1024
 """A packed fulfilment of a thousand lines is some 60 KiB."""
@@ -65,6 +65,7 @@ async def serve_control(
     *,
     handed_over: socket.socket | None = None,
     group: int | None = None,
+    told: Told = unheard,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the control socket until cancelled; `started` once it can be spoken to.
@@ -74,7 +75,7 @@ async def serve_control(
     Raises:
         SocketTakenError: see `control_listener`.
     """
-    router = Router(routes(services), access)
+    router = Router(routes(services), access, told)
     opened = control_listener(path, group) if handed_over is None else _adopted(handed_over)
     with opened as listener:
         async with trio.open_nursery() as nursery:

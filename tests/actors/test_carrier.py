@@ -27,7 +27,7 @@ class ListeningHall(OrderHall):
     """A hall that notes what its orders hear, and whose orders may be beyond help."""
 
     def __init__(self, journal: MemoryJournal) -> None:
-        super().__init__(journal, Directory({}), facts, nobody, lambda _seconds: None)
+        super().__init__(journal, Directory({}), facts, nobody, lambda *_: None)
         self.heard: list[tuple[str, OrderCommand]] = []
         self.beyond_help: set[str] = set()
 

@@ -102,7 +102,7 @@ class House:
         self.journal = Journal()
         self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
         self.directory = Directory({"lyon": self.handle})
-        self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda _seconds: None)
+        self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda *_: None)
         self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Matter](10))
         self.deliveries = 0
         self.unknown: set[str] = set()

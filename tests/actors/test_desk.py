@@ -49,7 +49,7 @@ class Office:
     def __init__(self) -> None:
         self.passed = timedelta()
         self.journal = MemoryJournal()
-        self.hall = ListeningHall(self.journal, Directory({}), self.facts, nobody, lambda _seconds: None)
+        self.hall = ListeningHall(self.journal, Directory({}), self.facts, nobody, lambda *_: None)
         self.hall.woken = []
         self.hall.began = trio.current_time()
         self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Matter](10))

@@ -137,7 +137,7 @@ class Office:
             observe=self.observe,
         )
 
-    def observe(self, _partner: str, outcome: str, seconds: float) -> None:
+    def observe(self, _partner: str, outcome: str, seconds: float, _stream: str) -> None:
         self.outcomes.append(outcome)
         self.call_s.append(seconds)
 
@@ -411,7 +411,7 @@ async def test_a_lost_partition_stops_the_drain_at_once(autojump_clock: Clock) -
         fenced,
         workers=1,
         rng=random.Random(1),
-        observe=lambda _partner, _outcome, _seconds: None,
+        observe=lambda *_: None,
     )
     await office.request(effect(1, 1), told=False)
     with trio.fail_after(5), pytest.RaisesGroup(FencedError, flatten_subgroups=True):

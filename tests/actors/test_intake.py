@@ -74,7 +74,7 @@ async def open_way(first: ShopOrder | UnreadableOrder) -> AsyncGenerator[Way]:
     async def set_aside(actor: str, message: str, error: str) -> None:
         raise AssertionError(actor, message, error)
 
-    hall = OrderHall(journal, directory, facts, set_aside, lambda _seconds: None)
+    hall = OrderHall(journal, directory, facts, set_aside, lambda *_: None)
     desk = Desk(journal, hall, lambda: NINE, Mailbox(10))
     salts = iter(range(256))
     intake = Intake("main", shop, journal, hall, desk, directory, lambda size: bytes([next(salts)]) * size)

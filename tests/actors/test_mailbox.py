@@ -251,3 +251,21 @@ async def test_an_asker_that_gave_up_disturbs_nobody(autojump_clock: Clock) -> N
     letter.reply.send("late")
     mailbox.settle()
     assert mailbox.idle
+
+
+async def test_a_mailbox_is_as_old_as_its_oldest_letter_that_is_not_settled(autojump_clock: Clock) -> None:
+    mailbox: Mailbox[str] = Mailbox(10)
+    ages = [mailbox.oldest_at]
+    began = trio.current_time()
+    await tell(mailbox, "first")
+    await trio.sleep(3)
+    await tell(mailbox, "second")
+    await mailbox.take(1)
+    ages.append(mailbox.oldest_at)
+    mailbox.after_crash()
+    ages.append(mailbox.oldest_at)
+    for _ in range(2):
+        await mailbox.take(1)
+        mailbox.settle()
+        ages.append(mailbox.oldest_at)
+    assert ages == [None, began, began, began + 3, None]

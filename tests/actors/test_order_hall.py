@@ -57,7 +57,7 @@ class House:
         self.effects: list[PendingEffect] = []
         self.set_aside: list[tuple[str, str, str]] = []
         self.directory.on_effect("shop-main", self.effects.append)
-        self.hall = OrderHall(self.journal, self.directory, self.facts, self.put_aside, lambda _seconds: None)
+        self.hall = OrderHall(self.journal, self.directory, self.facts, self.put_aside, lambda *_: None)
 
     def facts(self) -> Facts:
         now = NINE + timedelta(seconds=trio.current_time())

@@ -27,7 +27,7 @@ async def nobody(*_: str) -> None:
 
 @asynccontextmanager
 async def open_hall() -> AsyncGenerator[OrderHall]:
-    hall = OrderHall(MemoryJournal(), Directory({}), facts, nobody, lambda _seconds: None)
+    hall = OrderHall(MemoryJournal(), Directory({}), facts, nobody, lambda *_: None)
     with trio.fail_after(10 * IDLE_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(hall.run)

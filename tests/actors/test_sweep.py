@@ -106,7 +106,7 @@ async def open_house() -> AsyncGenerator[House]:
     async def set_aside(actor: str, message: str, error: str) -> None:
         raise AssertionError(actor, message, error)
 
-    hall = OrderHall(journal, directory, facts, set_aside, lambda _seconds: None)
+    hall = OrderHall(journal, directory, facts, set_aside, lambda *_: None)
     desk = Desk(journal, hall, lambda: now[0], Mailbox(10))
     salts = iter(range(100_000))
     intake = Intake(

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import trio
 
+from actors.census import WATCHED, Census
 from actors.channel import ChannelSettings
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.order_commands import Wake
@@ -153,3 +154,40 @@ async def test_a_cancel_after_the_pack_is_refused_and_says_where_to_intercept() 
         while not (anomalies := await house.journal.anomalies(10)):
             await trio.sleep(0.01)
         assert anomalies[0].problem == "cancelled_too_late"
+
+
+async def test_the_census_in_memory_is_that_of_the_index() -> None:
+    async with open_house({"lyon": {"TEAPOT": 2, "CUP": 1}, "nantes": {}}) as house:
+        for number, lines in enumerate([("TEAPOT", 1), ("TEAPOT", 1), ("CUP", 9), ("SAUCER", 1)], 1):
+            house.shop.place(order_for(number, lines))
+        house.shop.place(order_for(5, ("CUP", 1), standing="unpaid"))
+        for number, stage in ((1, "picking"), (2, "picking"), (3, "backordered"), (4, "held"), (5, "held")):
+            await house.until(number, stage)
+        await house.pick_and_pack("lyon")
+        await house.until(1, "shipped")
+        await house.until(2, "shipped")
+        house.shop.place(order_for(3, ("CUP", 9), standing="cancelled"))
+        await house.until(3, "cancelled")
+        kept, read = house.system.census, Census()
+        read.load(await house.journal.orders_since(WATCHED))
+        assert {state: count for state, count in kept.counts().items() if count} == {"held": 2, "shipped": 2}
+        now = datetime.now(UTC)
+        assert kept.counts() == read.counts()
+        assert kept.by_age(now) == read.by_age(now)
+        assert kept.oldest(now) == read.oldest(now)
+
+
+async def test_an_order_tells_when_its_units_were_promised_and_whether_it_had_waited() -> None:
+    async with open_house({"lyon": {"TEAPOT": 1}, "nantes": {}}) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 1)))
+        at_once = await house.until(1, "picking")
+        house.shop.place(order_for(2, ("TEAPOT", 1)))
+        waiting = await house.until(2, "backordered")
+        assert (waiting.promised, waiting.waited) == (None, True)
+        await house.system.directory.ask_warehouse("lyon", Receive("D1", "TEAPOT", 1, "A-1"))
+        after_all = await house.until(2, "picking")
+    assert at_once.noticed is not None
+    assert at_once.promised is not None
+    assert after_all.promised is not None
+    assert at_once.noticed <= at_once.promised <= after_all.promised
+    assert (at_once.waited, after_all.waited) == (False, True)

@@ -378,6 +378,10 @@ async def test_orders_are_found_by_state_by_clock_and_by_what_they_wait_for(jour
     assert [each.order for each in await journal.orders_in((), 3)] == ["4", "3", "2"]
     assert await journal.order_counts() == {"backordered": 2, "picking": 1, "shipped": 1}
 
+    await journal.append(order("5", 0, CancelAsked("shop"), orders=(row("5", "picking"),)))
+    told = {each.state: (each.since, each.orders) for each in await journal.orders_since(("picking", "held"))}
+    assert told == {"picking": (rows[0].state_since.replace(second=0, microsecond=0), 2)}
+
     freed = row("2", "picking", placed_at=hours(-2), waiting_for=(Quantity("POT", 1),))
     await journal.append(order("2", 1, CancelAsked("shop"), orders=(freed,)))
     assert await journal.orders_waiting_for("CUP", 10) == ["3"]

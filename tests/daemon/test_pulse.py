@@ -94,8 +94,7 @@ async def test_the_status_is_told_when_it_changes(
 ) -> None:
     manager, orders = Manager(), [3]
 
-    async def status() -> str:
-        await trio.lowlevel.checkpoint()
+    def status() -> str:
         return f"running: {orders[0]} orders in hand"
 
     nursery.start_soon(tell_status, status, manager.notify)

@@ -164,3 +164,33 @@ def test_a_customer_nobody_can_be_is_refused(config: Path, customer: str) -> Non
     ran = wharfinger("forget", "--customer", customer, "--config", str(config))
     assert ran.returncode == 2
     assert "expected CHANNEL:ID with one of the channels main" in ran.stderr
+
+
+def audit_noted(config: Path) -> tuple[bool, int] | None:
+    """Return what a daemon is told of the last audit: whether it was well, and how many events it read."""
+
+    async def ask() -> tuple[bool, int] | None:
+        with trio.fail_after(30):
+            async with open_journal(dsn_of(config), owner="a daemon") as journal:
+                last = await journal.last_audit()
+        return None if last is None else (last.ok, last.events)
+
+    return trio.run(ask)
+
+
+def test_a_daemon_hears_of_the_last_audit_whatever_came_of_it(config: Path) -> None:
+    assert audit_noted(config) is None
+    wharfinger("audit", "--config", str(config))
+    assert audit_noted(config) == (True, 2)
+    wrong = "UPDATE stock_balance SET available = available + 1, supplier = supplier - 1"
+    asyncio.run(_run(dsn_of(config), wrong))
+    assert wharfinger("audit", "--config", str(config)).returncode == 1
+    assert audit_noted(config) == (False, 2)
+
+
+def test_who_may_only_read_can_audit_all_the_same(config: Path) -> None:
+    asyncio.run(_run(dsn_of(config), "ALTER DATABASE upkeep SET default_transaction_read_only = on"))
+    ran = wharfinger("audit", "--config", str(config))
+    assert ran.returncode == 0
+    assert "the chain is whole" in ran.stdout
+    assert "audit_not_noted" in ran.stderr + ran.stdout

@@ -19,6 +19,7 @@ import trio
 from hypothesis import Phase, given, settings
 from trio.testing import MockClock
 
+from actors.census import WATCHED, Census
 from actors.channel import ChannelSettings
 from actors.directory import Keyed
 from actors.domain.anomaly_events import AnomalyRaised
@@ -324,6 +325,9 @@ async def look_at_the_books(day: Day) -> None:
     for site, stock in stocks.items():
         assert stock.fulfilments == {}
         assert {sku: shelf.on_hand for sku, shelf in stock.shelves.items()} == day.erp.stock_[site]
+    census = Census()
+    census.load(await day.journal.orders_since(WATCHED))
+    assert day.system.census.counts() == census.counts(), "what was counted in passing is what there is"
     problems = Counter(each.problem for each in await day.journal.anomalies(1_000))
     assert set(problems) <= {
         "short_pick",

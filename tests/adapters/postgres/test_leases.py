@@ -224,3 +224,15 @@ async def terminate(connection: Connection) -> None:
 
 def never_renewing(dsn: str, owner: str) -> AbstractAsyncContextManager[PostgresJournal]:
     return open_journal(dsn, owner=owner, lease_seconds=1.0, renew_seconds=3600)
+
+
+async def test_a_lease_is_told_by_how_long_it_holds_and_a_renewal_lengthens_it(dsn: str) -> None:
+    with trio.fail_after(20):
+        async with open_journal(dsn, owner="one", lease_seconds=5, renew_seconds=0.2) as journal:
+            assert 4 < journal.lease_remaining_s() <= 5
+            await trio.sleep(1.5)
+            assert 4 < journal.lease_remaining_s() <= 5
+        async with never_renewing(dsn, "two") as journal:
+            left = journal.lease_remaining_s()
+            await trio.sleep(0.3)
+            assert journal.lease_remaining_s() <= left - 0.3

@@ -41,6 +41,7 @@ from daemon.control.client import ControlClient
 from daemon.control.router import KEYS_REMEMBERED, Router
 from daemon.control.service import Desk, Floor, Tail
 from daemon.control.serving import SocketTakenError, control_listener, serve_control
+from daemon.metrics import ROUTES_MAX
 
 OWNER = access_of("", "", "")
 LYON = "/v1/warehouses/lyon"
@@ -550,3 +551,31 @@ async def test_a_client_without_a_daemon_says_that_it_is_away(tmp_path: Path) ->
             with trio.fail_after(5), pytest.raises(DaemonAwayError) as caught:
                 await client.request("GET", "/v1/status")
         assert isinstance(caught.value, OSError)
+
+
+async def test_requests_are_told_by_the_path_as_it_is_described_whatever_a_client_makes_up(
+    services: Services,
+) -> None:
+    told: list[tuple[str, int]] = []
+    router = Router(routes(services), None, lambda route, status, _seconds: told.append((route, status)))
+    for method, path in (
+        ("GET", "/v1/orders/main-7"),
+        ("GET", "/v1/orders/main-8"),
+        ("GET", "/v1/orders/main-7/lunch"),
+        ("GET", "/made/up/by/whoever"),
+        ("PUT", "/v1/status"),
+        ("GET", "/v1/tail"),
+    ):
+        await router.answer(asked(method, path))
+    assert told == [
+        ("/v1/orders/{order}", 200),
+        ("/v1/orders/{order}", 404),
+        ("other", 404),
+        ("other", 404),
+        ("/v1/status", 405),
+        ("/v1/tail", 200),
+    ]
+
+
+def test_there_are_no_more_paths_than_the_metrics_have_labels_for(services: Services) -> None:
+    assert len({route.path for route in routes(services)}) < ROUTES_MAX
