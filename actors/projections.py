@@ -28,6 +28,7 @@ from actors.domain.stock_events import (
     StockReceived,
     UnitsPicked,
     UnitsReserved,
+    UnitsReturned,
 )
 from actors.ports import ConflictError, Event, FulfilmentRow, OpenAnomaly, OrderRow, PendingEffect
 
@@ -112,7 +113,7 @@ class Changes:
                     self.raised[partition, anomaly] = (row, None)
                 case AnomalyResolved(anomaly, by):
                     self._resolve((partition, anomaly), Resolution(at, by))
-                case StockOpened() | StockReceived() | SlotAssigned():
+                case StockOpened() | StockReceived() | UnitsReturned() | SlotAssigned():
                     self._shelve(partition, stream, event)
                 case _:
                     pass
@@ -130,11 +131,13 @@ class Changes:
         elif raised[1] is None:
             self.raised[key] = (raised[0], resolution)
 
-    def _shelve(self, partition: int, stream: str, event: StockOpened | StockReceived | SlotAssigned) -> None:
+    def _shelve(
+        self, partition: int, stream: str, event: StockOpened | StockReceived | UnitsReturned | SlotAssigned
+    ) -> None:
         house = (partition, warehouse_of(stream) or "")
         if event.slot or isinstance(event, SlotAssigned):
             self.slots[house, event.sku] = event.slot
-        if isinstance(event, StockReceived):
+        if isinstance(event, StockReceived | UnitsReturned):
             self.deliveries.append((house, event.delivery))
 
     def take_fulfilment(self, partition: int, row: FulfilmentRow, position: int, *, opened: bool) -> None:

@@ -27,6 +27,7 @@ from actors.domain.stock_events import (
     StockEvent,
     StockOpened,
     StockReceived,
+    UnitsReturned,
 )
 from actors.floor_news import news_again, news_of
 from actors.mailbox import Letter, tell
@@ -260,7 +261,13 @@ class Warehouse:
                     if isinstance(event, ReservationReleased):
                         for line in (*event.reserved, *event.picked):
                             self._directory.stock_arrived(line.sku)
-                case StockReceived(_, sku) | StockOpened(sku) | StockAdjusted(sku) | StockCounted(sku):
+                case (
+                    StockReceived(_, sku)
+                    | UnitsReturned(_, _, sku)
+                    | StockOpened(sku)
+                    | StockAdjusted(sku)
+                    | StockCounted(sku)
+                ):
                     self._directory.stock_arrived(sku)
                 case StockEffectRequested(effect, partner, document):
                     stream = stream_of(self._handle.name)

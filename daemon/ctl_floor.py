@@ -121,6 +121,40 @@ def receive(
     ask.change(path_to("warehouses", warehouse, "receptions"), body, key)
 
 
+@click.command("return")
+@click.argument("warehouse")
+@click.argument("order_id", metavar="ORDER")
+@click.argument("delivery")
+@click.argument("sku")
+@click.argument("units", type=click.IntRange(1))
+@click.option("--damaged", is_flag=True, help="It cannot be sold again before somebody has looked at it.")
+@click.option("--slot", default="", help="Where it is put; where it lies already unless told.")
+@key_option
+@asking
+def take_back(  # noqa: PLR0913 - each is what a person says of a return
+    ask: Asking,
+    *,
+    warehouse: str,
+    order_id: str,
+    delivery: str,
+    sku: str,
+    units: int,
+    damaged: bool,
+    slot: str,
+    key: str | None,
+) -> None:
+    """Take in what came back of an order, and have the ERP credit it; each return counts once."""
+    body = {
+        "order": order_id,
+        "delivery": delivery,
+        "sku": sku,
+        "units": units,
+        "condition": "damaged" if damaged else "sellable",
+        "slot": slot,
+    }
+    ask.change(path_to("warehouses", warehouse, "returns"), body, key)
+
+
 @stock.command()
 @click.argument("warehouse")
 @click.argument("sku")
@@ -164,4 +198,4 @@ def move(ask: Asking, *, warehouse: str, sku: str, slot: str, key: str | None) -
     ask.change(path_to("warehouses", warehouse, "slots"), {"sku": sku, "slot": slot}, key)
 
 
-FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, receive)
+FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, receive, take_back)

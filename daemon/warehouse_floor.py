@@ -10,6 +10,8 @@ import trio
 from actors.directory import Keyed, WarehouseHandle
 from actors.domain.documents import ERP, ErpAdjustment, ErpLine, ErpReception
 from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Stock
+from actors.domain.order_commands import TakeBack
+from actors.domain.order_state import left_for_customer
 from actors.domain.stock_commands import (
     Adjust,
     AssignSlot,
@@ -26,10 +28,20 @@ from actors.domain.stock_events import PackedParcel, Quantity, StockEffectReques
 from actors.inspection import BookedMovement, Inspection
 from actors.mailbox import SetAsideError
 from actors.system import System
-from daemon.control.asked import Adjustment, Counting, PackFulfilment, Reception, Scan, Short, SlotAssignment
+from daemon.control.asked import (
+    Adjustment,
+    Counting,
+    PackFulfilment,
+    Reception,
+    Return,
+    Scan,
+    Short,
+    SlotAssignment,
+)
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
 from daemon.control.wire import Done, MovementTold, PickLine, PickList, StockExplained, StockLevel, Trial
+from daemon.order_asking import OrderAsking
 
 UNAVAILABLE = 503
 
@@ -49,6 +61,7 @@ class WarehouseFloor:
     def __init__(self, system: System, inspection: Inspection) -> None:
         self._system = system
         self._inspection = inspection
+        self._orders = OrderAsking(system)
 
     async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
         """Return the fulfilments that the floor may pick, the first promised first, each along its slots."""
@@ -116,6 +129,27 @@ class WarehouseFloor:
         return await self._ask(
             warehouse, Receive(delivery, asked.sku, asked.units, asked.slot, (effect,)), mandate
         )
+
+    async def take_back(self, warehouse: str, asked: Return, mandate: Mandate) -> Done | Trial:
+        """Take in what came back of an order, and have the ERP credit it; never more than has left."""
+        self._handle(warehouse)
+        command = TakeBack(
+            delivery=f"{asked.delivery}/{asked.sku}",
+            warehouse=warehouse,
+            sku=asked.sku,
+            units=asked.units,
+            condition=asked.condition,
+            slot=asked.slot,
+            by=mandate.by,
+        )
+        if mandate.dry_run:
+            return await self._orders.would(asked.order, command)
+        await self._orders.row(asked.order)
+        order = await self._orders.ask(asked.order, command, mandate.key)
+        if command.delivery not in order.returns:
+            left = left_for_customer(order, asked.sku)
+            raise Refused(f"{left} of {asked.sku} have left for {asked.order} and not come back")
+        return Done()
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:
         """Correct the shelf, and have the ERP told of it."""

@@ -33,6 +33,7 @@ from actors.domain.stock_events import (
     StockReceived,
     UnitsPicked,
     UnitsReserved,
+    UnitsReturned,
 )
 
 Account = Literal[
@@ -149,8 +150,8 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             return (Movement(sku, "reserved", "quarantine", missing),)
         case StockOpened(sku, units, _, _):
             return (Movement(sku, "opening", "available", units),)
-        case StockReceived(_, sku, units, _):
-            return (Movement(sku, "supplier", "available", units),)
+        case StockReceived() | UnitsReturned():
+            return (_of_a_delivery(event),)
         case StockAdjusted(sku, units, _):
             if units > 0:
                 return (Movement(sku, "count", "available", units),)
@@ -169,6 +170,13 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             return ()
         case _:
             assert_never(event)
+
+
+def _of_a_delivery(event: StockReceived | UnitsReturned) -> Movement:
+    if isinstance(event, StockReceived):
+        return Movement(event.sku, "supplier", "available", event.units)
+    target: Account = "available" if event.condition == "sellable" else "quarantine"
+    return Movement(event.sku, "customer", target, event.units)
 
 
 def _of_a_count(event: StockCounted) -> tuple[Movement, ...]:
@@ -229,7 +237,7 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
             if all(line.missing == line.units for line in short.lines):
                 return _close(stock, short, "short")
             return short
-        case StockOpened() | StockReceived() | SlotAssigned():
+        case StockOpened() | StockReceived() | UnitsReturned() | SlotAssigned():
             _shelve(stock, event)
             return None
         case (
@@ -244,10 +252,10 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
             assert_never(event)
 
 
-def _shelve(stock: Stock, event: StockOpened | StockReceived | SlotAssigned) -> None:
+def _shelve(stock: Stock, event: StockOpened | StockReceived | UnitsReturned | SlotAssigned) -> None:
     shelf = stock.shelves.setdefault(event.sku, Shelf())
     shelf.slot = event.slot if isinstance(event, SlotAssigned) else event.slot or shelf.slot
-    if isinstance(event, StockReceived):
+    if isinstance(event, StockReceived | UnitsReturned):
         stock.deliveries.add(event.delivery)
     elif isinstance(event, StockOpened):
         shelf.opened = event.units

@@ -9,19 +9,20 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from actors.domain.order_commands import Answered, FellShort, StepKind, Stranded
+from actors.domain.order_commands import Answered, FellShort, PartStep, StepKind, Stranded
 from actors.domain.order_draft import Draft, show
 from actors.domain.order_events import (
     AllocationRefused,
     AllocationReleased,
     FulfilmentAllocated,
     FulfilmentFellShort,
+    GoodsReturned,
     OrderBackordered,
     OrderConfirmed,
     OrderRouted,
     RerouteAsked,
 )
-from actors.domain.order_state import Order, Part, own_steps, to_give_back
+from actors.domain.order_state import Order, Part, own_steps, to_give_back, to_restock
 from actors.domain.routing import NoPlan, Plan, RoutingRules, route
 from actors.domain.stock_commands import (
     Confirm,
@@ -32,6 +33,7 @@ from actors.domain.stock_commands import (
     Rejected,
     Release,
     Reserve,
+    Restock,
 )
 
 ALLOCATION_LASTS = timedelta(minutes=10)
@@ -53,7 +55,7 @@ class Step(Struct, frozen=True, gc=False):
     kind: StepKind
     fulfilment: str
     warehouse: str
-    command: Reserve | Confirm | Release | Dispatch
+    command: Reserve | Confirm | Release | Dispatch | Restock
 
 
 def next_steps(order: Order, now: datetime) -> tuple[Step, ...]:
@@ -61,14 +63,22 @@ def next_steps(order: Order, now: datetime) -> tuple[Step, ...]:
 
     Each answer is a command; after it, ask for the next steps again.
     """
-    return tuple(
+    steps = tuple(
         Step(kind, part.fulfilment, part.warehouse, _question(order, kind, part, now))
         for kind, part in own_steps(order)
     )
+    return steps + tuple(_restock(order, each) for each in to_restock(order)) if order.returns else steps
+
+
+def _restock(order: Order, came: GoodsReturned) -> Step:
+    """Return the question that has a warehouse take in what came back: a delivery of the order's own."""
+    name = f"{order.id}/{came.delivery}"
+    command = Restock(name, order.id, came.sku, came.units, came.condition, came.slot)
+    return Step("restock", came.delivery, came.warehouse, command)
 
 
 def _question(
-    order: Order, kind: StepKind, part: Part, now: datetime
+    order: Order, kind: PartStep, part: Part, now: datetime
 ) -> Reserve | Confirm | Release | Dispatch:
     match kind:
         case "reserve":

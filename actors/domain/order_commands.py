@@ -8,9 +8,10 @@ from msgspec import Struct
 
 from actors.domain.order_events import Beside, HoldKind, OrderLine, ParcelStatus
 from actors.domain.stock_commands import Answer
-from actors.domain.stock_events import PackedParcel
+from actors.domain.stock_events import Condition, PackedParcel
 
-StepKind = Literal["reserve", "confirm", "release", "dispatch"]
+PartStep = Literal["reserve", "confirm", "release", "dispatch"]
+StepKind = PartStep | Literal["restock"]
 Standing = Literal["open", "unpaid", "cancelled", "shipped"]
 
 
@@ -139,6 +140,18 @@ class ResolveAnomaly(Struct, frozen=True, gc=False, tag=True):
     by: str
 
 
+class TakeBack(Struct, frozen=True, gc=False, tag=True):
+    """Units that had left came back to a warehouse; `delivery` names the return, and counts once."""
+
+    delivery: str
+    warehouse: str
+    sku: str
+    units: int
+    condition: Condition
+    slot: str
+    by: str
+
+
 class Tracked(Struct, frozen=True, gc=False, tag=True):
     """A carrier has news of a parcel."""
 
@@ -164,5 +177,6 @@ OrderCommand = (
     | AskAgain
     | ResolveAnomaly
     | Reroute
+    | TakeBack
     | Tracked
 )

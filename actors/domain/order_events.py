@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument
-from actors.domain.stock_events import PackedParcel, Quantity, Shortage
+from actors.domain.stock_events import Condition, PackedParcel, Quantity, Shortage
 
 ParcelStatus = Literal["announced", "in_transit", "out_for_delivery", "delivered", "exception", "returned"]
 HoldKind = Literal["validation", "payment", "address", "manual"]
@@ -193,6 +193,24 @@ class OrderDelivered(Struct, frozen=True, gc=False, tag="order.delivered"):
     """Every parcel has been delivered."""
 
 
+class GoodsReturned(Struct, frozen=True, gc=False, tag="order.goods_returned"):
+    """Units that had left came back to a warehouse; they are credited, and their warehouse takes them in."""
+
+    delivery: str
+    warehouse: str
+    sku: str
+    units: int
+    condition: Condition
+    slot: str
+    by: str
+
+
+class GoodsRestocked(Struct, frozen=True, gc=False, tag="order.goods_restocked"):
+    """The warehouse has taken in what came back with that delivery."""
+
+    delivery: str
+
+
 class CancelAsked(Struct, frozen=True, gc=False, tag="order.cancel_asked"):
     """Somebody wants the order stopped; the warehouses answer whether it still can be."""
 
@@ -265,6 +283,8 @@ OrderEvent = (
     | OrderShipped
     | ParcelTracked
     | OrderDelivered
+    | GoodsReturned
+    | GoodsRestocked
     | CancelAsked
     | CancelRefused
     | OrderCancelled

@@ -21,6 +21,8 @@ from actors.domain.order_events import (
     FulfilmentFellShort,
     FulfilmentReady,
     FulfilmentShipped,
+    GoodsRestocked,
+    GoodsReturned,
     HoldReleased,
     LinesCorrected,
     LinesEdited,
@@ -53,6 +55,8 @@ STAGE_KEPT = (
     EffectRefused,
     ParcelLabelled,
     ParcelTracked,
+    GoodsReturned,
+    GoodsRestocked,
     AnomalyRaised,
     AnomalyResolved,
 )
@@ -137,6 +141,10 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, parcels={**order.parcels, parcel: moved}, tracked=seen)
         case OrderDelivered():
             return replace(order, ended="delivered")
+        case GoodsReturned(delivery):
+            return replace(order, returns={**order.returns, delivery: event})
+        case GoodsRestocked(delivery):
+            return replace(order, restocked=order.restocked | {delivery})
         case CancelAsked(by):
             return replace(order, cancel_asked=by)
         case CancelRefused():

@@ -41,12 +41,14 @@ from actors.domain.order_commands import (
     ResolveAnomaly,
     Settled,
     Stranded,
+    TakeBack,
     Tracked,
     Wake,
 )
 from actors.domain.order_draft import Draft, Facts, show
 from actors.domain.order_events import HoldReleased, OrderEvent, OrderHeld
 from actors.domain.order_import import import_order, release_once_skus_are_known
+from actors.domain.order_returns import restock_answered, return_stranded, take_back
 from actors.domain.order_shipping import (
     ask_again,
     ask_labels,
@@ -57,13 +59,13 @@ from actors.domain.order_shipping import (
     settled,
     tracked,
 )
-from actors.domain.order_state import CLOCKS, Order, silence_id
+from actors.domain.order_state import CLOCKS, Order, silence_id, to_restock
 
 __all__ = ["Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
 FromFloor = Answered | Packed | FellShort | Expired | Stranded
 FromPartner = Settled | Refused | Tracked
-FromPeople = Hold | ReleaseHold | AskAgain | Cancel | ResolveAnomaly | Reroute
+FromPeople = Hold | ReleaseHold | AskAgain | Cancel | ResolveAnomaly | Reroute | TakeBack
 
 
 def decide(order: Order, command: OrderCommand, facts: Facts) -> tuple[OrderEvent | AnomalyEvent, ...]:
@@ -92,7 +94,7 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             _hear_partner(draft, command)
         case Wake(units_came):
             _wake(draft, units_came=units_came)
-        case Hold() | ReleaseHold() | AskAgain() | Cancel() | ResolveAnomaly() | Reroute():
+        case Hold() | ReleaseHold() | AskAgain() | Cancel() | ResolveAnomaly() | Reroute() | TakeBack():
             _hear_people(draft, command)
         case Import():
             import_order(draft, command)
@@ -115,6 +117,8 @@ def _hear_people(draft: Draft, command: FromPeople) -> None:
             cancel(draft, by)
         case Reroute(by, avoid):
             reroute(draft, by, avoid)
+        case TakeBack():
+            take_back(draft, command)
         case ResolveAnomaly(anomaly, by):
             if anomaly in draft.order.anomalies:
                 draft.add(AnomalyResolved(anomaly, by))
@@ -124,6 +128,8 @@ def _hear_people(draft: Draft, command: FromPeople) -> None:
 
 def _hear_floor(draft: Draft, command: FromFloor) -> None:
     match command:
+        case Answered(step="restock"):
+            restock_answered(draft, command)
         case Answered():
             _answered(draft, command)
         case Packed():
@@ -134,6 +140,7 @@ def _hear_floor(draft: Draft, command: FromFloor) -> None:
             expired(draft, fulfilment)
         case Stranded():
             stranded(draft, command)
+            return_stranded(draft, command)
         case _:
             assert_never(command)
 
@@ -203,6 +210,8 @@ def _resolve_what_moved_on(draft: Draft) -> None:
             case "no_carrier":
                 parts = [part for part in order.live() if part.state == "packed"]
                 settled_by_itself = all(has_labels_asked(order, part) for part in parts)
+            case "return_not_restocked":
+                settled_by_itself = not any(True for _ in to_restock(order))
             case "shipped_elsewhere" | "unknown_warehouse" | "poison_step" | "dispatch_refused":
                 settled_by_itself = bool(order.ended)
             case _:

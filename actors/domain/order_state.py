@@ -7,8 +7,15 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.domain.documents import Document, ErpLine
-from actors.domain.order_commands import StepKind
-from actors.domain.order_events import HoldKind, OrderBackordered, OrderHeld, OrderImported, OrderLine
+from actors.domain.order_commands import PartStep
+from actors.domain.order_events import (
+    GoodsReturned,
+    HoldKind,
+    OrderBackordered,
+    OrderHeld,
+    OrderImported,
+    OrderLine,
+)
 from actors.domain.stock_events import PackedParcel, Quantity
 
 PartState = Literal["planned", "allocated", "confirmed", "packed", "shipped", "gone"]
@@ -109,7 +116,8 @@ class Order(Struct, frozen=True, gc=False):
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
     picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
-    `refusals` are what partners would not take, by the effect that first asked. `former_lines` are of SKUs
+    `refusals` are what partners would not take, by the effect that first asked. `returns` are what came back,
+    by delivery, and `restocked` names those that their warehouse has taken in. `former_lines` are of SKUs
     that the shop has taken out since: a floor may have packed them. `erp_told` are the lines that the ERP was
     told last to keep open, `erp_noted` those delivered since by fulfilment, and `erp_stale` says that they
     may be others by now. `promised` is when all its units were on floors for the first time, and `waited`
@@ -141,6 +149,8 @@ class Order(Struct, frozen=True, gc=False):
     cancels_refused: frozenset[str] = frozenset()
     cancelled_by: str = ""
     ended: Literal["", "shipped", "delivered", "cancelled"] = ""
+    returns: Mapping[str, GoodsReturned] = {}
+    restocked: frozenset[str] = frozenset()
     former_lines: tuple[OrderLine, ...] = ()
     erp_told: tuple[ErpLine, ...] = ()
     erp_noted: Mapping[str, tuple[ErpLine, ...]] = {}
@@ -218,7 +228,7 @@ def stage_of(order: Order) -> Stage:
     return "picking" if "confirmed" in states else "packed"
 
 
-def own_steps(order: Order) -> tuple[tuple[StepKind, Part], ...]:
+def own_steps(order: Order) -> tuple[tuple[PartStep, Part], ...]:
     """Return what the order has to ask of warehouses by itself, the most pressing first.
 
     A plan over several warehouses stands or falls as a whole: all of it is reserved before any of it is
@@ -253,9 +263,28 @@ def to_give_back(order: Order) -> Iterable[Part]:
     )
 
 
+def to_restock(order: Order) -> Iterable[GoodsReturned]:
+    """Return what came back and no warehouse has taken in yet."""
+    return (each for each in order.returns.values() if each.delivery not in order.restocked)
+
+
+def left_for_customer(order: Order, sku: str) -> int:
+    """Return how many units of the SKU have left and not come back."""
+    left = sum(
+        line.units
+        for part in order.live()
+        if part.state == "shipped"
+        for line in part.lines
+        if line.sku == sku
+    )
+    return left - sum(each.units for each in order.returns.values() if each.sku == sku)
+
+
 def has_own_step(order: Order) -> bool:
     """Tell whether the order itself has something to do, as opposed to waiting for others."""
-    return order.stage in ("new", "routing", "allocating") or bool(own_steps(order))
+    if order.stage in ("new", "routing", "allocating") or own_steps(order):
+        return True
+    return any(True for _ in to_restock(order))
 
 
 def ready_to_dispatch(order: Order, part: Part) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEffectRequested
+from actors.domain.stock_events import Condition, PackedParcel, Quantity, Shortage, StockEffectRequested
 
 
 class OpenStock(Struct, frozen=True, gc=False, tag=True):
@@ -31,6 +31,17 @@ class Receive(Struct, frozen=True, gc=False, tag=True):
     units: int
     slot: str
     effects: tuple[StockEffectRequested, ...] = ()
+
+
+class Restock(Struct, frozen=True, gc=False, tag=True):
+    """Take back units that had left for an order; `delivery` is unique, as a supplier's is."""
+
+    delivery: str
+    order: str
+    sku: str
+    units: int
+    condition: Condition
+    slot: str = ""
 
 
 class Adjust(Struct, frozen=True, gc=False, tag=True):
@@ -133,6 +144,7 @@ class SettleStockEffect(Struct, frozen=True, gc=False, tag=True):
 StockCommand = (
     OpenStock
     | Receive
+    | Restock
     | Adjust
     | Count
     | AssignSlot

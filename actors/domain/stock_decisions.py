@@ -28,6 +28,7 @@ from actors.domain.stock_commands import (
     Release,
     ReportShort,
     Reserve,
+    Restock,
     SettleStockEffect,
     StockCommand,
 )
@@ -50,6 +51,7 @@ from actors.domain.stock_events import (
     StockReceived,
     UnitsPicked,
     UnitsReserved,
+    UnitsReturned,
 )
 
 
@@ -80,6 +82,8 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
             return _release(stock, command)
         case ReportShort():
             return _fall_short(stock, command)
+        case Restock():
+            return _restock(stock, command)
         case OpenStock() | Receive() | Adjust() | AssignSlot():
             return _shelve(stock, command)
         case Count():
@@ -122,6 +126,17 @@ def _shelve(stock: Stock, command: OpenStock | Receive | Adjust | AssignSlot) ->
             return Decision(() if known else (SlotAssigned(sku, slot),), DONE)
         case _:
             assert_never(command)
+
+
+def _restock(stock: Stock, command: Restock) -> Decision:
+    if command.delivery in stock.deliveries:
+        return Decision((), DONE)
+    if command.units <= 0:
+        return Decision((), Rejected("a return needs units"))
+    returned = UnitsReturned(
+        command.delivery, command.order, command.sku, command.units, command.condition, command.slot
+    )
+    return Decision((returned,), DONE)
 
 
 def _reserve(stock: Stock, command: Reserve) -> Decision:

@@ -56,6 +56,21 @@ class StockReceived(Struct, frozen=True, gc=False, tag="stock.received"):
     slot: str
 
 
+Condition = Literal["sellable", "damaged"]
+"""How goods come back: fit to be sold again, or to be looked at by a person first."""
+
+
+class UnitsReturned(Struct, frozen=True, gc=False, tag="stock.returned"):
+    """Units that had left for an order came back (customer to available, or to quarantine when damaged)."""
+
+    delivery: str
+    order: str
+    sku: str
+    units: int
+    condition: Condition
+    slot: str
+
+
 class StockAdjusted(Struct, frozen=True, gc=False, tag="stock.adjusted"):
     """A person corrected the shelf (count to available, or back when `units` is negative)."""
 
@@ -181,6 +196,7 @@ class StockEffectRefused(Struct, frozen=True, gc=False, tag="stock.effect_refuse
 StockEvent = (
     StockOpened
     | StockReceived
+    | UnitsReturned
     | StockAdjusted
     | StockCounted
     | SlotAssigned

@@ -171,6 +171,17 @@ class Reception(_Asked, frozen=True):
     slot: Annotated[str, Meta(max_length=64)] = ""
 
 
+class Return(_Asked, frozen=True):
+    """Units of an order came back; `delivery` names the return, and counts once for each of its SKUs."""
+
+    order: Name
+    delivery: Name
+    sku: Name
+    units: Units
+    condition: Literal["sellable", "damaged"] = "sellable"
+    slot: Annotated[str, Meta(max_length=64)] = ""
+
+
 class Adjustment(_Asked, frozen=True):
     """The shelf holds so many more (or, below zero, fewer) than the books say."""
 

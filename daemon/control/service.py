@@ -26,6 +26,7 @@ from daemon.control.asked import (
     ResolveAnomalies,
     RetryAnomalies,
     RetryOutbox,
+    Return,
     Scan,
     Short,
     SlotAssignment,
@@ -228,6 +229,10 @@ class Floor(Protocol):
 
     async def receive(self, warehouse: str, asked: Reception, mandate: Mandate) -> Done | Trial:
         """Take in goods."""
+        ...
+
+    async def take_back(self, warehouse: str, asked: Return, mandate: Mandate) -> Done | Trial:
+        """Take in what came back of an order; refused where that is more than has left."""
         ...
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:

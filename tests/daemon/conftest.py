@@ -26,6 +26,7 @@ from daemon.control.asked import (
     ResolveAnomalies,
     RetryAnomalies,
     RetryOutbox,
+    Return,
     Scan,
     Short,
     SlotAssignment,
@@ -206,6 +207,10 @@ class FakeFloor:
         return await self._do(asked, mandate)
 
     async def receive(self, warehouse: str, asked: Reception, mandate: Mandate) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, mandate)
+
+    async def take_back(self, warehouse: str, asked: Return, mandate: Mandate) -> Done:
         await self._known(warehouse)
         return await self._do(asked, mandate)
 

@@ -4,31 +4,44 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 import trio
 
 from actors.channel import ChannelSettings
-from actors.domain.documents import ErpReception
+from actors.domain.carrier_choice import CarrierRule
+from actors.domain.documents import ErpReception, ErpReturn
 from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.ports import Contact, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
-from daemon.control.asked import Adjustment, Counting, Reception, SlotAssignment
+from daemon.control.asked import (
+    Adjustment,
+    Counting,
+    PackFulfilment,
+    ParcelLine,
+    ParcelPacked,
+    Reception,
+    Return,
+    Scan,
+    SlotAssignment,
+)
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import Consequence, Trial
 from daemon.warehouse_floor import WarehouseFloor
 
 
 @asynccontextmanager
-async def open_floor() -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
+async def open_floor(shop: MemoryShop | None = None) -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
     erp = MemoryErp({"lyon": {"TEAPOT": 3, "LAMP": 0}})
     journal = MemoryJournal()
     system = System(
         journal,
-        Partners({"main": MemoryShop()}, erp, {"swift": MemoryCarrier()}),
+        Partners({"main": shop or MemoryShop()}, erp, {"swift": MemoryCarrier()}),
         (ChannelSettings("main", poll_s=1.0),),
-        Rules(RoutingRules((WarehouseRule("lyon"),)), ()),
+        Rules(RoutingRules((WarehouseRule("lyon"),)), (CarrierRule("swift", "home"),)),
         Surroundings(
             lambda: datetime(2026, 11, 23, 9, tzinfo=UTC), lambda size: b"s" * size, random.Random(1)
         ),
@@ -121,3 +134,49 @@ async def test_the_movements_that_are_told_add_up_to_what_lies_there() -> None:
         assert (newest.earlier.available, len(newest.movements), newest.now.available) == (8, 1, 6)
         with pytest.raises(Refused, match="lyon never held SPOON"):
             await floor.explain("lyon", "SPOON", 1)
+
+
+TWO_TEAPOTS = ShopOrder(
+    shop_order="1",
+    reference="REF1",
+    standing="open",
+    placed_at=datetime(2026, 11, 23, 9, tzinfo=UTC),
+    currency="EUR",
+    total=Decimal("10.00"),
+    shipping=Decimal("4.90"),
+    service="standard",
+    country="FR",
+    lines=(ShopLine("1", "TEAPOT", 2, Decimal("5.00")),),
+    customer="7",
+    contact=Contact("Zoe Martin", street="1 rue du Port", postcode="69008", city="Lyon", country="FR"),
+    raw=b"{}",
+)
+
+
+async def test_what_comes_back_of_an_order_is_taken_in_and_credited_once_and_no_more_than_has_left() -> None:
+    shop = MemoryShop()
+    shop.place(TWO_TEAPOTS)
+    async with open_floor(shop) as (floor, erp):
+        while not (lists := await floor.picklists("lyon", 1)):
+            await trio.sleep(0.01)
+        fulfilment, back = lists[0].fulfilment, Return("main-1", "R1", "TEAPOT", 1)
+        with pytest.raises(Refused, match="0 of TEAPOT have left for main-1"):
+            await floor.take_back("lyon", back, Mandate("uid 0", "a"))
+        await floor.scan("lyon", Scan(fulfilment, "", "TEAPOT", 2), Mandate("uid 0", "b"))
+        parcel = ParcelPacked(lines=(ParcelLine("TEAPOT", 2),), weight_g=900)
+        await floor.pack("lyon", PackFulfilment(fulfilment, (parcel,)), Mandate("uid 0", "c"))
+        while shop.shipped() < 1:
+            await trio.sleep(0.01)
+        tried = await floor.take_back("lyon", back, Mandate("uid 0", "", dry_run=True))
+        assert isinstance(tried, Trial)
+        assert [each.kind for each in tried.would] == ["order.goods_returned", "order.effect_requested"]
+        for key in ("d", "d", "e"):
+            await floor.take_back("lyon", back, Mandate("uid 0", key))
+        while [level.available for level in await floor.stock("lyon", "TEAPOT")] != [2]:
+            await trio.sleep(0.01)
+        while erp.stock_["lyon"]["TEAPOT"] != 2:
+            await trio.sleep(0.01)
+        (copies,) = (each for (kind, _), each in erp.booked.items() if kind == ErpReturn.__name__)
+        assert len(copies) == 1
+        with pytest.raises(Refused, match="no order main-9"):
+            await floor.take_back("lyon", Return("main-9", "R1", "TEAPOT", 1), Mandate("uid 0", "f"))

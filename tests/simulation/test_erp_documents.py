@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from actors.channel import ChannelSettings
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.order_commands import Reroute, Wake
+from actors.domain.order_commands import Reroute, TakeBack, Wake
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick
@@ -161,3 +161,26 @@ async def test_an_order_that_the_shop_empties_after_a_part_was_refunded_is_close
         shelves = house.system.directory.warehouses["paris"].stock.shelves
         assert (shelves["TEAPOT"].available, shelves["CUP"].available) == (10, 20)
         assert (await house.site.erp.stock())["paris"] == {"TEAPOT": 10, "CUP": 20}
+
+
+async def test_what_comes_back_is_credited_in_divalto_and_in_stock_once_whatever_becomes_of_the_answers() -> (
+    None
+):
+    async with open_house() as house:
+        house.shop.place(sold({"TEAPOT": 3}))
+        await house.stands("picking")
+        await house.pick_and_pack("paris")
+        await house.stands("shipped")
+        shelf = house.system.directory.warehouses["paris"].stock.shelves["TEAPOT"]
+        assert shelf.available == 7
+        house.site.divalto.faults.lose_next(is_write)
+        back = TakeBack("R1/TEAPOT", "paris", "TEAPOT", 1, "sellable", "", "jane")
+        damaged = TakeBack("R2/TEAPOT", "paris", "TEAPOT", 1, "damaged", "", "jane")
+        for command in (back, back, damaged):
+            await house.system.hall.ask("main-1", command)
+        await house.becomes(lambda: len(house.pieces(4)) == 2)
+        assert [piece.reference for piece in house.pieces(4)] == ["main-1.R1", "main-1.R2"]
+        assert [piece.lines for piece in house.pieces(4)] == [(("TEAPOT", "D01", 1),)] * 2
+        assert (shelf.available, shelf.quarantine) == (8, 1)
+        assert (await house.site.erp.stock())["paris"]["TEAPOT"] == 9
+        assert house.site.divalto.duplicates() == ()

@@ -27,6 +27,7 @@ from actors.domain.stock_events import (
     StockReceived,
     UnitsPicked,
     UnitsReserved,
+    UnitsReturned,
 )
 
 COLUMNS: Final = (
@@ -102,6 +103,8 @@ class Books:
                 return [(sku, _OPENING, _AVAILABLE, units)]
             case StockReceived(_, sku, units):
                 return [(sku, _SUPPLIER, _AVAILABLE, units)]
+            case UnitsReturned(_, _, sku, units, condition):
+                return [(sku, _CUSTOMER, _QUARANTINE if condition == "damaged" else _AVAILABLE, units)]
             case StockAdjusted() | StockCounted():
                 return _corrected(event)
             case UnitsReserved(_, _, lines):

@@ -12,7 +12,7 @@ _ONCE: Final = """
           FROM (SELECT partition, position,
                        CASE WHEN kind IN ('stock.reserved', 'stock.reservation_refused')
                                  THEN 'the fulfilment ' || (data ->> 'fulfilment')
-                            WHEN kind = 'stock.received'
+                            WHEN kind IN ('stock.received', 'stock.returned')
                                  THEN 'the delivery ' || (data ->> 'delivery') || ' to ' || stream
                             WHEN kind IN ('order.effect_requested', 'stock.effect_requested')
                                  THEN 'the effect ' || (data ->> 'effect')

@@ -23,6 +23,7 @@ from actors.domain.documents import (
     ErpChange,
     ErpDeliveryNote,
     ErpOrder,
+    ErpReturn,
     LabelPurchase,
 )
 from actors.domain.ledger import Fulfilment, Stock, apply
@@ -41,6 +42,7 @@ from actors.domain.order_commands import (
     Reroute,
     Settled,
     Standing,
+    TakeBack,
     Tracked,
     Wake,
 )
@@ -75,6 +77,7 @@ from actors.domain.stock_events import (
     Quantity,
     ReservationReleased,
     StockReceived,
+    UnitsReturned,
 )
 
 Event = OrderEvent | AnomalyEvent
@@ -127,6 +130,7 @@ class World:
         self.outbox: dict[str, list[EffectRequested]] = {order: [] for order in wanted}
         self.arrived: list[str] = []
         self.shipped: dict[str, Counter[str]] = {order: Counter() for order in wanted}
+        self.back: dict[str, Counter[str]] = {order: Counter() for order in wanted}
         self.walked: set[tuple[Stage, Stage]] = set()
         self.deliveries = 0
         self.dies_after: int | None = None
@@ -215,6 +219,8 @@ class World:
                     self.shipped[changed.order].update({line.sku: line.units for line in lines})
                 case StockReceived(_, sku):
                     self.arrived.append(sku)
+                case UnitsReturned(_, order, sku, units):
+                    self.back[order][sku] += units
                 case _:
                     pass
         return decision.answer
@@ -232,6 +238,18 @@ class World:
         """Return what is still promised, or has left, beyond that: the shop took it out meanwhile."""
         state = self.orders[order]
         return Counter(state.surplus() if state.imported else {})
+
+    def credited(self, order: str) -> Counter[str]:
+        """Return what the ERP was asked to credit of the order."""
+        units: Counter[str] = Counter()
+        for event, _ in self.log[order]:
+            match event:
+                case EffectRequested(effect, _, ErpReturn(lines=lines)) if "~" not in effect:
+                    for line in lines:
+                        units[line.sku] += line.units
+                case _:
+                    pass
+        return units
 
     def problems(self, order: str) -> set[str]:
         """Return all that was ever put before a person of the order."""
@@ -386,6 +404,13 @@ class World:
         """Have somebody want the order routed anew, perhaps not from one warehouse."""
         self.tell(self.name(a), Reroute("jane", ("", *SITES)[b % 3]))
 
+    def take_back(self, a: int, b: int) -> None:
+        """Have something come back to a warehouse, perhaps twice, perhaps more than left."""
+        sku = ("TEAPOT", "CUP")[b % 2]
+        delivery = f"R{b % 3}/{sku}"
+        back = TakeBack(delivery, SITES[b % 2], sku, 1 + a % 2, "sellable", "", "jane")
+        self.tell(self.name(a), back)
+
     def track(self, a: int, b: int) -> None:
         """Have the carrier say where a parcel is."""
         order = self.name(a)
@@ -456,6 +481,9 @@ class World:
                 assert not self.promised(order).total(), "it ended with live stock"
             if state.ended == "cancelled":
                 assert not self.shipped[order].total()
+            assert self.back[order] <= self.shipped[order], "more came back than has left"
+            if not any(step.kind == "restock" for step in next_steps(state, self.now)):
+                assert self.back[order] == self.credited(order), "what is credited is in stock"
             if not any(isinstance(event, EffectRefused) for event, _ in self.log[order]):
                 self.check_erp(order)
             if state.ended in ("shipped", "delivered"):
@@ -523,6 +551,7 @@ ACTIONS: tuple[Action, ...] = (
     World.settle,
     World.track,
     World.track,
+    World.take_back,
     World.wait,
     World.glance,
     World.glance,
@@ -564,8 +593,62 @@ GIVEN_BACK_AS_THE_REST_CAME_TO_NOTHING: History = (
 )
 
 
-EDITED_IN_THE_NICK_OF_TIME = (1058, 1633, 2034)
-"""Walks in which an edit takes out what an order waited for while it was held, routing, or allocating."""
+EDITED_WHILE_IT_WAS_GIVEN_BACK: History = (
+    (World.receive, 9, 8),
+    (World.glance, 5, 1),
+    (World.edit, 8, 2),
+    (World.work, 8, 4),
+    (World.work, 5, 6),
+    (World.reroute, 2, 3),
+    (World.mend, 4, 0),
+    (World.hear, 2, 7),
+    (World.edit, 0, 6),
+)
+EDITED_WHILE_IT_WAS_HELD_ALLOCATING: History = (
+    (World.receive, 5, 9),
+    (World.receive, 4, 3),
+    (World.receive, 8, 3),
+    (World.edit, 0, 6),
+    (World.receive, 0, 3),
+    (World.glance, 4, 2),
+    (World.wait, 7, 9),
+    (World.work, 4, 4),
+    (World.work, 9, 7),
+    (World.hold, 2, 1),
+    (World.edit, 4, 7),
+    (World.hear, 4, 2),
+    (World.die_soon, 9, 9),
+    (World.wait, 7, 1),
+    (World.edit, 4, 6),
+)
+EDITED_TO_WHAT_HAD_LEFT_WHILE_IT_WAS_HELD: History = (
+    (World.receive, 0, 9),
+    (World.edit, 5, 4),
+    (World.glance, 8, 4),
+    (World.arrive, 9, 3),
+    (World.work, 1, 7),
+    (World.edit, 1, 3),
+    (World.settle, 5, 8),
+    (World.work, 8, 3),
+    (World.hear, 9, 4),
+    (World.settle, 7, 8),
+    (World.hold, 9, 6),
+    (World.mend, 3, 4),
+)
+
+
+EDITED_TO_WHAT_IS_PACKED_WHILE_IT_WAITED: History = (
+    (World.receive, 0, 8),
+    (World.hold, 9, 7),
+    (World.glance, 2, 1),
+    (World.hold, 3, 6),
+    (World.edit, 7, 0),
+    (World.work, 2, 7),
+    (World.work, 6, 8),
+    (World.edit, 3, 1),
+    (World.hear, 3, 0),
+    (World.edit, 9, 0),
+)
 
 
 def live_through(history: History) -> World:
@@ -594,8 +677,15 @@ def walk(seed: int, steps: int = 120) -> World:
 
 
 def test_the_life_cycle_lists_what_happens_and_nothing_else() -> None:
-    rare = [HELD_WHILE_A_CANCEL_IS_UNDER_WAY, GIVEN_BACK_AS_THE_REST_CAME_TO_NOTHING]
-    worlds = [*map(walk, [*range(300), *EDITED_IN_THE_NICK_OF_TIME]), *map(live_through, rare)]
+    rare = [
+        HELD_WHILE_A_CANCEL_IS_UNDER_WAY,
+        GIVEN_BACK_AS_THE_REST_CAME_TO_NOTHING,
+        EDITED_TO_WHAT_IS_PACKED_WHILE_IT_WAITED,
+        EDITED_WHILE_IT_WAS_GIVEN_BACK,
+        EDITED_WHILE_IT_WAS_HELD_ALLOCATING,
+        EDITED_TO_WHAT_HAD_LEFT_WHILE_IT_WAS_HELD,
+    ]
+    worlds = [*map(walk, range(300)), *map(live_through, rare)]
     walked = {step for world in worlds for step in world.walked}
     assert walked == {(stage, after) for stage, follows in LIFE_CYCLE.items() for after in follows}
 

@@ -14,6 +14,7 @@ from actors.domain.documents import (
     ErpChange,
     ErpDeliveryNote,
     ErpOrder,
+    ErpReturn,
     LabelPurchase,
     ShopStatus,
     ShopTracking,
@@ -35,6 +36,7 @@ from actors.domain.order_commands import (
     Settled,
     Standing,
     Stranded,
+    TakeBack,
     Tracked,
     Wake,
 )
@@ -62,6 +64,7 @@ from actors.domain.stock_commands import (
     Rejected,
     Release,
     Reserve,
+    Restock,
 )
 from actors.domain.stock_events import PackedParcel, Quantity, Shortage
 
@@ -1067,6 +1070,49 @@ def test_a_change_that_was_refused_is_asked_for_as_the_order_stands_by_then() ->
     story.dispatch("main-1.1")
     story.tell(AskAgain("jane"))
     assert changes(story)[1:] == [[(CUP, "lyon", 1)]]
+
+
+# --- what comes back ----------------------------------------------------------------------------------------
+
+
+def came_back(units: int, delivery: str = "R1", sku: str = TEAPOT) -> TakeBack:
+    return TakeBack(delivery, "lyon", sku, units, "sellable", "A-1", "jane")
+
+
+def test_what_comes_back_is_credited_at_its_price_and_taken_in_by_its_warehouse_once() -> None:
+    story = shipped()
+    assert story.tell(came_back(1)) == ["GoodsReturned", "EffectRequested"]
+    assert story.asked() == [("restock", "R1")]
+    (step,) = next_steps(story.order, NINE)
+    assert step.command == Restock("main-1/R1", "main-1", TEAPOT, 1, "sellable", "A-1")
+    assert story.tell(came_back(1)) == [], "a scanner repeats itself"
+    assert story.tell(Answered("restock", "R1", Done())) == ["GoodsRestocked"]
+    assert story.tell(Answered("restock", "R1", Done())) == []
+    assert story.asked() == []
+    (credit,) = (each for each in story.documents() if isinstance(each, ErpReturn))
+    assert (credit.reference, credit.order_reference, credit.warehouse) == ("main-1.R1", "main-1", "lyon")
+    assert [(line.sku, line.units, line.unit_price) for line in credit.lines] == [(TEAPOT, 1, Decimal(5))]
+
+
+def test_no_more_comes_back_than_has_left() -> None:
+    assert packed().tell(came_back(1)) == []
+    story = shipped()
+    assert story.tell(came_back(3)) == []
+    story.tell(came_back(2))
+    assert story.tell(came_back(1, "R2")) == []
+    assert story.tell(came_back(1, "R3", CUP)) == []
+
+
+def test_a_return_that_its_warehouse_has_not_heard_of_wakes_the_order_although_it_was_delivered() -> None:
+    story = shipped()
+    story.tell(Tracked("main-1.1.1", "delivered", "swift:1", NINE))
+    assert due_at(story.order) is None
+    story.tell(came_back(1))
+    assert due_at(story.order) == NINE + timedelta(seconds=5)
+    assert story.tell(Stranded("R1", gone=True)) == ["AnomalyRaised"]
+    assert story.problems() == ["return_not_restocked"]
+    assert story.tell(Answered("restock", "R1", Done())) == ["GoodsRestocked", "AnomalyResolved"]
+    assert due_at(story.order) is None
 
 
 # --- articles that are not simply a unit of a SKU -----------------------------------------------------------

@@ -38,6 +38,8 @@ EVENTS = {
     "order.effect_refused": ("effect", "why"),
     "order.effect_requested": ("effect", "partner", "document"),
     "order.fulfilment_shipped": ("fulfilment",),
+    "order.goods_restocked": ("delivery",),
+    "order.goods_returned": ("delivery", "warehouse", "sku", "units", "condition", "slot", "by"),
     "order.held": ("hold", "reasons", "expires_at", "by"),
     "order.hold_released": ("hold", "by"),
     "order.imported": (
@@ -78,6 +80,7 @@ EVENTS = {
     "stock.reservation_confirmed": ("fulfilment",),
     "stock.reservation_refused": ("fulfilment", "order", "shortages"),
     "stock.reserved": ("fulfilment", "order", "lines", "expires_at"),
+    "stock.returned": ("delivery", "order", "sku", "units", "condition", "slot"),
     "stock.slot_assigned": ("sku", "slot"),
 }
 """The wire name of each event, and its fields."""

@@ -9,7 +9,14 @@ import trio
 
 from actors.domain.order_events import EffectDone, FulfilmentAllocated
 from actors.domain.partitions import partition_of
-from actors.domain.stock_events import Quantity, StockCounted, UnitsPicked, UnitsReserved
+from actors.domain.stock_events import (
+    Quantity,
+    StockCounted,
+    StockEvent,
+    UnitsPicked,
+    UnitsReserved,
+    UnitsReturned,
+)
 from actors.ports import Append, Event
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.journal import open_journal
@@ -46,19 +53,43 @@ def test_a_log_that_nobody_touched_is_proven_right(log_dsn: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "counted",
-    [StockCounted("CUP", "A1", 7, 1, 0, 1, ""), StockCounted("CUP", "A1", 3, 0, 1, -2, "stocktake")],
-    ids=["found", "lost"],
+    ("booked", "movements"),
+    [
+        (StockCounted("CUP", "A1", 7, 1, 0, 1, ""), 17),
+        (StockCounted("CUP", "A1", 3, 0, 1, -2, "stocktake"), 17),
+        (UnitsReturned("O1/R1", "O1", "CUP", 1, "sellable", ""), 16),
+        (UnitsReturned("O1/R1", "O1", "CUP", 1, "damaged", ""), 16),
+    ],
+    ids=["found", "lost", "came back", "came back damaged"],
 )
-def test_a_count_is_read_as_the_ledger_booked_it(log_dsn: str, counted: StockCounted) -> None:
-    async def count() -> None:
+def test_the_audit_reads_an_event_as_the_ledger_booked_it(
+    log_dsn: str, booked: StockEvent, movements: int
+) -> None:
+    async def book() -> None:
         async with open_journal(log_dsn, owner="the test") as journal:
-            await journal.append(Append("stock-paris", 16, (counted,), NOW))
+            await journal.append(Append("stock-paris", 16, (booked,), NOW))
 
-    trio.run(count)
+    trio.run(book)
     assert audited(log_dsn) == AuditReport(
-        ok=True, chain=True, events=24, movements=17, oversold_units=0, findings=(), findings_total=0
+        ok=True, chain=True, events=24, movements=movements, oversold_units=0, findings=(), findings_total=0
     )
+
+
+def test_a_return_that_stands_in_the_log_twice_is_seen(log_dsn: str, sql: Callable[..., object]) -> None:
+    came = UnitsReturned("O1/R1", "O1", "CUP", 1, "sellable", "")
+    other = UnitsReturned("O1/R2", "O1", "CUP", 1, "sellable", "")
+
+    async def book() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            await journal.append(Append("stock-paris", 16, (came, other), NOW))
+
+    trio.run(book)
+    assert audited(log_dsn).ok
+    renamed = "UPDATE event SET data = replace(data::text, 'O1/R2', 'O1/R1')::json"
+    sql(UNLOCK, f"{renamed} WHERE data::text LIKE '%O1/R2%'", "SELECT 1")
+    assert "the delivery O1/R1 to stock-paris stands in the log a second time" in [
+        finding.what for finding in audited(log_dsn).findings
+    ]
 
 
 def test_an_empty_database_is_right(dsn: str) -> None:

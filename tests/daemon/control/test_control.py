@@ -33,6 +33,7 @@ from daemon.control.asked import (
     ParcelPacked,
     Reception,
     ReleaseOrder,
+    Return,
     Scan,
     Short,
     SlotAssignment,
@@ -163,6 +164,11 @@ async def test_anomalies_and_the_outbox_are_listed(control: Socket) -> None:
             "receptions",
             {"delivery": "D1", "sku": "S", "units": 9, "slot": "A"},
             Reception(delivery="D1", sku="S", units=9, slot="A"),
+        ),
+        (
+            "returns",
+            {"order": "main-7", "delivery": "R1", "sku": "S", "units": 2},
+            Return(order="main-7", delivery="R1", sku="S", units=2),
         ),
         (
             "adjustments",
