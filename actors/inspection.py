@@ -65,6 +65,10 @@ class Inspection(Protocol):
         """Return up to `limit` events of each partition beyond that, by their time, and how far."""
         ...
 
+    async def newest(self, stream: str, limit: int, before: int | None = None) -> Sequence[Recorded]:
+        """Return the stream's last events, of versions below `before` if that is given, the newest first."""
+        ...
+
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """Return the SKU's last movements in the warehouse, the newest first."""
         ...

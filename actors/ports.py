@@ -13,12 +13,13 @@ from typing import Protocol
 from msgspec import Struct
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyTaken
+from actors.domain.control_events import ControlEvent
 from actors.domain.documents import CarrierDocument, Document, ErpDocument, ShopDocument
 from actors.domain.gates import GateEvent
 from actors.domain.order_events import OrderEvent, ParcelStatus
 from actors.domain.stock_events import Quantity, StockEvent
 
-Event = OrderEvent | StockEvent | AnomalyEvent | AnomalyTaken | GateEvent
+Event = OrderEvent | StockEvent | AnomalyEvent | AnomalyTaken | GateEvent | ControlEvent
 
 
 # --- people: what lies beside the log and can be erased -----------------------------------------------------

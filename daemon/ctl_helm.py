@@ -49,6 +49,17 @@ def tail(ask: Asking, *, follow: bool, limit: int) -> None:
 
 
 @click.command()
+@click.option("--user", default="", metavar="NAME", help="Only what this user asked for, by name or number.")
+@click.option("--about", default="", metavar="TEXT", help="Only changes of this, as an order or a warehouse.")
+@limit_option
+@asking
+def trail(ask: Asking, *, user: str, about: str, limit: int) -> None:
+    """Show who asked for which change, the newest first, and what came of it; takes the role admin."""
+    given = {"user": user, "about": about, "limit": str(limit)}
+    ask.read(path_to("trail"), view.changes, {name: value for name, value in given.items() if value})
+
+
+@click.command()
 @click.option("--every", default=2.0, show_default=True, type=click.FloatRange(0.2, 60), metavar="SECONDS")
 @asking
 def top(ask: Asking, *, every: float) -> None:
@@ -88,4 +99,4 @@ def audit(ask: Asking) -> None:
         raise SystemExit(FAILED)
 
 
-HELM: Sequence[click.Command] = (tail, top, audit, reload, drain, log_level)
+HELM: Sequence[click.Command] = (tail, trail, top, audit, reload, drain, log_level)

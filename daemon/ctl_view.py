@@ -178,6 +178,16 @@ def anomalies(answer: Answer) -> Sequence[Table]:
     return (_table("Anomalies", columns, answer["anomalies"]),)
 
 
+def changes(answer: Answer) -> Sequence[Table]:
+    """Show who asked for what over the control socket, and what came of it."""
+    rows = [
+        {**each, "who": each["user"] or f"uid {each['uid']}", "tried": "tried" if each["dry_run"] else ""}
+        for each in answer["changes"]
+    ]
+    columns = ("at", "who", "role", "pid", "path", "terms", "tried", "outcome", "why")
+    return (_table("Changes", columns, rows),)
+
+
 def outbox(answer: Answer) -> Sequence[Table]:
     """Show what partners have still to be told."""
     return (_table("Outbox", ("requested at", "partner", "document", "effect"), answer["outbox"]),)

@@ -17,6 +17,7 @@ from daemon.backlog import OpenBacklog
 from daemon.collector import collect_seldom
 from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
 from daemon.control.access import access_of, gid_of
+from daemon.control.accounts import Accounts
 from daemon.control.api import Services
 from daemon.control.serving import serve_control
 from daemon.gates import SystemGates
@@ -31,6 +32,7 @@ from daemon.sd_notify import notify, take_listener, watchdog_seconds
 from daemon.settings import Settings, SettingsError
 from daemon.settings_file import load_assortments, load_carrier_rules, load_rules
 from daemon.tail import LogTail
+from daemon.trail import JournalTrail
 from daemon.version import VERSION
 from daemon.warehouse_floor import WarehouseFloor
 from daemon.web import serve_web
@@ -89,6 +91,8 @@ class Daemon:
             system = compose(settings, watched, journal, observe=metrics.attempted, moved=metrics.moved)
             self._system = system
             metrics.standing.watch(system, journal)
+            trail = JournalTrail(journal, utc_now, Accounts().name_of)
+            await trail.load()
             backlog = OpenBacklog(system)
             desk = OrderDesk(
                 system,
@@ -108,6 +112,7 @@ class Daemon:
                     SystemGates(system),
                     LogTail(journal),
                     LogAuditor(self._dsn, settings.database.wait_seconds),
+                    trail,
                 ),
             )
             nursery.start_soon(tell_status, self._told_status, notify)

@@ -14,11 +14,12 @@ from msgspec.json import Decoder, Encoder
 from msgspec.structs import StructConfig
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyTaken
+from actors.domain.control_events import ControlEvent
 from actors.domain.gates import GateEvent
 from actors.domain.order_events import OrderEvent
 from actors.domain.stock_events import StockEvent
 
-LogEvent = OrderEvent | StockEvent | AnomalyEvent | AnomalyTaken | GateEvent
+LogEvent = OrderEvent | StockEvent | AnomalyEvent | AnomalyTaken | GateEvent | ControlEvent
 
 GENESIS: Final = bytes(32)
 """What the first event of a partition is chained to."""

@@ -10,6 +10,9 @@ PARTITIONS = 64
 
 DESK = "desk"
 
+CONTROL = "control"
+"""The trail of what was asked over the control socket."""
+
 
 def order_stream(order: str) -> str:
     """Return the stream of one order."""

@@ -284,6 +284,12 @@ class MemoryJournal:
         }
         return sorted(kept, key=lambda each: (each.at, each.partition, each.position)), Tip(reached)
 
+    async def newest(self, stream: str, limit: int, before: int | None = None) -> Sequence[Recorded]:
+        """See `Inspection.newest`."""
+        await trio.lowlevel.checkpoint()
+        earlier = self.streams.get(stream, ())[: None if before is None else max(0, before - 1)]
+        return earlier[::-1][:limit]
+
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """See `Inspection.movements`."""
         await trio.lowlevel.checkpoint()

@@ -56,6 +56,20 @@ async def news(pool: Pool, after: Tip, limit: int) -> tuple[Sequence[Recorded], 
     return recorded, Tip(reached)
 
 
+async def newest(pool: Pool, stream: str, limit: int, before: int | None) -> Sequence[Recorded]:
+    """Return the stream's last events before that version, the newest first."""
+    partition = partition_of(stream)
+    rows = await pool.fetch(
+        "SELECT position, version, kind, data, at, hash FROM event WHERE partition = $1 AND stream = $2"
+        " AND ($3::bigint IS NULL OR version < $3) ORDER BY version DESC LIMIT $4",
+        partition,
+        stream,
+        before,
+        limit,
+    )
+    return [recorded_of(partition, stream, row) for row in rows]
+
+
 async def movements(pool: Pool, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
     """Return the SKU's last movements, the newest first."""
     rows = await pool.fetch(

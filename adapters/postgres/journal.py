@@ -128,6 +128,10 @@ class PostgresJournal:
         """Return up to `limit` events of each partition beyond that, and how far it is read."""
         return await self._ask(inspection.news, after, limit)
 
+    async def newest(self, stream: str, limit: int, before: int | None = None) -> Sequence[Recorded]:
+        """Return the stream's last events before that version, the newest first."""
+        return await self._ask(inspection.newest, stream, limit, before)
+
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """Return the SKU's last movements in the warehouse, the newest first."""
         return await self._ask(inspection.movements, warehouse, sku, limit)

@@ -38,11 +38,23 @@ from daemon.control.asked import (
 )
 from daemon.control.openapi import Document, document
 from daemon.control.router import Call, Change, Feed, Following, Reading, Route
-from daemon.control.service import Auditor, Backlog, Desk, Floor, Gates, Helm, Mandate, Tail
+from daemon.control.service import (
+    Auditor,
+    Backlog,
+    Desk,
+    Floor,
+    Gates,
+    Helm,
+    Mandate,
+    Tail,
+    Trail,
+    TrailFilter,
+)
 from daemon.control.wire import (
     Anomalies,
     AuditTold,
     Carriers,
+    Changes,
     Done,
     EventTold,
     Orders,
@@ -84,6 +96,7 @@ class Services:
     gates: Gates
     tail: Tail
     auditor: Auditor
+    trail: Trail
 
 
 def routes(services: Services) -> Sequence[Route]:
@@ -94,6 +107,7 @@ def routes(services: Services) -> Sequence[Route]:
         *_of_the_gates(services.gates),
         _of_the_tail(services.tail),
         _of_the_auditor(services.auditor),
+        _of_the_trail(services.trail),
         *_of_the_floor(services.floor),
         *_of_the_helm(services.helm),
     )
@@ -199,6 +213,20 @@ def _of_the_auditor(auditor: Auditor) -> Route:
         return auditor.begin()
 
     return Following("/v1/audit", AuditTold, audit, role=Role.OPERATOR)
+
+
+def _of_the_trail(trail: Trail) -> Route:
+    async def changes(call: Call) -> Struct:
+        wanted = TrailFilter(call.query.get("user", ""), call.query.get("about", ""))
+        return Changes(tuple(await trail.changes(wanted, call.limit)))
+
+    query = {
+        **_LIMIT,
+        "user": "only what this user asked for, by name or number",
+        "about": "only changes of whose path this is a part, as an order's id",
+    }
+    # Who worked when is no colleague's matter.
+    return Reading("/v1/trail", Changes, changes, query=query, role=Role.ADMIN)
 
 
 def _of_the_floor(floor: Floor) -> Sequence[Route]:

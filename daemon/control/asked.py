@@ -14,6 +14,9 @@ TEXT_MAX = 200
 LINES_MAX = 1_000
 """More lines than any parcel or order of a shop has."""
 
+OWN_WORDS = frozenset({"reason"})
+"""Fields that hold what a person wrote: who knows about whom. They stand in no log and no trail."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
 Matter = Annotated[str, Meta(min_length=1, max_length=300)]

@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from daemon.control.access import Role
+from daemon.control.asking import KEY_LENGTH_MAX
 from daemon.control.router import (
     DRY_RUN,
-    KEY_LENGTH_MAX,
     KEY_PATTERN,
     LIMIT_MAX,
     Change,

@@ -1,7 +1,7 @@
 """Finds who answers a request of the control socket, and answers what is wrong with it as problem+json.
 
 It owns paths, methods, bodies, idempotency keys, and who may ask; every change that somebody wants leaves a
-line in the log with pid and uid. It knows no meaning of any request.
+line in the log with pid and uid, and stands on the trail. It knows no meaning of any request.
 """
 
 import hashlib
@@ -23,16 +23,14 @@ from actors.concerning import concerning
 from adapters.http.server import Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
 from daemon.control.answers import ANSWER_SECONDS_MAX
-from daemon.control.service import Mandate, Refused
+from daemon.control.asking import KEY_LENGTH_MAX, Asking
+from daemon.control.service import Mandate, Refused, Trail
 from daemon.control.wire import Done, ProblemDetails
 
 log = structlog.get_logger(__name__)
 
 DRY_RUN = "dry_run"
 """The parameter of every change that asks only what would come of it."""
-
-KEY_LENGTH_MAX = 128
-"""A UUID has 36 characters, a scanner's serial number and counter fewer than 60."""
 
 KEY_PATTERN = r"^[!#-~]+$"
 """Any printable ASCII but the space and the quote: some write the header's value in quotes."""
@@ -164,10 +162,16 @@ def unheard(route: str, status: int, seconds: float) -> None:
 
 
 class Router:
-    """Answers requests by the route that matches, for those who may ask (anybody without `access`)."""
+    """Answers requests by the route that matches, for those who may ask (anybody without `access`).
 
-    def __init__(self, routes: Sequence[Route], access: Access | None = None, told: Told = unheard) -> None:
+    `trail` keeps who asked for which change.
+    """
+
+    def __init__(
+        self, routes: Sequence[Route], trail: Trail, access: Access | None = None, told: Told = unheard
+    ) -> None:
         self._routes = [(route, route.path.split("/")) for route in routes]
+        self._trail = trail
         self._access = access
         self._told = told
         self._digests: OrderedDict[str, bytes] = OrderedDict()
@@ -226,44 +230,53 @@ class Router:
     async def _change(
         self, request: Request, route: Change[Any], names: Mapping[str, str], role: Role
     ) -> Struct:
-        """Make a change, and leave a line of who wanted it, and what came of it, whatever that was."""
+        """Make a change; who wanted it is durable before, and what came of it after, whatever that was."""
+        asking = Asking(request, role)
         with concerning(names.get("order", "")):
-            return await self._made(request, route, names, role)
+            try:
+                asking.number = await self._begin(request, route, asking)
+                answer = await route.answer(names, asking.body, asking.mandate())
+            except Refused as refused:
+                asking.outcome, asking.why = "refused", refused.reason
+                raise
+            except trio.Cancelled:
+                asking.outcome, asking.why = "unknown", "it took too long"
+                raise
+            else:
+                asking.outcome = "done"
+                return answer
+            finally:
+                # It takes as long as a commit, which the database's timeout bounds.
+                with trio.CancelScope(shield=True):
+                    await self._end(asking)
 
-    async def _made(
-        self, request: Request, route: Change[Any], names: Mapping[str, str], role: Role
-    ) -> Struct:
-        outcome = "crashed"
-        given = (request.header("idempotency-key") or "").strip('"')
-        dry_run = False
-        try:
-            _demand(route, role)
-            dry_run = _flag(_query(request, (DRY_RUN,)), DRY_RUN)
-            body = _decoded(request.body, route.body)
-            key = self._key(request, given, uses_it_up=not dry_run)
-            by = f"uid {request.peer.uid}" if request.peer is not None else "unknown"
-            answer = await route.answer(names, body, Mandate(by, key, dry_run))
-        except Refused as refused:
-            outcome = f"refused: {refused.reason}"
-            raise
-        except trio.Cancelled:
-            outcome = "unknown: it took too long"
-            raise
-        else:
-            outcome = "done"
-            return answer
-        finally:
-            peer = request.peer
-            log.info(
-                "control_change",
-                path=request.path,
-                pid=peer.pid if peer is not None else None,
-                uid=peer.uid if peer is not None else None,
-                role=role.name.lower(),
-                idempotency=given[:KEY_LENGTH_MAX],
-                dry_run=dry_run,
-                outcome=outcome,
-            )
+    async def _begin(self, request: Request, route: Change[Any], asking: Asking) -> int:
+        """Check what is asked, and put it on the trail; return its number there.
+
+        Raises:
+            Refused: they may not, or it makes no sense. That is no change, and stands in the log alone.
+        """
+        _demand(route, asking.role)
+        asking.dry_run = _flag(_query(request, (DRY_RUN,)), DRY_RUN)
+        asking.body = _decoded(request.body, route.body)
+        asking.key = self._key(request, asking.given, uses_it_up=not asking.dry_run)
+        return await self._trail.asked(asking.told())
+
+    async def _end(self, asking: Asking) -> None:
+        told = asking.told()
+        log.info(
+            "control_change",
+            path=told.path,
+            pid=told.pid,
+            uid=told.uid,
+            role=told.role,
+            idempotency=told.key,
+            dry_run=told.dry_run,
+            outcome=asking.outcome,
+            why=asking.why,
+        )
+        if asking.number is not None:
+            await self._trail.settled(asking.number, asking.outcome, asking.why)
 
     def _matching(self, request: Request) -> list[Match]:
         # Split before decoding, so that a name may hold a slash.

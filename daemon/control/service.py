@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from actors.domain.control_events import ChangeAsked, ChangeOutcome
 from actors.inspection import OrderFilter
 from daemon.control.asked import (
     Adjustment,
@@ -36,6 +37,7 @@ from daemon.control.wire import (
     AnomalyTold,
     AuditTold,
     CarrierTold,
+    ChangeTold,
     ChannelReconciled,
     Done,
     EventTold,
@@ -71,6 +73,33 @@ class Mandate:
     by: str
     key: str
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrailFilter:
+    """Which changes are asked for; "" does not restrict.
+
+    `user` is the name or number of who asked, `about` a part of the path, as an order's id.
+    """
+
+    user: str = ""
+    about: str = ""
+
+
+class Trail(Protocol):
+    """Who asked for which change, and what came of it."""
+
+    async def asked(self, change: ChangeAsked) -> int:
+        """Record that a change is asked for; return its number once that is durable."""
+        ...
+
+    async def settled(self, number: int, outcome: ChangeOutcome, why: str) -> None:
+        """Record what came of it; return once that is durable."""
+        ...
+
+    async def changes(self, wanted: TrailFilter, limit: int) -> Sequence[ChangeTold]:
+        """Return the last changes that fit, the newest first."""
+        ...
 
 
 class Desk(Protocol):

@@ -75,7 +75,7 @@ async def serve_control(
     Raises:
         SocketTakenError: see `control_listener`.
     """
-    router = Router(routes(services), access, told)
+    router = Router(routes(services), services.trail, access, told)
     opened = control_listener(path, group) if handed_over is None else _adopted(handed_over)
     with opened as listener:
         async with trio.open_nursery() as nursery:

@@ -230,6 +230,32 @@ class EventTold(Struct, frozen=True):
     data: Mapping[str, Any]
 
 
+class ChangeTold(Struct, frozen=True):
+    """A change that somebody asked for over this socket, and what came of it.
+
+    `terms` is the JSON of what was asked, without what was written in own words. `outcome` is "done",
+    "refused" (`why` says so), "crashed", or "unknown": nobody waited for its end, and it may have been made.
+    """
+
+    at: datetime
+    path: str
+    terms: str
+    key: str
+    dry_run: bool
+    uid: int | None
+    pid: int | None
+    user: str
+    role: str
+    outcome: str
+    why: str
+
+
+class Changes(Struct, frozen=True):
+    """The last changes, the newest first."""
+
+    changes: tuple[ChangeTold, ...]
+
+
 class MovementTold(Struct, frozen=True):
     """So many units from one account to another; `kind` is the event that moved them, `about` for what."""
 

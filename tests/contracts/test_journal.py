@@ -597,6 +597,21 @@ async def test_a_skus_movements_are_told_newest_first_with_the_event_that_moved_
     assert list(await journal.movements("lyon", "CUP", 10)) == []
 
 
+async def test_the_newest_events_of_a_stream_are_told_backwards_page_by_page(
+    journal: InspectedJournal,
+) -> None:
+    events = [StockAdjusted("CUP", number, "found") for number in range(1, 6)]
+    await journal.append(stock(0, *events))
+    await journal.append(order("1", 0, CancelAsked("shop")))
+    told = await journal.newest("stock-paris", 2)
+    assert [each.event for each in told] == [events[4], events[3]]
+    assert [each.version for each in told] == [5, 4]
+    rest = await journal.newest("stock-paris", 10, before=4)
+    assert [each.event for each in rest] == events[2::-1]
+    assert list(await journal.newest("stock-paris", 10, before=1)) == []
+    assert list(await journal.newest("stock-lyon", 10)) == []
+
+
 async def test_what_was_appended_since_is_told_once_and_in_its_order(journal: InspectedJournal) -> None:
     await journal.append(stock(0, opened("CUP", 9), opened("TEAPOT", 4)))
     end = await journal.tip(0)

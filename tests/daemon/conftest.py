@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from actors.inspection import OrderFilter
+from adapters.memory.journal import MemoryJournal
 from daemon.control.api import Services
 from daemon.control.asked import (
     Adjustment,
@@ -68,6 +69,7 @@ from daemon.control.wire import (
     Untold,
     WarehouseTold,
 )
+from daemon.trail import JournalTrail
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)
 ORDER = OrderSummary("main-7", "main", "XKBKNABJK", "picking", AT, AT)
@@ -354,6 +356,17 @@ def auditor() -> FakeAuditor:
     return fake
 
 
+async def name_of(uid: int) -> str:
+    await trio.lowlevel.checkpoint()
+    return {1000: "anna"}.get(uid, "")
+
+
+@pytest.fixture
+def trail() -> JournalTrail:
+    """The trail as the daemon keeps it, in a journal in memory."""
+    return JournalTrail(MemoryJournal(), lambda: AT, name_of)
+
+
 @pytest.fixture
 def helm() -> FakeHelm:
     fake = FakeHelm()
@@ -363,9 +376,15 @@ def helm() -> FakeHelm:
 
 @pytest.fixture
 def services(
-    desk: FakeDesk, floor: FakeFloor, helm: FakeHelm, gates: FakeGates, tail: FakeTail, auditor: FakeAuditor
+    desk: FakeDesk,
+    floor: FakeFloor,
+    helm: FakeHelm,
+    gates: FakeGates,
+    tail: FakeTail,
+    auditor: FakeAuditor,
+    trail: JournalTrail,
 ) -> Services:
-    return Services(desk, desk, floor, helm, gates, tail, auditor)
+    return Services(desk, desk, floor, helm, gates, tail, auditor, trail)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import structlog
@@ -292,6 +292,27 @@ def test_whoever_follows_the_log_or_looks_again_and_again_ends_it_by_ctrl_c(path
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         process.stdout.close()
+
+
+def test_who_asked_for_what_is_told_with_what_came_of_it(path: Path) -> None:
+    wharfctl(path, "order", "hold", "main-7", "--reason", "the customer called", "--key", "k")
+    wharfctl(path, "order", "cancel", "main-8")
+
+    def told_of(*options: str) -> list[dict[str, Any]]:
+        return list(json.loads(wharfctl(path, "trail", "--json", *options).output)["changes"])
+
+    told = told_of()
+    assert [(each["path"], each["outcome"], each["why"]) for each in told] == [
+        ("/v1/orders/main-8/cancel", "refused", "there is no order main-8"),
+        ("/v1/orders/main-7/hold", "done", ""),
+    ]
+    assert (told[1]["uid"], told[1]["key"], told[1]["role"]) == (os.getuid(), "k", "admin")
+    assert "customer" not in told[1]["terms"]
+    assert told_of("--about", "main-7") == told[1:]
+    assert told_of("--user", "nobody-of-that-name") == []
+    heading, _, held = wharfctl(path, "trail").stdout.splitlines()
+    assert heading.split("\t")[:2] == ["at", "who"]
+    assert f"uid {os.getuid()}\tadmin\t{os.getpid()}\t/v1/orders/main-7/hold" in held
 
 
 PARTLY = ("log-level", "debug", "--logger", "adapters.erps", "--for", "60")

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyTaken
+from actors.domain.control_events import ChangeAsked, ChangeSettled, ControlEvent
 from actors.domain.gates import GateEvent
 from actors.domain.order_events import OrderEvent
 from actors.domain.stock_events import StockEvent
@@ -39,7 +40,9 @@ _FULFILMENTS = """
       FROM fulfilment WHERE partition = $1 AND fulfilment = ANY ($2)
 """
 
-_read = msgspec.json.Decoder(StockEvent | OrderEvent | AnomalyEvent | AnomalyTaken | GateEvent).decode
+_read = msgspec.json.Decoder(
+    StockEvent | OrderEvent | AnomalyEvent | AnomalyTaken | GateEvent | ControlEvent
+).decode
 
 _Moved = tuple[int, int, str, str, str, str, str, int]
 
@@ -69,6 +72,7 @@ class PartitionAudit:
         self._findings = findings
         self._closed: list[Promise] = []
         self._fulfilments = 0
+        self._asked: set[int] = set()
         self._books = Books(self._wrong, self._closed.append)
         self._position = 0
         self._hash = bytes(32)
@@ -123,6 +127,8 @@ class PartitionAudit:
             return []
         if type(event).__struct_config__.tag != row["kind"]:
             self._wrong(position, f"the event is called {row['kind']} and is another")
+        if isinstance(event, ControlEvent):
+            self._check_trail(position, row["version"], event)
         if not isinstance(event, StockEvent):
             return []
         if not stream.startswith("stock-"):
@@ -133,6 +139,18 @@ class PartitionAudit:
             (position, line, warehouse, sku, "", source, target, units)
             for line, (sku, source, target, units) in enumerate(self._books.take(position, warehouse, event))
         ]
+
+    def _check_trail(self, position: int, version: int, event: ControlEvent) -> None:
+        """A change is settled once, and not before it was asked for; a fall may leave it open for ever."""
+        match event:
+            case ChangeAsked():
+                self._asked.add(version)
+            case ChangeSettled(asked) if asked in self._asked:
+                self._asked.remove(asked)
+            case ChangeSettled(asked):
+                self._wrong(
+                    position, f"it settles change {asked}, which nobody asked for or which is settled"
+                )
 
     def _compare_movements(self, expected: Sequence[_Moved], rows: Sequence[asyncpg.Record]) -> None:
         found: list[Any] = [tuple(row) for row in rows]

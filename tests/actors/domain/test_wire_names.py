@@ -22,6 +22,8 @@ EVENTS = {
     "anomaly.resolved": ("anomaly", "by"),
     "anomaly.taken": ("anomaly", "by"),
     "gate.capped": ("warehouse", "in_hand_max", "reason", "by"),
+    "control.asked": ("path", "key", "terms", "digest", "dry_run", "uid", "pid", "user", "role"),
+    "control.settled": ("asked", "outcome", "why"),
     "gate.opened": ("kind", "gate", "by"),
     "gate.shut": ("kind", "gate", "reason", "by"),
     "order.allocated": ("fulfilment",),

@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 import trio
 
+from actors.domain.control_events import ChangeAsked, ChangeSettled
 from actors.domain.order_events import EffectDone, FulfilmentAllocated
-from actors.domain.partitions import partition_of
+from actors.domain.partitions import CONTROL, partition_of
 from actors.domain.stock_events import (
     Quantity,
     StockCounted,
@@ -90,6 +91,38 @@ def test_a_return_that_stands_in_the_log_twice_is_seen(log_dsn: str, sql: Callab
     assert "the delivery O1/R1 to stock-paris stands in the log a second time" in [
         finding.what for finding in audited(log_dsn).findings
     ]
+
+
+ASKED = ChangeAsked(
+    path="/v1/reload", key="k", terms="{}", digest="0", dry_run=False, uid=0, pid=1, user="root", role="admin"
+)
+
+
+def done(number: int) -> ChangeSettled:
+    return ChangeSettled(number, "done", "")
+
+
+@pytest.mark.parametrize(
+    ("trail", "wrong"),
+    [
+        ((ASKED, done(1), ASKED, done(3)), None),
+        ((ASKED, ASKED, done(1)), None),
+        ((ASKED, done(1), done(1)), 3),
+        ((ASKED, done(2)), 2),
+        ((done(2), ASKED), 1),
+    ],
+    ids=["all", "one is open", "twice", "no change", "too early"],
+)
+def test_what_came_of_a_change_is_told_once_and_only_after_it_was_asked_for(
+    log_dsn: str, trail: tuple[Event, ...], wrong: int | None
+) -> None:
+    async def record() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            await journal.append(Append(CONTROL, 0, trail, NOW))
+
+    trio.run(record)
+    found = [(finding.partition, finding.position) for finding in audited(log_dsn).findings]
+    assert found == ([] if wrong is None else [(partition_of(CONTROL), wrong)])
 
 
 def test_an_empty_database_is_right(dsn: str) -> None:

@@ -80,7 +80,7 @@ def test_one_group_may_have_every_role() -> None:
 async def test_a_change_takes_its_role(
     services: Services, log: StringIO, who: Peer, asked: tuple[str, object], status: int
 ) -> None:
-    answer = await Router(routes(services), ACCESS).answer(change(*asked, who))
+    answer = await Router(routes(services), services.trail, ACCESS).answer(change(*asked, who))
     assert answer.status == status
     assert log.getvalue()
 
@@ -89,13 +89,13 @@ async def test_every_change_can_be_refused_for_want_of_a_role(services: Services
     changes = [route for route in routes(services) if isinstance(route, Change)]
     for route in changes:
         path = route.path.replace("{", "").replace("}", "")
-        answer = await Router([route], ACCESS).answer(change(path, {}, peer(VIEWERS)))
+        answer = await Router([route], services.trail, ACCESS).answer(change(path, {}, peer(VIEWERS)))
         assert answer.status == 403, route.path
     assert log.getvalue().count("control_change") == len(changes)
 
 
 async def test_the_log_says_who_changed_what_and_what_came_of_it(services: Services, log: StringIO) -> None:
-    router = Router(routes(services), ACCESS)
+    router = Router(routes(services), services.trail, ACCESS)
     await router.answer(change(*HOLD, peer(OPERATORS)))
     await router.answer(change("/v1/orders/main-8/hold", {"reason": "r"}, peer(OPERATORS), key="l"))
     await router.answer(change(*RELOAD, peer(VIEWERS), query="?dry_run=true"))
@@ -107,17 +107,18 @@ async def test_the_log_says_who_changed_what_and_what_came_of_it(services: Servi
         ("control_change", "/v1/reload", 1000, 4242),
         ("control_stranger", "/v1/reload", 1000, 4242),
     ]
-    assert [line.get("outcome") for line in lines] == [
-        "done",
-        "refused: there is no order main-8",
-        "refused: this takes the role admin, and you are viewer",
-        None,
+    assert [(line.get("outcome"), line.get("why")) for line in lines] == [
+        ("done", ""),
+        ("refused", "there is no order main-8"),
+        ("refused", "this takes the role admin, and you are viewer"),
+        (None, None),
     ]
+    assert [line.get("order") for line in lines] == ["main-7", "main-8", None, None]
     assert lines[0]["idempotency"] == "k"
 
 
 async def test_a_change_that_is_only_tried_uses_no_key_up(services: Services, log: StringIO) -> None:
-    router = Router(routes(services))
+    router = Router(routes(services), services.trail)
     path, body = HOLD
     raw = json.dumps(body).encode()
     headers = [("idempotency-key", "k")]

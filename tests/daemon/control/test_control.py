@@ -366,7 +366,9 @@ FIELDS = st.sampled_from([*SCAN, "parcels", "lines", "weight_g", "reason", "expi
 async def test_whatever_is_asked_is_answered_or_refused_with_a_reason(
     services: Services, method: str, path: str, query: str, body: bytes
 ) -> None:
-    answer = await Router(routes(services)).answer(asked(method, f"{path}?{query}", body=body))
+    answer = await Router(routes(services), services.trail).answer(
+        asked(method, f"{path}?{query}", body=body)
+    )
     assert isinstance(answer, Response)
     told = json.loads(answer.body)
     if answer.status != 200:
@@ -382,7 +384,7 @@ def asked(method: str, target: str, *, uid: int = 1000, body: bytes = b"", key: 
 
 
 async def test_nobody_but_the_owner_is_answered(services: Services) -> None:
-    router = Router(routes(services), Access({1000: Role.VIEWER}))
+    router = Router(routes(services), services.trail, Access({1000: Role.VIEWER}))
     assert (await router.answer(asked("GET", "/v1/status", uid=1000))).status == 200
     assert (await router.answer(asked("GET", "/v1/status", uid=1001))).status == 403
     over_tcp = Request("GET", "/v1/status", [], b"", None)
@@ -416,14 +418,14 @@ async def test_a_daemon_that_cannot_answer_says_so_in_time(
 ) -> None:
     desk.never_answers = True
     began = trio.current_time()
-    answer = await Router(routes(services)).answer(asked("GET", "/v1/status"))
+    answer = await Router(routes(services), services.trail).answer(asked("GET", "/v1/status"))
     assert answer.status == 504
     assert trio.current_time() - began == ANSWER_SECONDS_MAX
     assert autojump_clock.rate == 0
 
 
 async def test_keys_are_remembered_in_bounds(services: Services, floor: FloorThatRemembers) -> None:
-    router = Router(routes(services))
+    router = Router(routes(services), services.trail)
     body = json.dumps(SCAN).encode()
     for number in range(KEYS_REMEMBERED + 1):
         await router.answer(asked("POST", f"{LYON}/scans", body=body, key=f"k{number}"))
@@ -563,7 +565,11 @@ async def test_requests_are_told_by_the_path_as_it_is_described_whatever_a_clien
     services: Services,
 ) -> None:
     told: list[tuple[str, int]] = []
-    router = Router(routes(services), None, lambda route, status, _seconds: told.append((route, status)))
+    router = Router(
+        routes(services),
+        services.trail,
+        told=lambda route, status, _seconds: told.append((route, status)),
+    )
     for method, path in (
         ("GET", "/v1/orders/main-7"),
         ("GET", "/v1/orders/main-8"),

@@ -34,7 +34,7 @@ def url(services: Services) -> Iterator[str]:
     stop: list[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = []
 
     async def run() -> None:
-        router = Router(routes(services))
+        router = Router(routes(services), services.trail)
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         where.append(f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}")
         async with trio.open_nursery() as nursery:
@@ -110,7 +110,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(
 
 async def test_the_document_is_served_and_names_every_path_its_role_and_its_words(services: Services) -> None:
     told = routes(services)
-    answer = await Router(told).answer(Request("GET", "/v1/openapi.json", [], b"", None))
+    answer = await Router(told, services.trail).answer(Request("GET", "/v1/openapi.json", [], b"", None))
     assert isinstance(answer, Response)
     served = json.loads(answer.body)
     assert served["openapi"] == "3.1.0"

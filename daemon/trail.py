@@ -1,0 +1,116 @@
+"""The trail of the control socket: every change that somebody who may asked for, durable before it is made.
+
+It knows no change: who asked, in which words and what came of it is told to it. Whoever may not ask, and what
+makes no sense, is in the log alone: else anybody who may look could fill the database.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from actors.domain.control_events import ChangeAsked, ChangeOutcome, ChangeSettled, ControlEvent
+from actors.domain.partitions import CONTROL
+from actors.inspection import Inspection
+from actors.ports import Append, Journal, Recorded
+from daemon.control.service import TrailFilter
+from daemon.control.wire import ChangeTold
+
+PAGE = 1_000
+"""Events read at a time, newest first; a change is two."""
+
+PAGES_MAX = 100
+"""A hundred thousand events, days of a busy floor, are looked through for what is rare, and no more."""
+
+WHY_LENGTH_MAX = 300
+"""The reason of a refusal is a sentence; that of wrong rules, told by the key, may be many."""
+
+
+class TrailJournal(Journal, Inspection, Protocol):
+    """What the trail is kept in."""
+
+
+class JournalTrail:
+    """Implements `daemon.control.service.Trail` over a stream of the journal. `load` comes first.
+
+    `name_of` names the user of a number, "" where there is none.
+    """
+
+    def __init__(
+        self, journal: TrailJournal, clock: Callable[[], datetime], name_of: Callable[[int], Awaitable[str]]
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._name_of = name_of
+        self._version = 0
+
+    async def load(self) -> None:
+        """Find where the trail ends."""
+        last = await self._journal.newest(CONTROL, 1)
+        self._version = last[0].version if last else 0
+
+    async def asked(self, change: ChangeAsked) -> int:
+        """Record that a change is asked for; return its number once that is durable."""
+        user = await self._name_of(change.uid) if change.uid is not None else ""
+        return await self._record(replace(change, user=user))
+
+    async def settled(self, number: int, outcome: ChangeOutcome, why: str) -> None:
+        """Record what came of it; return once that is durable."""
+        await self._record(ChangeSettled(number, outcome, why[:WHY_LENGTH_MAX]))
+
+    async def _record(self, event: ControlEvent) -> int:
+        expected = self._version
+        self._version += 1
+        # Nobody else runs between the count and the call, so appends keep their order; see `Journal.append`.
+        await self._journal.append(Append(CONTROL, expected, (event,), self._clock()))
+        return expected + 1
+
+    async def changes(self, wanted: TrailFilter, limit: int) -> Sequence[ChangeTold]:
+        """Return the last changes that fit, the newest first."""
+        told: list[ChangeTold] = []
+        settled: dict[int, ChangeSettled] = {}
+        before: int | None = None
+        for _ in range(PAGES_MAX):
+            page = await self._journal.newest(CONTROL, PAGE, before)
+            told += _paired(page, settled, wanted)
+            if len(page) < PAGE or len(told) >= limit:
+                break
+            before = page[-1].version
+        return told[:limit]
+
+
+def _paired(
+    page: Sequence[Recorded], settled: dict[int, ChangeSettled], wanted: TrailFilter
+) -> Generator[ChangeTold]:
+    """Return the changes of a page that fit; what settles an earlier one is kept in `settled`."""
+    for recorded in page:
+        match recorded.event:
+            case ChangeSettled(asked):
+                settled[asked] = recorded.event
+            case ChangeAsked():
+                outcome = settled.pop(recorded.version, None)
+                if _fits(recorded.event, wanted):
+                    yield _told(recorded, recorded.event, outcome)
+            case _:
+                raise TypeError(f"a {type(recorded.event).__name__} stands in the trail")
+
+
+def _fits(change: ChangeAsked, wanted: TrailFilter) -> bool:
+    return wanted.about in change.path and wanted.user in ("", change.user, str(change.uid))
+
+
+def _told(recorded: Recorded, change: ChangeAsked, settled: ChangeSettled | None) -> ChangeTold:
+    return ChangeTold(
+        at=recorded.at,
+        path=change.path,
+        terms=change.terms,
+        key=change.key,
+        dry_run=change.dry_run,
+        uid=change.uid,
+        pid=change.pid,
+        user=change.user,
+        role=change.role,
+        outcome=settled.outcome if settled is not None else "unknown",
+        why=settled.why if settled is not None else "no end of it was recorded",
+    )
