@@ -20,6 +20,7 @@ from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 from actors.intake import Intake
 from actors.order import OrderHall
 from actors.ports import Journal, Poll, ShopPort
+from actors.second_look import WAIT_S, SecondLook
 from actors.shop_window import ShopWindow
 from actors.sweep import Sweep
 
@@ -62,6 +63,7 @@ class ChannelSettings:
     `orders_since` draws the line for a channel that is new: orders placed before are left alone until
     somebody adopts them; None takes all that are open.
     `sells_all` tells whether its shop is meant to sell every SKU.
+    `release_wait_s` is how long an order that waited is kept from the floor by a shop that does not answer.
     `stock_with` names another channel, which shows this one's stock as well; "" for none.
     """
 
@@ -72,6 +74,7 @@ class ChannelSettings:
     orders_since: datetime | None = None
     sells_all: bool = True
     stock_with: str = ""
+    release_wait_s: float = WAIT_S
 
 
 @dataclass(slots=True)
@@ -115,6 +118,14 @@ class Channel:
         self._intake = Intake(settings.name, shop, journal, hall, desk, directory, entropy)
         self._desk = desk
         self._sweep = Sweep(settings.name, shop, journal, self._intake, desk, clock)
+        self.second_look = SecondLook(
+            settings.name,
+            self._sweep.look_before_release,
+            directory.copies,
+            hall.tell,
+            settings.release_wait_s,
+        )
+        directory.copies.on_old(settings.name, self.second_look.ask)
         withheld = settings.safety + settings.buffer
         self.window = ShopWindow(settings.name, shop, journal, desk, directory, withheld=withheld)
         self.window.sells_all = settings.sells_all
@@ -242,7 +253,7 @@ class Channel:
             async with trio.open_nursery() as nursery:
                 if poll.more:
                     nursery.start_soon(ahead.read)
-                await self._intake.take(poll.orders)
+                await self._intake.take(poll.orders, self._read_at)
                 self.window.forget(poll.orders)
                 if poll.cursor != cursor:
                     cursor = poll.cursor

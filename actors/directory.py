@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from actors.copies import ShopCopies
 from actors.domain.ledger import Stock
 from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Answer, StockCommand
@@ -42,10 +43,16 @@ class UnknownWarehouseError(LookupError):
 
 
 class Directory:
-    """Handles of the warehouses, the way to orders, and whom to wake when a partner has to be told."""
+    """Handles of the warehouses, the way to orders, and whom to wake when a partner has to be told.
+
+    Attributes:
+        warehouses: by name.
+        copies: how old the shop's copy of each order is.
+    """
 
     def __init__(self, warehouses: Mapping[str, WarehouseHandle]) -> None:
         self.warehouses = warehouses
+        self.copies = ShopCopies()
         self._drains: dict[str, Callable[[PendingEffect], None]] = {}
         self._arrivals: Callable[[str], None] | None = None
         self._watchers: list[Callable[[], None]] = []

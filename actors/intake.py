@@ -16,7 +16,7 @@ from actors.concerning import concerning
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
-from actors.domain.order_commands import Import, Standing, Wake
+from actors.domain.order_commands import Hold, Import, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
 from actors.domain.order_import import takes_address
 from actors.domain.order_state import order_id
@@ -91,8 +91,10 @@ class Intake:
         self._to_look_at.clear()
         self._is_mended = True
 
-    async def take(self, orders: Sequence[ShopOrder | UnreadableOrder]) -> None:
+    async def take(self, orders: Sequence[ShopOrder | UnreadableOrder], read_at: float) -> None:
         """Import a page side by side; where it holds an order twice, the later copy counts.
+
+        `read_at` is when it was asked for, on the clock of Trio: a copy that came later is not overwritten.
 
         What ended in the shop before it came here, or was somebody else's when the shop was taken over, is
         no order of ours and wakes none: most of an old shop's orders cost one look at the index, all at once.
@@ -104,7 +106,7 @@ class Intake:
         async def import_one(order: ShopOrder | UnreadableOrder) -> None:
             async with limit:
                 with concerning(order_id(self._channel, order.shop_order)):
-                    await self._import(order)
+                    await self._import(order, read_at)
 
         for id_, order in newest.items():
             if isinstance(order, UnreadableOrder) and id_ not in known:
@@ -135,20 +137,29 @@ class Intake:
         some, self._to_look_at = self._to_look_at[:LOOK_AGAIN_MAX], self._to_look_at[LOOK_AGAIN_MAX:]
         self._is_mended = self._is_mended and bool(self._to_look_at)
         for shop_order in some:
+            read_at = trio.current_time()
             order = await self._shop.order(shop_order)
             id_ = order_id(self._channel, shop_order)
             if order is None:  # deleted in the shop
                 await self._nothing_to_mend(id_)
                 continue
-            await self.take_again(order)
+            await self.take_again(order, read_at)
 
-    async def take_again(self, order: ShopOrder | UnreadableOrder) -> None:
+    async def take_again(self, order: ShopOrder | UnreadableOrder, read_at: float) -> None:
         """Import an order that was read again, and its address with it where that is another by now."""
-        await self.take([order])
+        await self.take([order], read_at)
         if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid"):
             id_ = order_id(self._channel, order.shop_order)
             with concerning(id_):
                 await self._readdress(id_, order)
+
+    def has_read(self, id_: str, read_at: float) -> None:
+        """Note that an order of ours was read again, and there is nothing to hand on."""
+        self._directory.copies.note(id_, read_at)
+
+    async def stop(self, id_: str, reason: str) -> None:
+        """Hold an order of ours until a person lets it go on."""
+        await self._hall.tell(id_, Hold("manual", reason, None, "shop"))
 
     async def _to_be_mended(self) -> list[str]:
         prefix = f"{self._channel}-"
@@ -159,7 +170,7 @@ class Intake:
         ]
         return list(dict.fromkeys(found))
 
-    async def _import(self, order: ShopOrder | UnreadableOrder) -> None:
+    async def _import(self, order: ShopOrder | UnreadableOrder, read_at: float) -> None:
         id_ = order_id(self._channel, order.shop_order)
         if isinstance(order, UnreadableOrder):
             await self._put_before_a_person(id_, order)
@@ -172,7 +183,7 @@ class Intake:
             return
         command, beside = self._command(id_, order, standing)
         try:
-            await self._hall.ask(id_, command, beside)
+            await self._hall.ask(id_, command, beside, read_at=read_at)
         except SetAsideError:
             log.warning("import_set_aside")
         await self._nothing_to_mend(id_)

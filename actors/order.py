@@ -96,16 +96,22 @@ class OrderHall:
                 told = True
 
     async def ask(
-        self, order: str, command: OrderCommand, beside: tuple[BesideRow, ...] = (), *, key: str = ""
+        self,
+        order: str,
+        command: OrderCommand,
+        beside: tuple[BesideRow, ...] = (),
+        *,
+        key: str = "",
+        read_at: float | None = None,
     ) -> Order:
         """Return the order as it stands once the command's events are durable.
 
-        A key that was used does nothing.
+        A key that was used does nothing, nor does a copy of the shop's that was read before the last one.
 
         Raises:
             SetAsideError: the command kept crashing the order.
         """
-        return await self.ask_all(order, (OrderMessage(command, beside, key),))
+        return await self.ask_all(order, (OrderMessage(command, beside, key, read_at),))
 
     async def ask_all(self, order: str, messages: Sequence[OrderMessage]) -> Order:
         """Return the order as it stands once the events of all these are durable, if it can be by one append.

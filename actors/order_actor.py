@@ -11,6 +11,7 @@ import trio
 
 from actors.directory import Directory, UnknownWarehouseError
 from actors.domain.anomaly_events import AnomalyRaised
+from actors.domain.order_allocation import TOWARDS_A_FLOOR, short_of_a_floor
 from actors.domain.order_commands import Answered, OrderCommand, Stranded, Wake
 from actors.domain.order_events import (
     ContactCorrected,
@@ -45,11 +46,15 @@ NAMES_BESIDE = (OrderImported, ContactCorrected, ParcelLabelled)
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """A command, rows to be stored beside the log with its events, and its sender's key, if any."""
+    """A command, rows to be stored beside the log with its events, and its sender's key, if any.
+
+    `read_at` is when a copy of the shop's was asked for, on the clock of Trio; None for what is no copy.
+    """
 
     command: OrderCommand
     beside: tuple[BesideRow, ...] = ()
     key: str = ""
+    read_at: float | None = None
 
 
 DONE = b"done"
@@ -86,12 +91,18 @@ class OrderActor:
 
     async def _handle(self, letters: Sequence[Letter[OrderMessage]]) -> None:
         turn = _Turn(self.state, self.facts())
+        copies = self.directory.copies
         for letter in letters:
             message = letter.message
             if message.key and await self._was_done(message.key, turn):
                 continue
+            if message.read_at is not None and copies.is_late(self.order, message.read_at):
+                continue
             turn.take(message)
         await self._record(turn)
+        for letter in letters:
+            if letter.message.read_at is not None:
+                copies.note(self.order, letter.message.read_at)
         for letter in letters:
             if letter.reply is not None:
                 letter.reply.send(self.state)
@@ -110,7 +121,7 @@ class OrderActor:
         """
         for _ in range(STEP_ROUNDS_MAX):
             before = self.state.version
-            for step in next_steps(self.state, self.facts().now):
+            for step in self._next_steps():
                 await self._take(step)
                 if self.state.version != before:
                     break
@@ -122,6 +133,16 @@ class OrderActor:
                 self._looks_again = False
                 await self._decide(Wake())
         raise RuntimeError(f"{self.order} took {STEP_ROUNDS_MAX} steps and is not done")
+
+    def _next_steps(self) -> Sequence[Step]:
+        """Return the steps to take now; none that puts the order on a floor by an old copy of the shop's."""
+        now = self.facts().now
+        steps = next_steps(self.state, now)
+        if not any(step.kind in TOWARDS_A_FLOOR for step in steps):
+            return steps
+        if self.directory.copies.are_fresh(self.order, self.state.facts.channel):
+            return steps
+        return short_of_a_floor(steps, now)
 
     async def _take(self, step: Step) -> None:
         command: OrderCommand

@@ -5,11 +5,12 @@ This owns which orders are looked at when, and says when the shop and we contrad
 order's new copy means is the order's matter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 import structlog
+import trio
 
 from actors.concerning import concerning
 from actors.desk import Desk, Raise
@@ -70,6 +71,7 @@ class Sweep:
         self._last: datetime | None = None
         self._page: str | None = None
         self._contradicting: set[str] = set()
+        self._stopped: set[str] = set()
 
     async def look_at_open(self) -> None:
         """Read some of the open orders again, those longest not looked at.
@@ -138,30 +140,56 @@ class Sweep:
         mine = [row for row in rows if row.channel == self._channel]
         return sorted(mine, key=lambda row: (row.placed_at, row.order))
 
-    async def _look_at(self, rows: Sequence[OrderRow]) -> None:
+    async def look_before_release(self, orders: Sequence[str]) -> Collection[str]:
+        """Read orders again that are about to go on a floor; return those that were understood.
+
+        One that the shop has deleted is put before a person, and held until that person says what to do.
+
+        Raises:
+            PartnerError: as the shop's port.
+        """
+        rows = [row for order in orders if (row := await self._journal.order_row(order)) is not None]
+        read_at = trio.current_time()
+        found = await self._look_at(rows)
+        for row in rows:
+            if row.shop_order in found:
+                continue
+            if row.order not in self._stopped:
+                self._stopped.add(row.order)
+                await self._intake.stop(row.order, "it was deleted in the shop before it went to a floor")
+            self._intake.has_read(row.order, read_at)  # should somebody let it go on, this is all there is
+        return [row.order for row in rows if not isinstance(found.get(row.shop_order), UnreadableOrder)]
+
+    async def _look_at(self, rows: Sequence[OrderRow]) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        read_at = trio.current_time()
         found = await self._shop.reread([row.shop_order for row in rows])
         for row in rows:
             with concerning(row.order):
-                await self._look_at_one(row, found.get(row.shop_order))
+                await self._look_at_one(row, found.get(row.shop_order), read_at)
+        return found
 
-    async def _look_at_one(self, row: OrderRow, found: ShopOrder | UnreadableOrder | None) -> None:
+    async def _look_at_one(
+        self, row: OrderRow, found: ShopOrder | UnreadableOrder | None, read_at: float
+    ) -> None:
         if found is None:
             detail = f"the shop has deleted order {row.shop_order}, and here it is {row.state}"
             mend = f"wharfctl order cancel {row.order}, unless it is to be shipped all the same"
             await self._desk.raise_anomaly(Raise(_deleted(row.order), "order_deleted", detail, mend))
             return
         await self._desk.resolve(_deleted(row.order), "system")
-        await self._hand_on(row.order, found)
+        await self._hand_on(row.order, found, read_at)
 
-    async def _hand_on(self, id_: str, order: ShopOrder | UnreadableOrder) -> None:
+    async def _hand_on(self, id_: str, order: ShopOrder | UnreadableOrder, read_at: float) -> None:
         """Hand on what is not as it was when it was handed on last; messages and payments change nothing."""
         told = msgspec.structs.replace(order, raw=b"")
         if isinstance(told, ShopOrder):
             told = msgspec.structs.replace(told, packing=Packing())
         content = hash(msgspec.json.encode(told))
         if self._handed_on.get(id_) != content:
-            await self._intake.take_again(order)
+            await self._intake.take_again(order, read_at)
             self._handed_on[id_] = content
+        elif isinstance(order, ShopOrder):
+            self._intake.has_read(id_, read_at)
 
     async def _compare(self, page: Sequence[ShopStanding]) -> None:
         """Take in what was never seen, and name what ended here and not in the shop."""
@@ -174,8 +202,9 @@ class Sweep:
             if id_ not in known and each.standing not in ("shipped", "cancelled")
         ]
         for begin in range(0, len(unseen), LOOK_MAX):
+            read_at = trio.current_time()
             found = await self._shop.reread(unseen[begin : begin + LOOK_MAX])
-            await self._intake.take(list(found.values()))
+            await self._intake.take(list(found.values()), read_at)
         for id_ in sorted(known - open_here):
             if standings[id_].standing in ("open", "unpaid"):
                 with concerning(id_):

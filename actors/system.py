@@ -189,6 +189,7 @@ class System:
                 await self._start_warehouse(nursery, handle)
             await self._take_over_stock()
             await self._look_for_arrivals()
+            self._make_channels()  # an order that is woken asks its channel before it goes on a floor
             for name, drain in self.drains.items():
                 await nursery.start(supervise, f"drain {name}", drain.run)
             nursery.start_soon(self._take_in)
@@ -292,9 +293,9 @@ class System:
         """Everything that brings new work; all of it ends when the daemon drains."""
         with self._intake:
             async with trio.open_nursery() as nursery:
-                self._make_channels()
                 for name, channel in self.shops.items():
                     nursery.start_soon(supervise, f"channel {name}", channel.run)
+                    nursery.start_soon(supervise, f"second look {name}", channel.second_look.run)
                 for name, port in self.partners.carriers.items():
                     carrier = Carrier(name, port, self.journal, self.hall, self.carrier_poll_s)
                     nursery.start_soon(supervise, f"carrier {name}", carrier.run)

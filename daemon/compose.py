@@ -127,6 +127,7 @@ def _channel(name: str, terms: ChannelTerms) -> ChannelSettings:
         orders_since=orders_since,
         sells_all=terms.sells_all,
         stock_with=terms.stock_with,
+        release_wait_s=terms.release_wait_seconds,
     )
 
 

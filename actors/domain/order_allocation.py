@@ -4,10 +4,11 @@ The picture that a plan is made from may be stale; the reservation is the truth.
 lets expire or does not find is routed again, elsewhere.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from actors.domain.order_commands import Answered, FellShort, PartStep, StepKind, Stranded
 from actors.domain.order_draft import Draft, show
@@ -49,6 +50,10 @@ It is backordered, and a person sees it.
 """
 
 
+TOWARDS_A_FLOOR: frozenset[StepKind] = frozenset({"reserve", "confirm"})
+"""Steps after which a floor may pick the order; a reservation that expires is not seen there yet."""
+
+
 class Step(Struct, frozen=True, gc=False):
     """A question to a warehouse that the order asks by itself; asking again is harmless."""
 
@@ -75,6 +80,20 @@ def _restock(order: Order, came: GoodsReturned) -> Step:
     name = f"{order.id}/{came.delivery}"
     command = Restock(name, order.id, came.sku, came.units, came.condition, came.slot)
     return Step("restock", came.delivery, came.warehouse, command)
+
+
+def short_of_a_floor(steps: Sequence[Step], now: datetime) -> tuple[Step, ...]:
+    """Return what of these steps no floor sees.
+
+    Units are promised for a while, so that nobody else takes them, and nothing is confirmed.
+    """
+    return tuple(
+        structs.replace(step, command=structs.replace(step.command, expires_at=now + ALLOCATION_LASTS))
+        if isinstance(step.command, Reserve)
+        else step
+        for step in steps
+        if step.kind != "confirm"
+    )
 
 
 def _question(

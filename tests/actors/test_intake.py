@@ -83,7 +83,7 @@ async def open_way(first: ShopOrder | UnreadableOrder) -> AsyncGenerator[Way]:
             await nursery.start(hall.run)
             await nursery.start(desk.run)
             shop.place(first)
-            await intake.take([first])
+            await intake.take([first], trio.current_time())
             yield Way(shop, journal, hall, intake)
             nursery.cancel_scope.cancel()
 

@@ -81,7 +81,7 @@ class House:
     async def sold(self, *orders: ShopOrder) -> None:
         for each in orders:
             self.shop.place(each)
-        await self.intake.take(orders)
+        await self.intake.take(orders, trio.current_time())
 
     async def problems(self) -> list[str]:
         return [each.problem for each in await self.journal.anomalies(1_000)]

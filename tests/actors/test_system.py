@@ -54,13 +54,18 @@ class House:
         self.shop = MemoryShop()
         self.erp = MemoryErp(stock)
         self.carrier = MemoryCarrier()
+        self.work_with(self.shop, ChannelSettings("main", poll_s=0.01))
+
+    def work_with(self, shop: MemoryShop, settings: ChannelSettings, carrier_poll_s: float = 0.01) -> None:
+        """Begin anew with another shop."""
+        self.shop = shop
         self.system = System(
             self.journal,
             Partners({"main": self.shop}, self.erp, {"swift": self.carrier}),
-            (ChannelSettings("main", poll_s=0.01),),
+            (settings,),
             RULES,
             Surroundings(lambda: datetime.now(UTC), lambda size: b"s" * size, random.Random(1)),
-            carrier_poll_s=0.01,
+            carrier_poll_s=carrier_poll_s,
         )
 
     async def order(self, number: int) -> Order:
