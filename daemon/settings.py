@@ -96,11 +96,11 @@ class ChannelTerms(Struct, frozen=True, kw_only=True):
         buffer: units of each SKU that this channel may not sell, for what is sold faster than it is told.
         first_import_hours: what a new channel takes over by itself: open orders that were placed so long ago
             at most. Somebody may have shipped what is older; `wharfinger adopt` takes over more.
-        release_wait_seconds: how long an order that waited (for units, a payment, a person) may wait for a shop
-            that does not answer to be read again, before a floor gets it by the copy that was read last. An
-            hour's outage then costs no day's picking, and a shop that is away takes no cancellation either;
-            0 never waits. At most four hours, since each ten minutes of waiting cost the order one of the
-            fifty parts that it may plan.
+        release_wait_seconds: how long an order that waited (for units, a payment, a person) may wait for a
+            shop that does not answer to be read again, before a floor gets it by the copy that was read last.
+            An outage then stops no floor, and a shop that is away takes no cancellation either; 0 never
+            waits. At most four hours, since each ten minutes cost the order one of the fifty parts that it
+            may plan.
         products: the articles that are not one unit of the SKU of their name, by name; SIGHUP reads them
             again.
         sells_all: whether the shop is meant to sell every SKU; where it is not, nobody is told of those that

@@ -48,10 +48,9 @@ class Wharf(House):
 
     shop: Shop
 
-    def receive(self, units: int) -> "partial[object]":
-        return partial(
-            self.system.directory.ask_warehouse, "lyon", Receive(f"D{units}", "TEAPOT", units, "A-1")
-        )
+    async def receive(self, units: int) -> None:
+        command = Receive(f"D{units}", "TEAPOT", units, "A-1")
+        await self.system.directory.ask_warehouse("lyon", command)
 
     async def waiting(self, *numbers: int) -> None:
         """Let orders wait for teapots until the copies of them are old."""
@@ -97,7 +96,7 @@ async def test_an_order_that_was_cancelled_while_it_waited_never_reaches_a_floor
     async with open_wharf() as wharf:
         await wharf.waiting(1)
         wharf.shop.unpolled["1"] = order_for(1, TEAPOT, standing="cancelled")
-        await wharf.receive(1)()
+        await wharf.receive(1)
         order = await wharf.until(1, "cancelled")
         assert wharf.shop.read_again == [["1"]]
         assert [part.state for part in order.parts.values()] == ["gone"]
@@ -114,7 +113,7 @@ async def test_an_address_that_was_edited_while_it_waited_is_the_one_it_is_sent_
         await wharf.waiting(1)
         asked = order_for(1, TEAPOT)
         wharf.shop.unpolled["1"] = replace(asked, contact=replace(asked.contact, city="Nantes"))
-        await wharf.receive(1)()
+        await wharf.receive(1)
         order = await wharf.until(1, "picking")
         contact = await wharf.journal.contact(order.facts.contact.id)
         assert contact is not None
@@ -125,7 +124,7 @@ async def test_orders_that_waited_together_are_read_again_with_one_request(autoj
     async with open_wharf() as wharf:
         wharf.shop.seconds_a_read = 1.0
         await wharf.waiting(1, 2, 3, 4)
-        await wharf.receive(4)()
+        await wharf.receive(4)
         for number in (1, 2, 3, 4):
             await wharf.until(number, "picking")
         assert sum(map(len, wharf.shop.read_again)) == 4
@@ -136,7 +135,7 @@ async def test_nobody_else_gets_the_units_of_an_order_that_is_read_again(autojum
     async with open_wharf() as wharf:
         wharf.shop.seconds_a_read = 3.0
         await wharf.waiting(1)
-        await wharf.receive(1)()
+        await wharf.receive(1)
         await wharf.until(1, "allocating")
         wharf.shop.place(order_for(2, TEAPOT))
         await wharf.system.shops["main"].poll()
@@ -150,7 +149,7 @@ async def test_a_shop_that_is_away_keeps_an_order_from_the_floor_only_so_long(au
     async with open_wharf() as wharf:
         await wharf.waiting(1)
         wharf.shop.away = True
-        await wharf.receive(1)()
+        await wharf.receive(1)
         began = trio.current_time()
         await trio.sleep(WAIT_S - 1)
         assert wharf.on_the_floor() == []
@@ -162,7 +161,7 @@ async def test_an_order_goes_on_as_soon_as_its_shop_is_back(autojump_clock: Cloc
     async with open_wharf() as wharf:
         await wharf.waiting(1)
         wharf.shop.away = True
-        await wharf.receive(1)()
+        await wharf.receive(1)
         await trio.sleep(60)
         wharf.shop.away = False
         began = trio.current_time()
@@ -175,7 +174,7 @@ async def test_a_merchant_may_say_that_no_order_waits_for_a_shop_that_is_away(au
         await wharf.waiting(1)
         wharf.shop.away = True
         began = trio.current_time()
-        await wharf.receive(1)()
+        await wharf.receive(1)
         await wharf.until(1, "picking")
         assert trio.current_time() - began < 1
 
@@ -186,7 +185,7 @@ async def test_an_order_that_the_shop_has_deleted_waits_for_a_person_who_has_the
     async with open_wharf() as wharf:
         await wharf.waiting(1)
         wharf.shop.unpolled["1"] = None
-        await wharf.receive(1)()
+        await wharf.receive(1)
         order = await wharf.until(1, "held")
         assert [held.reasons for held in order.holds.values()] == [
             ("it was deleted in the shop before it went to a floor",)
@@ -201,7 +200,7 @@ async def test_an_order_that_cannot_be_read_again_is_tried_again_and_said(autoju
     async with open_wharf() as wharf:
         await wharf.waiting(1)
         wharf.shop.unpolled["1"] = UnreadableOrder("1", "id_currency names no currency", b"{}")
-        await wharf.receive(1)()
+        await wharf.receive(1)
         await trio.sleep(2 * AGAIN_S)
         assert wharf.on_the_floor() == []
         assert [each.problem for each in await wharf.journal.anomalies(9)] == ["unreadable_order"]
@@ -219,7 +218,7 @@ async def test_an_order_that_a_restart_interrupted_is_read_again_first(autojump_
     with trio.fail_after(1_000):
         async with trio.open_nursery() as nursery:
             await nursery.start(again.system.run)
-            await again.receive(1)()
+            await again.receive(1)
             await again.until(1, "allocating")
             assert again.on_the_floor() == []
             again.shop.place(order_for(1, TEAPOT, standing="cancelled"))
