@@ -48,11 +48,14 @@ class Directory:
     Attributes:
         warehouses: by name.
         copies: how old the shop's copy of each order is.
+        words: the row beside the log that holds words to whoever packs an order, "" where there are none; of
+            an order that is not in here nobody has asked lately. Never the words themselves.
     """
 
     def __init__(self, warehouses: Mapping[str, WarehouseHandle]) -> None:
         self.warehouses = warehouses
         self.copies = ShopCopies()
+        self.words: dict[str, str] = {}
         self._drains: dict[str, Callable[[PendingEffect], None]] = {}
         self._arrivals: Callable[[str], None] | None = None
         self._watchers: list[Callable[[], None]] = []

@@ -16,13 +16,13 @@ from actors.concerning import concerning
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
-from actors.domain.order_commands import Hold, Import, Standing, Wake
+from actors.domain.order_commands import Hold, Import, Retell, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
 from actors.domain.order_import import takes_address
 from actors.domain.order_state import order_id
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
-from actors.ports import BesideRow, Contact, Journal, ShopOrder, ShopPort, UnreadableOrder
+from actors.ports import BesideRow, Contact, Journal, ShopOrder, ShopPort, UnreadableOrder, payload_of
 
 log = structlog.get_logger(__name__)
 
@@ -183,7 +183,9 @@ class Intake:
             return
         command, beside = self._command(id_, order, standing)
         try:
-            await self._hall.ask(id_, command, beside, read_at=read_at)
+            known = await self._hall.ask(id_, command, beside, read_at=read_at)
+            if order.is_whole and known.imported is not None and not known.ended:
+                await self._retell(id_, order, known.facts.payload)
         except SetAsideError:
             log.warning("import_set_aside")
         await self._nothing_to_mend(id_)
@@ -210,6 +212,18 @@ class Intake:
             await self._hall.ask(id_, msgspec.structs.replace(command, is_readdressed=True), (contact,))
         except SetAsideError:
             log.warning("address_set_aside")
+
+    async def _retell(self, id_: str, order: ShopOrder, kept: Beside) -> None:
+        """Keep what the shop tells by now, where it is more than is kept, or other words to whoever packs."""
+        body = await self._journal.beside(kept.id)
+        if body is None:  # what was erased here does not come back
+            return
+        last = payload_of(body)
+        if last.is_whole and last.packing == order.packing:
+            return
+        name = f"{id_}:payload:{self._entropy(4).hex()}"
+        row = BesideRow(name, "payload", self._person(order).customer, self._entropy(SALT_BYTES), order.raw)
+        await self._hall.ask(id_, Retell(digest(row)), (row,))
 
     def _person(self, order: ShopOrder) -> Contact:
         return msgspec.structs.replace(order.contact, customer=f"{self._channel}:{order.customer}")

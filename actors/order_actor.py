@@ -18,6 +18,7 @@ from actors.domain.order_events import (
     EffectRequested,
     OrderBackordered,
     OrderImported,
+    OrderRetold,
     OrderRouted,
     ParcelLabelled,
 )
@@ -40,7 +41,7 @@ STEP_ROUNDS_MAX = 100
 More is a decision that goes in circles.
 """
 
-NAMES_BESIDE = (OrderImported, ContactCorrected, ParcelLabelled)
+NAMES_BESIDE = (OrderImported, ContactCorrected, OrderRetold, ParcelLabelled)
 """Events that name rows beside the log."""
 
 
@@ -184,6 +185,8 @@ class OrderActor:
         before, self.state = self.state, turn.state
         self.moved(before, turn.state, turn.events)
         for event in turn.events:
+            if isinstance(event, OrderRetold):
+                self.directory.words.pop(self.order, None)
             if isinstance(event, OrderBackordered):
                 self._looks_again = True
             if isinstance(event, AnomalyRaised):

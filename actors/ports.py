@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyTaken
@@ -347,6 +348,7 @@ class ShopOrder(Struct, frozen=True, gc=False):
     `id_reference` as the settings map it to one of our services, "" when unknown. Instants are UTC.
     `refunded` names the articles of which units were refunded: they are in no line any more, and the shop may
     sell them again. `raw` is JSON that can be read as a `Payload`. `language` is an ISO code, the customer's.
+    `is_whole` tells whether everything was read that people want to know of it (see `ShopPort.reread`).
     """
 
     shop_order: str
@@ -365,12 +367,22 @@ class ShopOrder(Struct, frozen=True, gc=False):
     refunded: tuple[str, ...] = ()
     packing: Packing = Packing()
     language: str = ""
+    is_whole: bool = True
 
 
 class Payload(Struct, frozen=True, gc=False):
     """What a shop's payload says in every shop's: the rest of it is as the shop told it."""
 
     packing: Packing = Packing()
+    is_whole: bool = True
+
+
+def payload_of(body: bytes) -> Payload:
+    """Return what the body of a payload's row says; what is no JSON, as a channel may keep, says nothing."""
+    try:
+        return msgspec.json.decode(body, type=Payload)
+    except msgspec.MsgspecError:
+        return Payload()
 
 
 class UnreadableOrder(Struct, frozen=True, gc=False):
@@ -438,8 +450,13 @@ class ShopPort(Protocol):
         """Read one order again, None when the shop has deleted it."""
         ...
 
-    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
-        """Read orders again; those that the shop has deleted are not among the answer."""
+    async def reread(
+        self, shop_orders: Collection[str], *, whole: bool = True
+    ) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        """Read orders again; those that the shop has deleted are not among the answer.
+
+        Not `whole` is quicker: it leaves out what only people want to know (payments, messages, returns).
+        """
         ...
 
     async def survey(self, after: str) -> Sequence[ShopStanding]:

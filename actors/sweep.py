@@ -66,7 +66,7 @@ class Sweep:
         self._intake = intake
         self._desk = desk
         self._clock = clock
-        self._handed_on: dict[str, int] = {}
+        self._handed_on: dict[str, tuple[int, int]] = {}
         self._looked_at: tuple[datetime, str] | None = None
         self._last: datetime | None = None
         self._page: str | None = None
@@ -150,7 +150,7 @@ class Sweep:
         """
         rows = [row for order in orders if (row := await self._journal.order_row(order)) is not None]
         read_at = trio.current_time()
-        found = await self._look_at(rows)
+        found = await self._look_at(rows, whole=False)
         for row in rows:
             if row.shop_order in found:
                 continue
@@ -160,9 +160,11 @@ class Sweep:
             self._intake.has_read(row.order, read_at)  # should somebody let it go on, this is all there is
         return [row.order for row in rows if not isinstance(found.get(row.shop_order), UnreadableOrder)]
 
-    async def _look_at(self, rows: Sequence[OrderRow]) -> Mapping[str, ShopOrder | UnreadableOrder]:
+    async def _look_at(
+        self, rows: Sequence[OrderRow], *, whole: bool = True
+    ) -> Mapping[str, ShopOrder | UnreadableOrder]:
         read_at = trio.current_time()
-        found = await self._shop.reread([row.shop_order for row in rows])
+        found = await self._shop.reread([row.shop_order for row in rows], whole=whole)
         for row in rows:
             with concerning(row.order):
                 await self._look_at_one(row, found.get(row.shop_order), read_at)
@@ -180,12 +182,15 @@ class Sweep:
         await self._hand_on(row.order, found, read_at)
 
     async def _hand_on(self, id_: str, order: ShopOrder | UnreadableOrder, read_at: float) -> None:
-        """Hand on what is not as it was when it was handed on last; messages and payments change nothing."""
+        """Hand on what is not as it was when it was handed on last; payments and returns change nothing."""
+        last = self._handed_on.get(id_)
         told = msgspec.structs.replace(order, raw=b"")
+        words = last[1] if last is not None else 0
         if isinstance(told, ShopOrder):
-            told = msgspec.structs.replace(told, packing=Packing())
-        content = hash(msgspec.json.encode(told))
-        if self._handed_on.get(id_) != content:
+            words = hash(msgspec.json.encode(told.packing)) if told.is_whole else words
+            told = msgspec.structs.replace(told, packing=Packing(), is_whole=True)
+        content = (hash(msgspec.json.encode(told)), words)
+        if content != last:
             await self._intake.take_again(order, read_at)
             self._handed_on[id_] = content
         elif isinstance(order, ShopOrder):

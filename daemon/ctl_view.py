@@ -100,14 +100,18 @@ def story(answer: Answer) -> Sequence[Table]:
     """Show where an order stands and how it came there."""
     order = {**answer["order"], "holds": answer["holds"], "anomalies": answer["anomalies"]}
     columns = ("order", "reference", "state", "since", "holds", "anomalies")
-    packing = answer["packing"]
-    said = [("gift message", packing["gift_message"] or "(none)")] if packing["is_gift"] else []
-    said += [("note", note) for note in packing["notes"]]
+    said = _words(answer["packing"])
     return (
         _table("Order", columns, [order]),
         *([Table("For whoever packs it", ("", "text"), said)] if said else []),
         _table("Timeline", ("at", "kind", "actor", "cause", "call", "seconds"), answer["timeline"]),
     )
+
+
+def _words(packing: Answer) -> list[tuple[str, str]]:
+    """Return what whoever packs an order should read, and what it is."""
+    said = [("gift message", packing["gift_message"] or "(none)")] if packing["is_gift"] else []
+    return said + [("note", note) for note in packing["notes"]]
 
 
 def history(answer: Answer) -> Sequence[Table]:
@@ -139,7 +143,13 @@ def picklists(answer: Answer) -> Sequence[Table]:
     rows = [
         {**line, "fulfilment": each["fulfilment"]} for each in answer["picklists"] for line in each["lines"]
     ]
-    return (_table("Pick lists", columns, rows),)
+    said = [
+        (cell(each["fulfilment"]), *words)
+        for each in answer["picklists"]
+        for words in _words(each["packing"])
+    ]
+    told = [Table("For whoever packs", ("fulfilment", "", "text"), said)] if said else []
+    return (_table("Pick lists", columns, rows), *told)
 
 
 def stock(answer: Answer) -> Sequence[Table]:

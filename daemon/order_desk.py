@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
 from actors.domain.order_commands import (
     AskAgain,
     Cancel,
@@ -14,10 +12,9 @@ from actors.domain.order_commands import (
     Wake,
 )
 from actors.domain.order_events import CancelRefused, OrderBackordered, OrderRouted
-from actors.domain.order_state import Order
 from actors.inspection import Inspection, OrderFilter
 from actors.order import stream_of
-from actors.ports import OrderRow, Payload, Recorded
+from actors.ports import OrderRow, Recorded
 from actors.system import System
 from daemon.backlog import ANOMALIES_COUNTED_MAX, OpenBacklog
 from daemon.books import reconciled
@@ -33,12 +30,12 @@ from daemon.control.wire import (
     Done,
     OrderStory,
     OrderSummary,
-    PackingTold,
     RoutingTold,
     Status,
     Trial,
 )
 from daemon.order_asking import OrderAsking
+from daemon.packing_words import PackingWords
 from daemon.timeline import timeline
 
 
@@ -59,6 +56,7 @@ class OrderDesk:
         self._inspection = inspection
         self._backlog = backlog
         self._orders = OrderAsking(system)
+        self._words = PackingWords(system)
         self._version = version
         self._started_at = started_at
         self._partitions = partitions
@@ -95,16 +93,8 @@ class OrderDesk:
             anomalies=tuple(state.anomalies),
             timeline=timeline(recorded),
             routing=tuple(told for each in recorded if (told := _routing(each)) is not None),
-            packing=await self._packing(state),
+            packing=await self._words.read(state.facts.payload.id),
         )
-
-    async def _packing(self, order: Order) -> PackingTold:
-        body = await self._system.journal.beside(order.facts.payload.id)
-        try:
-            told = msgspec.json.decode(body or b"{}", type=Payload).packing
-        except msgspec.MsgspecError:  # a channel may keep what is no JSON: it has nothing to say to a packer
-            return PackingTold()
-        return PackingTold(told.is_gift, told.gift_message, told.notes)
 
     async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done | Trial:
         """Stop the order."""

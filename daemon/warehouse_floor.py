@@ -1,6 +1,7 @@
 """What the control socket's floor does, over the warehouse actors: pick lists, scans, packing, receiving."""
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -42,6 +43,7 @@ from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
 from daemon.control.wire import Done, MovementTold, PickLine, PickList, StockExplained, StockLevel, Trial
 from daemon.order_asking import OrderAsking
+from daemon.packing_words import PackingWords
 
 UNAVAILABLE = 503
 
@@ -62,18 +64,16 @@ class WarehouseFloor:
         self._system = system
         self._inspection = inspection
         self._orders = OrderAsking(system)
+        self._words = PackingWords(system)
 
     async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
         """Return the fulfilments that the floor may pick, the first promised first, each along its slots."""
         stock = self._handle(warehouse).stock
         await trio.lowlevel.checkpoint()
-        lists: list[PickList] = []
-        for fulfilment in stock.fulfilments.values():
-            if fulfilment.state == "floor":
-                lists.append(_picklist(fulfilment, stock))
-                if len(lists) == limit:
-                    break
-        return lists
+        floor = (each for each in stock.fulfilments.values() if each.state == "floor")
+        lists = [_picklist(fulfilment, stock) for fulfilment in itertools.islice(floor, limit)]
+        words = await self._words.of_all(each.order for each in lists)
+        return [msgspec.structs.replace(each, packing=words[each.order]) for each in lists]
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
         """Return where the units stand."""

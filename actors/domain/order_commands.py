@@ -38,6 +38,12 @@ class Import(Struct, frozen=True, gc=False, tag=True):
     is_readdressed: bool = False
 
 
+class Retell(Struct, frozen=True, gc=False, tag=True):
+    """What is kept of the order as the shop told it is to be another row beside the log."""
+
+    payload: Beside
+
+
 class Hold(Struct, frozen=True, gc=False, tag=True):
     """Stop the order."""
 
@@ -163,6 +169,7 @@ class Tracked(Struct, frozen=True, gc=False, tag=True):
 
 OrderCommand = (
     Import
+    | Retell
     | Hold
     | ReleaseHold
     | Cancel

@@ -57,6 +57,12 @@ class ContactCorrected(Struct, frozen=True, gc=False, tag="order.contact_correct
     country: str
 
 
+class OrderRetold(Struct, frozen=True, gc=False, tag="order.retold"):
+    """The shop tells more of the order than it did: a note, a message, or what was left out at first."""
+
+    payload: Beside
+
+
 class LinesCorrected(Struct, frozen=True, gc=False, tag="order.lines_corrected"):
     """The lines are understood otherwise than at the import, before anything was promised for them."""
 
@@ -266,6 +272,7 @@ class ParcelLabelled(Struct, frozen=True, gc=False, tag="order.labelled"):
 OrderEvent = (
     OrderImported
     | ContactCorrected
+    | OrderRetold
     | LinesCorrected
     | LinesEdited
     | OrderHeld

@@ -33,6 +33,7 @@ from actors.domain.order_events import (
     OrderEvent,
     OrderHeld,
     OrderImported,
+    OrderRetold,
     OrderRouted,
     OrderShipped,
     ParcelLabelled,
@@ -89,6 +90,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, imported=event)
         case ContactCorrected(contact, country):
             return replace(order, imported=replace(order.facts, contact=contact, country=country))
+        case OrderRetold(payload):
+            return replace(order, imported=replace(order.facts, payload=payload))
         case LinesCorrected(lines):
             return replace(order, imported=replace(order.facts, lines=lines))
         case LinesEdited():

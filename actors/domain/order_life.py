@@ -39,6 +39,7 @@ from actors.domain.order_commands import (
     ReleaseHold,
     Reroute,
     ResolveAnomaly,
+    Retell,
     Settled,
     Stranded,
     TakeBack,
@@ -46,7 +47,7 @@ from actors.domain.order_commands import (
     Wake,
 )
 from actors.domain.order_draft import Draft, Facts, show
-from actors.domain.order_events import HoldReleased, OrderEvent, OrderHeld
+from actors.domain.order_events import HoldReleased, OrderEvent, OrderHeld, OrderRetold
 from actors.domain.order_import import import_order, release_once_skus_are_known
 from actors.domain.order_returns import restock_answered, return_stranded, take_back
 from actors.domain.order_shipping import (
@@ -98,6 +99,9 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             _hear_people(draft, command)
         case Import():
             import_order(draft, command)
+        case Retell(payload):
+            if not draft.order.ended:
+                draft.add(OrderRetold(payload))
         case _:
             assert_never(command)
 

@@ -86,8 +86,11 @@ class MemoryShop:
         await self._answer(unknown=False)
         return next((order for order in reversed(self.orders) if order.shop_order == shop_order), None)
 
-    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
-        """Return the newest copies."""
+    async def reread(
+        self, shop_orders: Collection[str], *, whole: bool = True
+    ) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        """Return the newest copies, each as whole as it was placed."""
+        del whole
         await self._answer(unknown=False)
         newest = {order.shop_order: order for order in self.orders}
         return {each: newest[each] for each in shop_orders if each in newest}

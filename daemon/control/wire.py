@@ -136,11 +136,12 @@ class PickLine(Struct, frozen=True):
 
 
 class PickList(Struct, frozen=True):
-    """What the floor is to do for one fulfilment, its lines along the slots."""
+    """What the floor is to do for one fulfilment: its lines along the slots, and words to its packer."""
 
     fulfilment: str
     order: str
     lines: tuple[PickLine, ...]
+    packing: PackingTold = PackingTold()
 
 
 class PickLists(Struct, frozen=True):

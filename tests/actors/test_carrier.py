@@ -32,12 +32,18 @@ class ListeningHall(OrderHall):
         self.beyond_help: set[str] = set()
 
     async def ask(
-        self, order: str, command: OrderCommand, beside: tuple[BesideRow, ...] = (), *, key: str = ""
+        self,
+        order: str,
+        command: OrderCommand,
+        beside: tuple[BesideRow, ...] = (),
+        *,
+        key: str = "",
+        read_at: float | None = None,
     ) -> Order:
         if order in self.beyond_help:
             raise SetAsideError(order)
         self.heard.append((order, command))
-        return await super().ask(order, command, beside, key=key)
+        return await super().ask(order, command, beside, key=key, read_at=read_at)
 
 
 class CountingCarrier(MemoryCarrier):

@@ -34,11 +34,17 @@ class ListeningHall(OrderHall):
     woken: list[tuple[str, float, bool]]
 
     async def ask(
-        self, order: str, command: OrderCommand, beside: tuple[BesideRow, ...] = (), *, key: str = ""
+        self,
+        order: str,
+        command: OrderCommand,
+        beside: tuple[BesideRow, ...] = (),
+        *,
+        key: str = "",
+        read_at: float | None = None,
     ) -> Order:
         if isinstance(command, Wake):
             self.woken.append((order, round(trio.current_time() - self.began), command.units_came))
-        return await super().ask(order, command, beside, key=key)
+        return await super().ask(order, command, beside, key=key, read_at=read_at)
 
     began = 0.0
 

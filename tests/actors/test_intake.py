@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import trio
 from msgspec.structs import replace
 
@@ -19,7 +20,15 @@ from actors.domain.routing import RoutingRules
 from actors.intake import Intake
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import Contact, ShopLine, ShopOrder, UnreadableOrder
+from actors.ports import (
+    Contact,
+    Packing,
+    Payload,
+    ShopLine,
+    ShopOrder,
+    UnreadableOrder,
+    payload_of,
+)
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
 
@@ -118,6 +127,53 @@ async def test_what_was_erased_here_does_not_come_back_from_the_shop() -> None:
         order = await way.order()
         assert order.stage == "held"
         assert await way.journal.contact(order.facts.contact.id) is None
+
+
+async def told(way: Way, packing: Packing, *, whole: bool = True) -> Packing:
+    """Have the shop tell these words, and return those that are kept."""
+    raw = msgspec.json.encode(Payload(packing, whole))
+    order = replace(ORDER, packing=packing, raw=raw, is_whole=whole)
+    await way.intake.take([order], trio.current_time())
+    body = await way.journal.beside((await way.order()).facts.payload.id)
+    return payload_of(body).packing if body is not None else Packing()
+
+
+async def test_words_that_come_after_the_order_are_kept_and_the_same_ones_leave_no_trace() -> None:
+    async with open_way(ORDER) as way:
+        gift = Packing(is_gift=True, gift_message="Happy birthday")
+        assert await told(way, gift) == gift
+        more = replace(gift, notes=("Ring twice",))
+        assert await told(way, more) == more
+        before = (await way.order()).version
+        assert await told(way, more) == more
+        assert (await way.order()).version == before
+
+
+async def test_a_copy_that_leaves_words_out_does_not_take_them_back() -> None:
+    async with open_way(ORDER) as way:
+        said = Packing(notes=("Ring twice",))
+        await told(way, said)
+        assert await told(way, Packing(), whole=False) == said
+        assert await told(way, Packing()) == Packing()
+
+
+async def test_what_a_first_import_left_out_is_kept_with_the_next_whole_copy() -> None:
+    raw = msgspec.json.encode(Payload(Packing(), is_whole=False))
+    async with open_way(replace(ORDER, raw=raw, is_whole=False)) as way:
+        first = (await way.order()).facts.payload.id
+        await told(way, Packing())
+        then = (await way.order()).facts.payload.id
+        assert first != then
+        body = await way.journal.beside(then)
+        assert body is not None
+        assert payload_of(body).is_whole
+
+
+async def test_words_that_were_erased_here_do_not_come_back_from_the_shop() -> None:
+    async with open_way(ORDER) as way:
+        await told(way, Packing(notes=("Ring twice",)))
+        await way.journal.forget("main:7")
+        assert await told(way, Packing(notes=("Ring twice", "At the back"))) == Packing()
 
 
 async def test_an_order_that_could_not_be_read_comes_in_once_it_can() -> None:

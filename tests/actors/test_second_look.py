@@ -36,7 +36,10 @@ class Shop(MemoryShop):
     read_again: list[list[str]] = field(default_factory=list)
     seconds_a_read: float = 0.0
 
-    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
+    async def reread(
+        self, shop_orders: Collection[str], *, whole: bool = True
+    ) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        assert not whole, "what only people want to know keeps no order from the floor"
         self.read_again.append(sorted(shop_orders))
         await trio.sleep(self.seconds_a_read)
         found = {**await MemoryShop.reread(self, shop_orders), **self.unpolled}

@@ -55,9 +55,11 @@ class Shop(MemoryShop):
 
     reread_: list[str] = field(default_factory=list)
 
-    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
+    async def reread(
+        self, shop_orders: Collection[str], *, whole: bool = True
+    ) -> Mapping[str, ShopOrder | UnreadableOrder]:
         self.reread_ += shop_orders
-        return await MemoryShop.reread(self, shop_orders)
+        return await MemoryShop.reread(self, shop_orders, whole=whole)
 
     def delete(self, number: int) -> None:
         self.orders[:] = [each for each in self.orders if each.shop_order != str(number)]

@@ -181,7 +181,8 @@ class FakeFloor:
     async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
         await self._known(warehouse)
         lines = (PickLine("A-01", "TEAPOT", 2, 1, 0), PickLine("B-02", "CUP", 1, 0, 0))
-        return [PickList("main-7/1", "main-7", lines)][:limit]
+        packing = PackingTold(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
+        return [PickList("main-7/1", "main-7", lines, packing)][:limit]
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
         await self._known(warehouse)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 import trio
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from actors.domain.stock_commands import Dispatch, Done, Pack, Pick
 from actors.domain.stock_events import PackedParcel, Quantity
 from actors.inspection import OrderFilter
 from actors.order import stream_of
-from actors.ports import Contact, ShopLine, ShopOrder
+from actors.ports import Contact, Packing, Payload, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
@@ -41,6 +42,7 @@ from daemon.control.service import Mandate, Refused
 from daemon.control.wire import PackingTold, Trial
 from daemon.gates import SystemGates
 from daemon.order_desk import OrderDesk
+from daemon.warehouse_floor import WarehouseFloor
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 TRIED = Mandate("uid 0", "", dry_run=True)
@@ -133,6 +135,30 @@ async def test_whoever_packs_reads_what_the_customer_wrote_until_the_customer_is
         assert isinstance(opened.system.journal, MemoryJournal)
         await opened.system.journal.forget("main:7")
         assert (await opened.desk.order("main-1")).packing == PackingTold()
+
+
+async def test_a_pick_list_says_what_the_customer_wrote_until_the_customer_is_forgotten() -> None:
+    first = shop_order("1", ("TEAPOT", 1))
+    async with open_desk(first, shop_order("2", ("LAMP", 1))) as opened:
+        journal = opened.system.journal
+        assert isinstance(journal, MemoryJournal)
+        floor = WarehouseFloor(opened.system, journal)
+
+        async def words(order: str) -> PackingTold:
+            lists = [each for site in ("lyon", "nantes") for each in await floor.picklists(site, 10)]
+            return next(each.packing for each in lists if each.order == order)
+
+        for order in ("main-1", "main-2"):
+            await opened.until(order, "picking")
+            assert await words(order) == PackingTold()
+        said = Packing(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
+        opened.shop.place(replace(first, packing=said, raw=msgspec.json.encode(Payload(said))))
+        while await words("main-1") == PackingTold():
+            await trio.sleep(0.01)
+        told = PackingTold(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
+        assert (await words("main-1"), await words("main-2")) == (told, PackingTold())
+        await journal.forget("main:7")
+        assert await words("main-1") == PackingTold()
 
 
 async def test_what_a_hold_would_record_is_told_and_not_recorded() -> None:

@@ -36,8 +36,8 @@ ID_FEED_EVERY = 6
 """An idle poll costs the shop one request; every sixth costs it a second one, of 20 ms at 105,000 orders."""
 
 READ_IN_DETAIL_MAX = 50
-"""Of more orders that are to be shipped, in a page of the first import or read again at a time, is not
-read what only people want to know: it would take the shop twice the time."""
+"""Of more orders that are to be shipped, in a page of the first import, what only people want to know is not
+read with them: it would take the shop twice the time. Whoever reads them again later is told it then."""
 
 IMPORT_SECONDS_MAX = 30.0
 """Between two polls of a first import: 2,000 orders are read and imported in some three seconds."""

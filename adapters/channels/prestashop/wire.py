@@ -203,6 +203,7 @@ def _payload(row: Row, customer: Row, address: Row | None, around: Surroundings)
         "shop": around.shops.get(reference_to(row, "id_shop")),
         **around.details.get(order, {}),
         "packing": around.packing.get(order, Packing()),
+        "is_whole": order in around.details,
     }
     return msgspec.json.encode({name: each for name, each in told.items() if each is not None})
 
@@ -243,6 +244,7 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         raw=raw,
         refunded=refunded,
         packing=around.packing.get(reference_to(row, "id"), Packing()),
+        is_whole=reference_to(row, "id") in around.details,
         language=around.languages.get(reference_to(row, "id_lang"), ""),
     )
 

@@ -35,6 +35,7 @@ EVENTS = {
     "order.cancelled": ("by",),
     "order.confirmed": ("fulfilments",),
     "order.contact_corrected": ("contact", "country"),
+    "order.retold": ("payload",),
     "order.delivered": (),
     "order.effect_done": ("effect", "reference"),
     "order.effect_refused": ("effect", "why"),

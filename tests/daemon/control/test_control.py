@@ -131,6 +131,7 @@ async def test_a_pick_list_runs_along_the_slots(control: Socket) -> None:
         {"slot": "A-01", "sku": "TEAPOT", "units": 2, "picked": 1, "missing": 0},
         {"slot": "B-02", "sku": "CUP", "units": 1, "picked": 0, "missing": 0},
     ]
+    assert lists["picklists"][0]["packing"]["notes"] == ["Ring twice"]
 
 
 async def test_stock_is_told_for_all_skus_or_one(control: Socket) -> None:

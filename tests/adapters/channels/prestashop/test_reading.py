@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.ports import Packing, Payload, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.client import IDS_A_REQUEST
 from adapters.channels.prestashop.feeds import TURNS
 from adapters.channels.prestashop.polling import ID_REACH_BACK, READ_IN_DETAIL_MAX
 from adapters.channels.prestashop.simulated import aftermath
@@ -242,12 +243,31 @@ async def test_a_first_import_of_many_open_orders_reads_only_what_they_are_shipp
     orders, _ = await world.drained()
     assert [int(order.shop_order) for order in orders] == few + many
     assert world.count("GET", "/api/order_details") == 0
-    await world.adapter.reread([str(order) for order in (*few, *many)])
+    assert [order.is_whole for order in orders if isinstance(order, ShopOrder)] == [False] * len(orders)
+    await world.adapter.reread([str(order) for order in (*few, *many)], whole=False)
     assert world.count("GET", "/api/order_details") == 0
     world.requests.clear()
     orders, _ = await world.drained(cursor)
     assert [int(order.shop_order) for order in orders] == many
     assert world.count("GET", "/api/order_details") == 1
+
+
+async def test_however_many_orders_are_read_again_each_comes_with_all_that_people_want_to_know(
+    world: World,
+) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(IDS_A_REQUEST + 1)]
+    for order in placed:
+        aftermath.write_message(world.shop, order, f"Ring twice {order}")
+    orders, _ = await world.drained()
+    assert {order.is_whole for order in orders if isinstance(order, ShopOrder)} == {False}
+    found = await world.adapter.reread([str(order) for order in placed])
+    for order in placed:
+        again = found[str(order)]
+        assert isinstance(again, ShopOrder)
+        kept = msgspec.json.decode(again.raw)
+        assert (again.is_whole, kept["is_whole"]) == (True, True)
+        assert again.packing.notes == (f"Ring twice {order}",)
+        assert len(kept["payments"]) == len(kept["lines"]) == 1
 
 
 async def test_a_survey_says_how_every_order_stands_and_asks_for_nothing_else(world: World) -> None:
