@@ -108,8 +108,10 @@ class _Shop:
     async def order(self, shop_order: str) -> ShopOrder | UnreadableOrder | None:
         return await self._watch.over("order", self._port.order(shop_order))
 
-    async def reread(self, shop_orders: Collection[str]) -> Mapping[str, ShopOrder | UnreadableOrder]:
-        return await self._watch.over("reread", self._port.reread(shop_orders))
+    async def reread(
+        self, shop_orders: Collection[str], *, whole: bool = True
+    ) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        return await self._watch.over("reread", self._port.reread(shop_orders, whole=whole))
 
     async def survey(self, after: str) -> Sequence[ShopStanding]:
         return await self._watch.over("survey", self._port.survey(after))
