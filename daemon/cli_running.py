@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from daemon.beginning import begin
+
 if TYPE_CHECKING:
     from daemon.settings import Settings
     from daemon.upkeep import Progress
@@ -40,6 +42,7 @@ log_option = click.option(
 
 def settings_of(config: Path) -> "Settings":
     """Return the settings; wrong ones end the process with all that is wrong with them."""
+    begin()
     from daemon.plugins import PLUGINS
     from daemon.settings import SettingsError
     from daemon.settings_file import load
@@ -69,6 +72,7 @@ def endings(
     `partners` are errors of somebody whom the command asks itself, and who is away then. No secret of the
     `settings` shows in anything that is said from now on.
     """
+    begin()
     from daemon import logs
     from daemon.log_masking import secrets_in
 

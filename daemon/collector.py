@@ -15,8 +15,13 @@ OLD_ROUNDS: Final = 50
 """Rounds over the young before those that survived are walked too: cycles (crashed tasks) are few."""
 
 
+def look_seldom() -> None:
+    """Look for garbage less often: from the start on, as nearly all that a start makes is there to stay."""
+    gc.set_threshold(YOUNG_MAX, YOUNG_ROUNDS, OLD_ROUNDS)
+
+
 def collect_seldom() -> None:
     """Take what lives now as everlasting, and look for garbage in the rest less often; to be called once."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_MAX, YOUNG_ROUNDS, OLD_ROUNDS)
+    look_seldom()

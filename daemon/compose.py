@@ -18,13 +18,10 @@ from actors.system import Partners, Rules, Surroundings, System
 from adapters.articles import Article
 from adapters.carriers.swift.adapter import SwiftCarrier
 from adapters.carriers.swift.plugin import SwiftSettings
-from adapters.channels.prestashop import articles
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.trial import try_shop
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.trial import try_profile
 from adapters.trials import Finding
 from daemon import settings as settings_of
 from daemon.settings import Carrier, Channel, ChannelTerms, Erp, Settings, routing_rules
@@ -68,6 +65,8 @@ async def try_channel(channel: Channel) -> Sequence[Finding]:
     """Try the channel's shop step by step, reading only; see its adapter's trial."""
     match channel.settings:
         case PrestaShopSettings():
+            from adapters.channels.prestashop.trial import try_shop  # late: a command's, not the daemon's
+
             return await try_shop(channel.name, channel.settings, utc_now)
         case _:
             raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
@@ -77,7 +76,9 @@ async def read_articles(channel: Channel) -> Sequence[Article]:
     """Return what the channel's shop sells; see its adapter's articles."""
     match channel.settings:
         case PrestaShopSettings():
-            return await articles.read_articles(channel.settings, channel.name)
+            from adapters.channels.prestashop.articles import read_articles  # late, as the trial
+
+            return await read_articles(channel.settings, channel.name)
         case _:
             raise TypeError(f"no adapter takes {type(channel.settings).__name__}")
 
@@ -86,6 +87,8 @@ async def try_erp(erp: Erp) -> Sequence[Finding]:
     """Try the ERP step by step, reading only; see its adapter's trial."""
     match erp.settings:
         case DivaltoSettings():
+            from adapters.erps.divalto.trial import try_profile  # late, as the shop's
+
             return await try_profile(erp.type, erp.settings, utc_now)
         case _:
             raise TypeError(f"no adapter takes {type(erp.settings).__name__}")

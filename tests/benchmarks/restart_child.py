@@ -8,12 +8,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-import trio
-
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from actors.channel import ChannelSettings  # noqa: E402 - the tree has to be found first
+from daemon.beginning import begin  # noqa: E402 - the tree has to be found first
+
+begin()  # as every command of wharfinger does first
+
+import structlog  # noqa: E402 - see above
+import trio  # noqa: E402
+
+from actors.channel import ChannelSettings  # noqa: E402
 from actors.domain.stock_commands import Granted, Reserve  # noqa: E402
 from actors.domain.stock_events import Quantity  # noqa: E402
 from actors.system import Partners, Surroundings, System  # noqa: E402
@@ -50,5 +54,8 @@ def _resident_mb() -> float:
 
 
 if __name__ == "__main__":
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),  # stdout is for the one line that is read
+    )
     trio.run(main, sys.argv[1])

@@ -13,7 +13,6 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from lxml import etree
 
 from actors.ports import Contact, Packing, ShopLine, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.dates import to_utc
@@ -326,6 +325,8 @@ def read_contact(customer: Row, address: Row, around: Surroundings) -> Contact:
 
 
 def _document(node: str, objects: Sequence[Mapping[str, str | int]]) -> bytes:
+    from lxml import etree  # late: a large library, of which reading needs nothing
+
     root = etree.Element("prestashop")
     for fields in objects:
         element = etree.SubElement(root, node)

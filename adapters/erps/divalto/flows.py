@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from adapters.erps.divalto.actions import ActionTransport
 from adapters.erps.divalto.client import DivaltoClient
-from adapters.erps.divalto.files import FileTransport
 from adapters.erps.divalto.gate import Gate
 from adapters.erps.divalto.plugin import DivaltoSettings, Way, flow_of
 from adapters.erps.divalto.rest import RestTransport
-from adapters.erps.divalto.soap import SoapClient
 from adapters.erps.divalto.transport import Made, Query, Row, Transport, Writer
 from adapters.erps.divalto.webhook import WebHook
+
+if TYPE_CHECKING:
+    from adapters.erps.divalto.soap import SoapClient
 
 REFERENCE = "PINOTIERS"
 BY_REFERENCE = ("pieces", "notes", "changed")
@@ -34,7 +35,7 @@ class Flows:
         gate = Gate(system, settings, now)
         ways = settings.flows.used
         self._rest = DivaltoClient(system, settings, gate) if {"rest", "execute"} & ways else None
-        self.soap = SoapClient(system, settings, gate) if "soap" in ways else None
+        self.soap = _soap(system, settings, gate) if "soap" in ways else None
         self._ways: dict[Way, Transport] = {}
         if self._rest is not None:
             self._ways["rest"] = RestTransport(system, settings, self._rest)
@@ -42,6 +43,8 @@ class Flows:
         if self.soap is not None:
             self._ways["soap"] = ActionTransport(system, settings, self.soap, now)
         if "files" in ways:
+            from adapters.erps.divalto.files import FileTransport  # late: with spreadsheets, and XML for them
+
             self._ways["files"] = FileTransport(system, settings, gate)
         self.web_hook: WebHook | None = None
         self._writer: Writer
@@ -78,3 +81,9 @@ class Flows:
         )
         rows = await way.rows(asked)
         return [{REFERENCE if name == theirs else name: value for name, value in row.items()} for row in rows]
+
+
+def _soap(system: str, settings: DivaltoSettings, gate: Gate) -> "SoapClient":
+    from adapters.erps.divalto.soap import SoapClient  # late: few sites have it, and it brings an XML library
+
+    return SoapClient(system, settings, gate)

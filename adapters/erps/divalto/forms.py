@@ -12,13 +12,10 @@ from decimal import Decimal
 from string import Template
 from typing import Any
 
-from lxml import etree
-
 from adapters.erps.divalto.questions import AnswerForm, Form, Question
 from adapters.erps.divalto.wire import WireError
 
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
-_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 ROWS_MAX = 500_000
@@ -142,9 +139,12 @@ def read_xml(text: str) -> Any:  # noqa: ANN401 - nested dicts, lists and text
     Raises:
         WireError: it is no XML.
     """
+    from lxml import etree  # late: a large library, and most sites answer JSON
+
+    safe = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
         # Text rather than bytes: what its declaration says of the encoding has been settled before.
-        return _element(etree.fromstring(_DECLARATION.sub("", text, count=1).strip().encode(), _PARSER))
+        return _element(etree.fromstring(_DECLARATION.sub("", text, count=1).strip().encode(), safe))
     except (etree.XMLSyntaxError, ValueError, RecursionError) as error:
         raise WireError("the answer is no XML") from error
 
@@ -162,6 +162,8 @@ def _find(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _element(element: Any) -> Any:  # noqa: ANN401 - lxml's elements in, JSON out
+    from lxml import etree
+
     content: dict[str, Any] = dict(element.attrib)
     for child in element:
         if not isinstance(child.tag, str):
