@@ -50,6 +50,17 @@ class AuditRun(Struct, frozen=True):
     findings: int
 
 
+class LogEnd(Struct, frozen=True):
+    """Where a partition's log ends, and the hash that it had at a position somebody asked for.
+
+    `hash` is None where the log does not reach that far.
+    """
+
+    partition: int
+    position: int
+    hash: bytes | None
+
+
 class Inspection(Protocol):
     """Questions of people, each bounded by its `limit`."""
 
@@ -67,6 +78,10 @@ class Inspection(Protocol):
 
     async def newest(self, stream: str, limit: int, before: int | None = None) -> Sequence[Recorded]:
         """Return the stream's last events, of versions below `before` if that is given, the newest first."""
+        ...
+
+    async def ends(self, at: Mapping[int, int]) -> Sequence[LogEnd]:
+        """Return where these partitions end, and which hash they have at these positions."""
         ...
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:

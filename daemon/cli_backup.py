@@ -1,21 +1,27 @@
-"""wharfinger backup-check: tells what a restored backup is worth. It owns the command alone."""
+"""wharfinger backup-check: what a restored backup is worth. It owns the command, and how that is told."""
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from daemon.cli_running import NOT_WELL, config_option, endings, settings_of
 
+if TYPE_CHECKING:
+    from daemon.upkeep import BackupReport
 
-@click.command(name="backup-check")
-@config_option
-@click.option(
+restored_option = click.option(
     "--restored-dsn-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     required=True,
     help="A file with the address of the database that the backup was restored into.",
 )
+
+
+@click.command(name="backup-check")
+@config_option
+@restored_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def backup_check(*, config: Path, restored_dsn_file: Path, as_json: bool) -> None:
     """Audit a restored backup, and tell how far it is behind the live log; exit 1 if it is worth nothing."""
@@ -26,16 +32,21 @@ def backup_check(*, config: Path, restored_dsn_file: Path, as_json: bool) -> Non
 
         with upkeep.attached(settings.database) as dsn:
             report = upkeep.backup_checked(dsn, restored, settings.database.wait_seconds)
+    show_backup(report, as_json=as_json)
+    sys.exit(0 if report.ok else NOT_WELL)
+
+
+def show_backup(report: "BackupReport", *, as_json: bool) -> None:
+    """Tell what a restored backup is worth."""
     if as_json:
         import msgspec
 
         click.echo(msgspec.json.encode(report))
-    else:
-        whole = "whole" if report.audit.ok else f"NOT WHOLE: {report.audit.findings_total} findings"
-        click.echo(f"{report.audit.events} events, the last of {report.newest}: {whole}")
-        for partition in report.foreign:
-            click.echo(f"partition {partition}: ITS LOG IS NO BEGINNING OF THE LIVE ONE")
-        for found in report.audit.findings:
-            click.echo(f"partition {found.partition} position {found.position}: {found.what}")
-        click.echo(f"{report.behind} events behind the live log")
-    sys.exit(0 if report.ok else NOT_WELL)
+        return
+    whole = "whole" if report.audit.ok else f"NOT WHOLE: {report.audit.findings_total} findings"
+    click.echo(f"{report.audit.events} events, the last of {report.newest}: {whole}")
+    for partition in report.foreign:
+        click.echo(f"partition {partition}: ITS LOG IS NO BEGINNING OF THE LIVE ONE")
+    for found in report.audit.findings:
+        click.echo(f"partition {found.partition} position {found.position}: {found.what}")
+    click.echo(f"{report.behind} events behind the live log")

@@ -43,10 +43,17 @@ class Asking:
     dry_run: bool = False
 
     def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> view.Answer:
-        """Ask for something, show it, and return it."""
-        answer = self._ask(Question(path, query))
+        """Ask for something, show it, and return it; say so where there may be more than was asked for."""
+        answer = self.get(path, query)
         self.show(answer, show)
+        limit = (query or {}).get("limit")
+        if limit and any(isinstance(each, list) and len(each) >= int(limit) for each in answer.values()):
+            click.echo(f"wharfctl: only the first {limit}; there may be more, see --limit", err=True)
         return answer
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> view.Answer:
+        """Ask for something, and return it."""
+        return self._ask(Question(path, query))
 
     def change(self, path: str, body: Mapping[str, object], key: str | None) -> None:
         """Have something done; a repeat under the same key changes nothing."""

@@ -52,10 +52,14 @@ def cell(value: object) -> str:
         case list() | tuple():
             text = ", ".join(cell(item) for item in value)
         case Mapping():
-            text = " ".join(f"{key}={cell(item)}" for key, item in value.items())
+            text = " ".join(f"{key}={_within(item)}" for key, item in value.items())
         case _:
             text = str(value)
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _within(item: object) -> str:
+    return f"({cell(item)})" if item and isinstance(item, Mapping | list | tuple) else cell(item)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Answer]) -> Table:
@@ -225,7 +229,8 @@ def audited(answer: Answer) -> Sequence[Table]:
 
 def trial(answer: Answer) -> Sequence[Table]:
     """Show what would be recorded."""
-    return (_table("Would record", ("kind", "data"), answer["would"]),)
+    title = "Would record" if answer["would"] else "Would record nothing: it is so already"
+    return (_table(title, ("kind", "data"), answer["would"]),)
 
 
 def done(_answer: Answer) -> Sequence[Table]:

@@ -1,13 +1,13 @@
 """What the control socket's tail does: the last events of the log, and those that come."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import trio
 
 from actors.inspection import Inspection
 from actors.ports import Recorded
-from daemon.control.wire import EventTold
+from daemon.control.wire import EndTold, EventTold
 
 LOOK_S = 0.25
 """How often the log is looked at while somebody listens: a look at the end of each partition."""
@@ -33,6 +33,13 @@ class LogTail:
             recorded, tip = await self._inspection.news(tip, EVENTS_A_LOOK_MAX)
             for each in recorded:
                 await tell(_told(each))
+
+    async def ends(self, at: Mapping[int, int]) -> Sequence[EndTold]:
+        """Return where these partitions end, and which hash they have at these positions."""
+        return [
+            EndTold(end.partition, end.position, end.hash.hex() if end.hash is not None else None)
+            for end in await self._inspection.ends(at)
+        ]
 
 
 def _told(recorded: Recorded) -> EventTold:

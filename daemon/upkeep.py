@@ -5,7 +5,7 @@ stands in `adapters.postgres`.
 """
 
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import trio
 
 from actors.domain.partitions import PARTITIONS
+from actors.inspection import LogEnd
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.audit.record import record_audit
-from adapters.postgres.backup import BackupReport, check_backup
+from adapters.postgres.backup import BackupReport, Restored, check_backup, examine, judge, positions
 from adapters.postgres.connect import DatabaseUnavailableError
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.forget import forget
@@ -35,6 +36,8 @@ __all__ = [
     "attached",
     "audited",
     "backup_checked",
+    "backup_examined",
+    "backup_judged",
     "forgotten",
     "migrated",
     "owned",
@@ -123,6 +126,21 @@ def backup_checked(live: str, restored: str, seconds_max: float) -> BackupReport
         DatabaseUnavailableError: see `adapters.postgres.backup`.
     """
     return trio.run(lambda: check_backup(live, restored, database_seconds_max=seconds_max))
+
+
+def backup_examined(restored: str, seconds_max: float) -> tuple[Restored, Mapping[int, int]]:
+    """Audit a restored backup; return what it holds, and at which positions to compare the live log.
+
+    Raises:
+        DatabaseUnavailableError: see `adapters.postgres.backup`.
+    """
+    found = trio.run(lambda: examine(restored, database_seconds_max=seconds_max))
+    return found, positions(found)
+
+
+def backup_judged(restored: Restored, live: Sequence[LogEnd]) -> BackupReport:
+    """Tell what a restored backup is worth beside a live log that ends so."""
+    return judge(restored, live)
 
 
 def rebuilt(dsn: str, seconds_max: float, progress: Progress | None) -> int:

@@ -16,7 +16,7 @@ from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
 from actors.domain.ledger import INNER_ACCOUNTS, movements
 from actors.domain.log import GENESIS, KINDS, chain, decode_event, encode_event, header, microseconds
 from actors.domain.partitions import PARTITIONS, partition_of, partition_of_key, stock_stream, warehouse_of
-from actors.inspection import AuditRun, BookedMovement, OrderFilter, Tip
+from actors.inspection import AuditRun, BookedMovement, LogEnd, OrderFilter, Tip
 from actors.ports import (
     Append,
     Balance,
@@ -289,6 +289,17 @@ class MemoryJournal:
         await trio.lowlevel.checkpoint()
         earlier = self.streams.get(stream, ())[: None if before is None else max(0, before - 1)]
         return earlier[::-1][:limit]
+
+    async def ends(self, at: Mapping[int, int]) -> Sequence[LogEnd]:
+        """See `Inspection.ends`."""
+        await trio.lowlevel.checkpoint()
+        hashes = {
+            (each.partition, each.position): each.hash for stream in self.streams.values() for each in stream
+        }
+        return [
+            LogEnd(partition, self._tips.get(partition, (0, GENESIS))[0], hashes.get((partition, position)))
+            for partition, position in sorted(at.items())
+        ]
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """See `Inspection.movements`."""

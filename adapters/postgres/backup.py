@@ -3,14 +3,17 @@
 It reads both databases and changes neither; how a backup is made is Postgres' own matter.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from actors.inspection import LogEnd
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import connect
+from adapters.postgres.inspection import ends
 
 
 class BackupReport(Struct, frozen=True):
@@ -27,9 +30,12 @@ class BackupReport(Struct, frozen=True):
     newest: datetime | None
 
 
-class _Head(NamedTuple):
-    position: int
-    hash: bytes
+class Restored(NamedTuple):
+    """What a restored database holds: its audit, and where its log ends."""
+
+    audit: AuditReport
+    heads: Mapping[int, tuple[int, bytes]]
+    newest: datetime | None
 
 
 async def check_backup(live: str, restored: str, *, database_seconds_max: float = 30.0) -> BackupReport:
@@ -43,14 +49,42 @@ async def check_backup(live: str, restored: str, *, database_seconds_max: float 
     Raises:
         DatabaseUnavailableError: one of them stayed away, or refused us.
     """
+    found = await examine(restored, database_seconds_max=database_seconds_max)
+    async with open_bridge() as bridge:
+        return judge(found, await bridge.run(_ends, live, positions(found), database_seconds_max))
+
+
+async def examine(restored: str, *, database_seconds_max: float = 30.0) -> Restored:
+    """Audit the database that a backup was restored into, and look where its log ends.
+
+    Raises:
+        DatabaseUnavailableError: it stayed away, or refused us.
+    """
     report = await audit(restored, database_seconds_max=database_seconds_max)
     async with open_bridge() as bridge:
         heads, newest = await bridge.run(_heads, restored, database_seconds_max)
-        foreign, behind = await bridge.run(_compare, live, heads, database_seconds_max)
-    return BackupReport(report.ok and not foreign, report, foreign, behind, newest)
+    return Restored(report, heads, newest)
 
 
-async def _heads(dsn: str, seconds_max: float) -> tuple[dict[int, _Head], datetime | None]:
+def positions(restored: Restored) -> Mapping[int, int]:
+    """Return at which positions the live log is to be compared."""
+    return {partition: position for partition, (position, _) in restored.heads.items()}
+
+
+def judge(restored: Restored, live: Sequence[LogEnd]) -> BackupReport:
+    """Return what the backup is worth beside a live log that ends so."""
+    foreign: list[int] = []
+    behind = 0
+    for end in live:
+        position, hashed = restored.heads[end.partition]
+        if position and end.hash != hashed:
+            foreign.append(end.partition)
+        behind += max(0, end.position - position)
+    report = restored.audit
+    return BackupReport(report.ok and not foreign, report, tuple(sorted(foreign)), behind, restored.newest)
+
+
+async def _heads(dsn: str, seconds_max: float) -> tuple[dict[int, tuple[int, bytes]], datetime | None]:
     connection = await connect(dsn, role=None, seconds_max=seconds_max)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -58,30 +92,14 @@ async def _heads(dsn: str, seconds_max: float) -> tuple[dict[int, _Head], dateti
             newest = await connection.fetchval(
                 "SELECT max(e.at) FROM partition_head AS h JOIN event AS e USING (partition, position)"
             )
-        return {row["partition"]: _Head(row["position"], row["hash"]) for row in rows}, newest
+        return {row["partition"]: (row["position"], row["hash"]) for row in rows}, newest
     finally:
         await connection.close()  # noqa: ASYNC102 - asyncio's, on the database's thread
 
 
-async def _compare(dsn: str, heads: dict[int, _Head], seconds_max: float) -> tuple[tuple[int, ...], int]:
-    """Return the partitions whose log is no beginning of the live one, and how many events are newer."""
+async def _ends(dsn: str, at: Mapping[int, int], seconds_max: float) -> Sequence[LogEnd]:
     connection = await connect(dsn, role=None, seconds_max=seconds_max)
     try:
-        rows = await connection.fetch(
-            "SELECT q.partition, h.position, e.hash FROM unnest($1::smallint[], $2::bigint[])"
-            " AS q (partition, position) JOIN partition_head AS h USING (partition)"
-            " LEFT JOIN event AS e ON e.partition = q.partition AND e.position = q.position",
-            list(heads),
-            [head.position for head in heads.values()],
-        )
+        return await ends(connection, at)
     finally:
         await connection.close()  # noqa: ASYNC102 - the same
-    foreign = tuple(
-        sorted(
-            row["partition"]
-            for row in rows
-            if heads[row["partition"]].position and row["hash"] != heads[row["partition"]].hash
-        )
-    )
-    behind = sum(max(0, row["position"] - heads[row["partition"]].position) for row in rows)
-    return foreign, behind

@@ -4,13 +4,13 @@ There is no index for them: what a person asks now and then must not slow down w
 SKU's movements are read backwards along the log of its warehouse's partition, until there are enough.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from actors.domain.log import decode_event
 from actors.domain.partitions import partition_of, stock_stream
-from actors.inspection import BookedMovement, OrderFilter, Tip
+from actors.inspection import BookedMovement, LogEnd, OrderFilter, Tip
 from actors.ports import OrderRow, Recorded
-from adapters.postgres.connect import Pool
+from adapters.postgres.connect import Connection, Pool
 from adapters.postgres.reads import order_of, recorded_of
 
 
@@ -68,6 +68,19 @@ async def newest(pool: Pool, stream: str, limit: int, before: int | None) -> Seq
         limit,
     )
     return [recorded_of(partition, stream, row) for row in rows]
+
+
+async def ends(database: Pool | Connection, at: Mapping[int, int]) -> Sequence[LogEnd]:
+    """Return where these partitions end, and which hash they have at these positions."""
+    rows = await database.fetch(
+        "SELECT q.partition, h.position, e.hash FROM unnest($1::smallint[], $2::bigint[])"
+        " AS q (partition, position) JOIN partition_head AS h USING (partition)"
+        " LEFT JOIN event AS e ON e.partition = q.partition AND e.position = q.position"
+        " ORDER BY q.partition",
+        list(at),
+        list(at.values()),
+    )
+    return [LogEnd(*row) for row in rows]
 
 
 async def movements(pool: Pool, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:

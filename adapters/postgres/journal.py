@@ -13,7 +13,7 @@ import trio
 
 from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of_key
-from actors.inspection import AuditRun, BookedMovement, OrderFilter
+from actors.inspection import AuditRun, BookedMovement, LogEnd, OrderFilter
 from actors.inspection import Tip as LogTip
 from actors.ports import (
     Append,
@@ -131,6 +131,10 @@ class PostgresJournal:
     async def newest(self, stream: str, limit: int, before: int | None = None) -> Sequence[Recorded]:
         """Return the stream's last events before that version, the newest first."""
         return await self._ask(inspection.newest, stream, limit, before)
+
+    async def ends(self, at: Mapping[int, int]) -> Sequence[LogEnd]:
+        """Return where these partitions end, and which hash they have at these positions."""
+        return await self._ask(inspection.ends, at)
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """Return the SKU's last movements in the warehouse, the newest first."""

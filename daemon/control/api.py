@@ -8,6 +8,7 @@ from typing import TypeVar
 import trio
 from msgspec import Struct
 
+from actors.domain.order_state import LIFE_CYCLE
 from actors.inspection import OrderFilter
 from daemon.control.access import Role
 from daemon.control.asked import (
@@ -57,6 +58,7 @@ from daemon.control.wire import (
     Changes,
     Done,
     EventTold,
+    LogEnds,
     Orders,
     OrderStory,
     Outbox,
@@ -105,7 +107,7 @@ def routes(services: Services) -> Sequence[Route]:
         *_of_the_desk(services.desk),
         *_of_the_backlog(services.backlog),
         *_of_the_gates(services.gates),
-        _of_the_tail(services.tail),
+        *_of_the_tail(services.tail),
         _of_the_auditor(services.auditor),
         _of_the_trail(services.trail),
         *_of_the_floor(services.floor),
@@ -126,7 +128,7 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
 
     async def orders(call: Call) -> Struct:
         wanted = OrderFilter(
-            call.words("state"),
+            call.words("state", LIFE_CYCLE),
             call.query.get("channel", ""),
             call.query.get("warehouse", ""),
             call.instant("placed_before"),
@@ -200,12 +202,19 @@ def _of_the_gates(gates: Gates) -> Sequence[Route]:
     )
 
 
-def _of_the_tail(tail: Tail) -> Route:
+def _of_the_tail(tail: Tail) -> Sequence[Route]:
     def events(call: Call) -> Feed:
         return partial(tail.events, call.limit, follow=call.flag("follow"))
 
+    async def ends(call: Call) -> Struct:
+        return LogEnds(tuple(await tail.ends(call.positions("at"))))
+
     query = {**_LIMIT, "follow": "true to be told what comes, too"}
-    return Following("/v1/tail", EventTold, events, query=query)
+    at = {"at": "at which position of which partition, such as 0:41,63:7"}
+    return (
+        Following("/v1/tail", EventTold, events, query=query),
+        Reading("/v1/tail/ends", LogEnds, ends, query=at),
+    )
 
 
 def _of_the_auditor(auditor: Auditor) -> Route:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from actors.domain.order_state import LIFE_CYCLE
 from daemon.control.access import Role
 from daemon.control.asking import KEY_LENGTH_MAX
 from daemon.control.router import (
@@ -31,6 +32,12 @@ _ABOUT = (
     "HTTP/1.1 on a unix socket: curl --unix-socket /run/wharfinger/control.sock http://w/v1/status. "
     "Who asks is known by the credentials of the peer; roles are groups of the machine."
 )
+
+_LISTS = {
+    "at": "([0-9]|[1-5][0-9]|6[0-3]):(0|[1-9][0-9]{0,17})",
+    "state": "|".join(LIFE_CYCLE),
+}
+"""What stands between the commas of a parameter that is a list."""
 
 _REFUSALS = {
     HTTPStatus.BAD_REQUEST: "the request makes no sense",
@@ -129,7 +136,9 @@ def _in_path(name: str) -> dict[str, object]:
 
 def _in_query(name: str, what: str) -> dict[str, object]:
     schema: dict[str, object] = {"type": "string"}
-    if name == "limit":
+    if name in _LISTS:
+        schema = {"type": "string", "pattern": f"^({_LISTS[name]})(,({_LISTS[name]}))*$"}
+    elif name == "limit":
         schema = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX}
     elif name == "follow":
         schema = {"type": "string", "enum": ["true", "false"]}

@@ -20,6 +20,7 @@ import trio
 from msgspec import Struct
 
 from actors.concerning import concerning
+from actors.domain.partitions import PARTITIONS
 from adapters.http.server import Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
 from daemon.control.answers import ANSWER_SECONDS_MAX
@@ -41,6 +42,9 @@ KEYS_REMEMBERED = 10_000
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
 """Rows of one answer: some 300 KiB of orders."""
+
+POSITION_MAX = 2**63
+"""Where the database's bigint ends."""
 
 _INSTANT = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -104,9 +108,37 @@ class Call:
         """
         return _flag(self.query, name)
 
-    def words(self, name: str) -> tuple[str, ...]:
-        """Return what stands between the commas of a query parameter, nothing where it is not given."""
-        return tuple(word for word in self.query.get(name, "").split(",") if word)
+    def positions(self, name: str) -> Mapping[int, int]:
+        """Return the positions in the log that stand between the commas of a query parameter, by partition.
+
+        Raises:
+            Refused: one is no position, or of no partition.
+        """
+        pairs = [word.partition(":")[::2] for word in self._words(name)]
+        for partition, position in pairs:
+            if not (_is_number(partition, PARTITIONS) and _is_number(position, POSITION_MAX)):
+                why = f"{name}: expected positions by partition, such as 0:41,63:7"
+                raise Refused(why, HTTPStatus.BAD_REQUEST)
+        return {int(partition): int(position) for partition, position in pairs}
+
+    def words(self, name: str, known: Collection[str]) -> tuple[str, ...]:
+        """Return what stands between the commas of a query parameter, nothing where it is not given.
+
+        Raises:
+            Refused: a word is not known.
+        """
+        words = self._words(name)
+        for word in words:
+            if word not in known:
+                raise Refused(f"{name}: there is no {word}: {', '.join(known)}", HTTPStatus.BAD_REQUEST)
+        return words
+
+    def _words(self, name: str) -> tuple[str, ...]:
+        return tuple(self.query[name].split(",")) if name in self.query else ()
+
+
+def _is_number(text: str, beyond: int) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(beyond)) and int(text) < beyond
 
 
 @dataclass(frozen=True, slots=True)

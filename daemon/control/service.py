@@ -3,7 +3,7 @@
 Every change carries the key under which a repeat is recognised: its answer is the answer to the first.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,7 @@ from daemon.control.wire import (
     ChangeTold,
     ChannelReconciled,
     Done,
+    EndTold,
     EventTold,
     OrderStory,
     OrderSummary,
@@ -186,6 +187,10 @@ class Tail(Protocol):
 
     async def events(self, last: int, tell: Callable[[EventTold], Awaitable[None]], *, follow: bool) -> None:
         """Tell the last events, and with `follow` those that come, until cancelled."""
+        ...
+
+    async def ends(self, at: Mapping[int, int]) -> Sequence[EndTold]:
+        """Return where these partitions end, and which hash they have at these positions."""
         ...
 
 

@@ -351,6 +351,20 @@ class Reconciled(Struct, frozen=True):
     channels: tuple[ChannelReconciled, ...]
 
 
+class EndTold(Struct, frozen=True):
+    """Where a partition's log ends, and its hash at the position asked for; null where it is shorter."""
+
+    partition: int
+    position: int
+    hash: str | None
+
+
+class LogEnds(Struct, frozen=True):
+    """Where partitions of the log end, and which hashes they have at the positions asked for."""
+
+    ends: tuple[EndTold, ...]
+
+
 class FindingTold(Struct, frozen=True):
     """A contradiction in the log, and at which event; position 0 stands for the tables of a partition."""
 

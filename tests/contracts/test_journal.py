@@ -31,7 +31,7 @@ from actors.domain.stock_events import (
     UnitsPicked,
     UnitsReserved,
 )
-from actors.inspection import Inspection, OrderFilter
+from actors.inspection import Inspection, LogEnd, OrderFilter
 from actors.ports import (
     Append,
     Balance,
@@ -610,6 +610,19 @@ async def test_the_newest_events_of_a_stream_are_told_backwards_page_by_page(
     assert [each.event for each in rest] == events[2::-1]
     assert list(await journal.newest("stock-paris", 10, before=1)) == []
     assert list(await journal.newest("stock-lyon", 10)) == []
+
+
+async def test_where_the_log_ends_and_what_it_was_at_a_position_is_told(journal: InspectedJournal) -> None:
+    await journal.append(stock(0, opened("CUP", 9), opened("TEAPOT", 4)))
+    first, second = await journal.read(PARIS)
+    paris, other = first.partition, (first.partition + 1) % 64
+
+    assert {end.partition: end for end in await journal.ends({paris: 1, other: 3})} == {
+        paris: LogEnd(paris, 2, first.hash),
+        other: LogEnd(other, 0, None),
+    }
+    assert await journal.ends({paris: 2}) == [LogEnd(paris, 2, second.hash)]
+    assert await journal.ends({paris: 3}) == [LogEnd(paris, 2, None)]
 
 
 async def test_what_was_appended_since_is_told_once_and_in_its_order(journal: InspectedJournal) -> None:

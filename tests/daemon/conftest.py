@@ -1,6 +1,6 @@
 """A desk and a floor in memory: one order, one warehouse, and every change remembered under its key."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -53,6 +53,7 @@ from daemon.control.wire import (
     ChannelReconciled,
     DifferenceTold,
     Done,
+    EndTold,
     EventTold,
     MovementTold,
     OrderStory,
@@ -324,6 +325,10 @@ class FakeTail:
                 await trio.sleep_forever()
         finally:
             self.left.set()
+
+    async def ends(self, at: Mapping[int, int]) -> Sequence[EndTold]:
+        await trio.lowlevel.checkpoint()
+        return [EndTold(partition, position + 5, "ab" * 32) for partition, position in at.items()]
 
 
 @pytest.fixture

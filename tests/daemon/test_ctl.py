@@ -200,6 +200,31 @@ def test_answers_are_lines_for_programs(path: Path, arguments: tuple[str, ...], 
         assert line in result.output.splitlines()
 
 
+def test_a_list_that_may_go_on_says_so_beside_it(path: Path) -> None:
+    short = wharfctl(path, "orders", "--limit", "1")
+    assert short.stderr == "wharfctl: only the first 1; there may be more, see --limit\n"
+    assert short.stdout.count("\n") == 2
+    assert wharfctl(path, "orders", "--limit", "2").stderr == ""
+
+
+def test_a_restored_backup_is_compared_with_where_the_daemons_log_ends(
+    path: Path, dsn: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "restored.dsn"
+    file.write_text(f"{dsn}\n")
+    told = wharfctl(path, "backup-check", "--restored-dsn-file", str(file))
+    assert (told.exit_code, told.output.splitlines()) == (
+        0,
+        ["0 events, the last of None: whole", f"{64 * 5} events behind the live log"],
+    )
+    report = json.loads(wharfctl(path, "backup-check", "--restored-dsn-file", str(file), "--json").output)
+    assert (report["ok"], report["behind"]) == (True, 64 * 5)
+    file.write_text("postgresql://somebody:hidden@127.0.0.1:9/away")
+    away = wharfctl(tmp_path / "no.sock", "backup-check", "--restored-dsn-file", str(file))
+    assert away.exit_code == 69
+    assert "hidden" not in away.output
+
+
 def test_answers_are_json_where_asked(path: Path) -> None:
     result = wharfctl(path, "--json", "order", "show", "main-7")
     assert json.loads(result.output)["order"]["order"] == "main-7"
@@ -420,6 +445,7 @@ def test_the_same_key_is_done_once(path: Path, floor: FloorThatRemembers) -> Non
 def test_what_a_shop_sent_cannot_steer_the_terminal() -> None:
     assert cell("\x1b[2Jgone\nnew line\ttab") == "?[2Jgone?new line?tab"
     assert cell(["a", None, {"b": 1}]) == "a, , b=1"
+    assert cell({"lines": [{"sku": "CUP", "units": 2}], "at": None}) == "lines=(sku=CUP units=2) at="
 
 
 PROGRAM = [sys.executable, "-c", "from daemon.ctl import main; main()"]

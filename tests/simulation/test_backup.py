@@ -5,6 +5,8 @@ nothing; the floor does again what was not recorded yet.
 """
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +56,14 @@ async def restore(elsewhere: EmbeddedPostgres, file: Path) -> None:
     await run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={elsewhere.dsn}", str(file))
 
 
+async def wharfctl(merchant: "Merchant", *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    program = [sys.executable, "-c", "from daemon.ctl import main; main()"]
+    place = ["--socket", str(merchant.stage.folder / "control.sock")]
+    return await trio.run_process(
+        [*program, *place, *arguments], capture_stdout=True, capture_stderr=True, check=False
+    )
+
+
 def place(merchant: "Merchant", count: int) -> list[str]:
     return [merchant.place(("TEAPOT-BLUE", 1)) for _ in range(count)]
 
@@ -84,12 +94,18 @@ async def test_a_backup_under_load_is_whole_and_the_daemon_goes_on_from_it_and_r
             for order in late:
                 await merchant.until(order, "picking")
             await merchant.told()
+            await restore(elsewhere, file)
+            (tmp_path / "restored.dsn").write_text(elsewhere.dsn)
+            checked = await wharfctl(
+                merchant, "backup-check", "--restored-dsn-file", str(tmp_path / "restored.dsn")
+            )
+            assert checked.returncode == 0, checked.stderr
+            assert b": whole" in checked.stdout
             merchant.signal(signal.SIGKILL)
             await merchant.ended()
             booked = merchant.stage.erp.pieces()
             labelled = len(merchant.stage.carrier.labels)
 
-            await restore(elsewhere, file)
             report = await check_backup(live.dsn, elsewhere.dsn)
             assert report.ok, report
             assert report.behind > 0
