@@ -108,6 +108,10 @@ class ErpBooks(Protocol):
         """Return a customer's flags, None when there is no such customer."""
         ...
 
+    def customer_of(self, channel: str) -> str | None:
+        """Return under whom all orders of a channel stand, None where each person has a customer."""
+        ...
+
     async def expected(self) -> Sequence[ExpectedLine]:
         """Return what suppliers still owe to the mapped warehouses."""
         ...
@@ -122,4 +126,8 @@ class ErpBooks(Protocol):
         A position is the ERP's own; "" is the beginning. A piece that was changed at the position itself
         comes again: better twice than never.
         """
+        ...
+
+    def position(self, at: datetime) -> str:
+        """Return the position for `changed` from which everything since then comes."""
         ...

@@ -24,12 +24,15 @@ from actors.directory import Clock, Directory, WarehouseHandle
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ERP, Document
+from actors.domain.erp_word import ErpWord
 from actors.domain.order_life import Facts
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, fillable
 from actors.domain.stock_events import Quantity
 from actors.drain import Drain
 from actors.erp import take_over_stock
+from actors.erp_books import ErpBooks
+from actors.erp_reader import Arrival, ErpReader, Pauses
 from actors.errors import PartnerError
 from actors.gatekeeper import Gatekeeper
 from actors.mailbox import Mailbox, SetAsideError
@@ -55,6 +58,9 @@ TAKE_OVER_RETRY_S = 5.0
 """A first start without the ERP's stock has nothing to promise: it asks again until the ERP answers."""
 
 
+NO_WORD = ErpWord()
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What may change while the daemon runs (SIGHUP): routing, carriers, and what channels' articles hold."""
@@ -66,11 +72,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Partners:
-    """The ports of everybody outside, by their names in the settings."""
+    """The ports of everybody outside, by their names in the settings; `books` where the ERP shows its own."""
 
     shops: Mapping[str, ShopPort]
     erp: ErpPort
     carriers: Mapping[str, CarrierPort]
+    books: ErpBooks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +127,12 @@ class System:
     rules: Rules
     surroundings: Surroundings
     carrier_poll_s: float = 60.0
+    erp_pauses: Pauses = field(default_factory=Pauses)
     directory: Directory = field(init=False)
     hall: OrderHall = field(init=False)
     desk: Desk = field(init=False)
     gatekeeper: Gatekeeper = field(init=False)
+    reader: ErpReader | None = field(init=False, default=None)
     _routing: RoutingRules = field(init=False)
     _carriers: tuple[CarrierRule, ...] = field(init=False)
     census: Census = field(init=False, default_factory=Census)
@@ -143,6 +152,15 @@ class System:
         self.desk = Desk(self.journal, self.hall, self.surroundings.clock, Mailbox(DESK_MAILBOX_MAX))
         self.gatekeeper = Gatekeeper(self.journal, self.surroundings.clock, self._gates_changed)
         self._through_gates()
+        if self.partners.books is not None:
+            self.reader = ErpReader(
+                self.partners.books,
+                self.journal,
+                self.hall,
+                self.desk,
+                tuple(self.partners.shops),
+                self.erp_pauses,
+            )
         self.directory.on_arrival(self.desk.stock_arrived)
         self.directory.on_room(self._room_came)
         owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)
@@ -163,7 +181,13 @@ class System:
             picture=self.directory.picture,
             knows=self.directory.knows,
             load=self.directory.load,
+            erp=self.reader.word if self.reader is not None else NO_WORD,
         )
+
+    @property
+    def expected(self) -> Mapping[tuple[str, str], Sequence[Arrival]]:
+        """What suppliers owe by warehouse and SKU, the first due first; empty before it was read."""
+        return self.reader.expected if self.reader is not None else {}
 
     @property
     def ready(self) -> bool:
@@ -299,6 +323,8 @@ class System:
                 for name, port in self.partners.carriers.items():
                     carrier = Carrier(name, port, self.journal, self.hall, self.carrier_poll_s)
                     nursery.start_soon(supervise, f"carrier {name}", carrier.run)
+                if self.reader is not None:
+                    nursery.start_soon(supervise, "erp reader", self.reader.run)
                 nursery.start_soon(supervise, "clocks", self.desk.watch_clocks)
                 nursery.start_soon(supervise, "arrivals", self.desk.watch_arrivals)
                 nursery.start_soon(

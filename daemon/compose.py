@@ -13,7 +13,7 @@ from actors.channel import ChannelSettings
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.order import OrderMoved
-from actors.ports import CarrierPort, ErpPort, Journal, ShopPort
+from actors.ports import CarrierPort, Journal, ShopPort
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.articles import Article
 from adapters.carriers.swift.adapter import SwiftCarrier
@@ -47,7 +47,7 @@ async def open_partners(settings: Settings) -> AsyncGenerator[Partners]:
         }
         erp = await _open_erp(stack, settings.erp)
         carriers = {name: await _open_carrier(stack, carrier) for name, carrier in settings.carriers.items()}
-        yield Partners(shops, erp, carriers)
+        yield Partners(shops, erp, carriers, erp.books)
 
 
 @asynccontextmanager
@@ -94,7 +94,7 @@ async def try_erp(erp: Erp) -> Sequence[Finding]:
             raise TypeError(f"no adapter takes {type(erp.settings).__name__}")
 
 
-async def _open_erp(stack: AsyncExitStack, erp: Erp) -> ErpPort:
+async def _open_erp(stack: AsyncExitStack, erp: Erp) -> DivaltoErp:
     match erp.settings:
         case DivaltoSettings():
             return await stack.enter_async_context(aclosing(DivaltoErp(erp.type, erp.settings)))

@@ -60,7 +60,7 @@ def hold(ask: Asking, *, order_id: str, reason: str, hold: str, until: Any, key:
 @order_argument
 @click.option(
     "--hold",
-    type=click.Choice(["validation", "payment", "address", "manual"]),
+    type=click.Choice(["validation", "payment", "address", "manual", "erp"]),
     default="manual",
     show_default=True,
 )

@@ -103,7 +103,8 @@ def orders(answer: Answer) -> Sequence[Table]:
 def story(answer: Answer) -> Sequence[Table]:
     """Show where an order stands and how it came there."""
     order = {**answer["order"], "holds": answer["holds"], "anomalies": answer["anomalies"]}
-    columns = ("order", "reference", "state", "since", "holds", "anomalies")
+    order["invoices"] = answer["invoices"]
+    columns = ("order", "reference", "state", "since", "holds", "anomalies", "invoices")
     said = _words(answer["packing"])
     return (
         _table("Order", columns, [order]),
@@ -124,7 +125,25 @@ def history(answer: Answer) -> Sequence[Table]:
 
 
 def why(answer: Answer) -> Sequence[Table]:
-    """Show every routing decision of an order and why each candidate was taken or not."""
+    """Show what holds an order, why it was routed as it was, and what comes of what it waits for."""
+    return [
+        *_held(answer),
+        *_routed(answer),
+        *_expected(answer),
+    ]
+
+
+def _held(answer: Answer) -> Sequence[Table]:
+    holds = [(cell(hold),) for hold in answer["holds"]]
+    return [Table("Held", ("why",), holds)] if holds else []
+
+
+def _expected(answer: Answer) -> Sequence[Table]:
+    columns = ("sku", "warehouse", "units", "due", "purchase order")
+    return [_table("Expected in", columns, answer["expected"])] if answer["expected"] else []
+
+
+def _routed(answer: Answer) -> Sequence[Table]:
     return [
         Table(
             f"Routed at {cell(routing['at'])} by rules {cell(routing['rules'])}",
@@ -158,14 +177,14 @@ def picklists(answer: Answer) -> Sequence[Table]:
 
 def stock(answer: Answer) -> Sequence[Table]:
     """Show where the units of each SKU stand."""
-    columns = ("sku", "slot", "available", "reserved", "picked", "quarantine")
+    columns = ("sku", "slot", "available", "reserved", "picked", "quarantine", "expected", "due")
     return (_table("Stock", columns, answer["stock"]),)
 
 
 def warehouses(answer: Answer) -> Sequence[Table]:
     """Show the warehouses."""
     columns = ("warehouse", "is open", "reason", "priority", "available", "reserved", "picked", "quarantine")
-    in_hand = ("fulfilments", "in hand max", "cap reason")
+    in_hand = ("expected", "fulfilments", "in hand max", "cap reason")
     return (_table("Warehouses", (*columns, *in_hand), answer["warehouses"]),)
 
 

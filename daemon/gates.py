@@ -1,5 +1,6 @@
 """What the control socket's gates do, over the actors: which warehouses and carriers get something new."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import trio
@@ -22,6 +23,9 @@ class SystemGates:
         """Return the warehouses, as routing sees them and with what is in hand there."""
         await trio.lowlevel.checkpoint()
         told: list[WarehouseTold] = []
+        owed: Counter[str] = Counter()
+        for (warehouse, _), arrivals in self._system.expected.items():
+            owed[warehouse] += sum(each.units for each in arrivals)
         for site in self._system.routing.warehouses:
             stock = self._system.directory.warehouses[site.name].stock
             shelves = stock.shelves.values()
@@ -43,6 +47,7 @@ class SystemGates:
                     in_hand_max=site.in_hand_max,
                     capped_by=cap.by if cap is not None else "",
                     cap_reason=cap.reason if cap is not None else "",
+                    expected=owed.get(site.name, 0),
                 )
             )
         return told

@@ -1,7 +1,7 @@
 """What the control socket's desk does, over the actors: orders, and the daemon at a glance."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from actors.domain.order_commands import (
     AskAgain,
@@ -28,6 +28,7 @@ from daemon.control.wire import (
     CandidateTold,
     ChannelReconciled,
     Done,
+    ExpectedTold,
     OrderStory,
     OrderSummary,
     RoutingTold,
@@ -94,7 +95,20 @@ class OrderDesk:
             timeline=timeline(recorded),
             routing=tuple(told for each in recorded if (told := _routing(each)) is not None),
             packing=await self._words.read(state.facts.payload.id),
+            invoices=state.invoices,
+            expected=self._expected(row),
         )
+
+    def _expected(self, row: OrderRow) -> tuple[ExpectedTold, ...]:
+        """Return what suppliers owe of the SKUs that an order waits for, the first due first."""
+        wanted = {line.sku for line in row.waiting_for}
+        told = [
+            ExpectedTold(sku, warehouse, each.units, each.due, each.purchase_order)
+            for (warehouse, sku), arrivals in self._system.expected.items()
+            if sku in wanted
+            for each in arrivals
+        ]
+        return tuple(sorted(told, key=lambda each: (each.sku, each.due or date.max, each.warehouse)))
 
     async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done | Trial:
         """Stop the order."""

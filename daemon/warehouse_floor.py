@@ -10,7 +10,7 @@ import trio
 
 from actors.directory import Keyed, WarehouseHandle
 from actors.domain.documents import ERP, ErpAdjustment, ErpLine, ErpReception
-from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Stock
+from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Shelf, Stock
 from actors.domain.order_commands import TakeBack
 from actors.domain.order_state import left_for_customer
 from actors.domain.stock_commands import (
@@ -80,10 +80,23 @@ class WarehouseFloor:
         shelves = self._handle(warehouse).stock.shelves
         await trio.lowlevel.checkpoint()
         return [
-            StockLevel(name, shelf.slot, shelf.available, shelf.reserved, shelf.picked, shelf.quarantine)
+            self._level(warehouse, name, shelf)
             for name, shelf in sorted(shelves.items())
             if sku in (None, name)
         ]
+
+    def _level(self, warehouse: str, sku: str, shelf: Shelf) -> StockLevel:
+        owed = self._system.expected.get((warehouse, sku), ())
+        return StockLevel(
+            sku,
+            shelf.slot,
+            shelf.available,
+            shelf.reserved,
+            shelf.picked,
+            shelf.quarantine,
+            expected=sum(each.units for each in owed),
+            due=owed[0].due if owed else None,
+        )
 
     async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:
         """Return which movements make up a SKU's figures, the newest first."""

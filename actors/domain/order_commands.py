@@ -146,6 +146,12 @@ class ResolveAnomaly(Struct, frozen=True, gc=False, tag=True):
     by: str
 
 
+class Invoiced(Struct, frozen=True, gc=False, tag=True):
+    """The ERP has an invoice of the order."""
+
+    invoice: str
+
+
 class TakeBack(Struct, frozen=True, gc=False, tag=True):
     """Units that had left came back to a warehouse; `delivery` names the return, and counts once."""
 
@@ -185,5 +191,6 @@ OrderCommand = (
     | ResolveAnomaly
     | Reroute
     | TakeBack
+    | Invoiced
     | Tracked
 )

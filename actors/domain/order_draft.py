@@ -19,6 +19,7 @@ from actors.domain.documents import (
     ShopState,
     ShopStatus,
 )
+from actors.domain.erp_word import ErpWord
 from actors.domain.line_prices import LinePrices
 from actors.domain.order_events import EffectRequested, OrderEvent
 from actors.domain.order_fold import evolve
@@ -35,6 +36,7 @@ class Facts(Struct, frozen=True, gc=False):
     carriers: tuple[CarrierRule, ...]
     picture: Picture
     knows: Callable[[str], bool]
+    erp: ErpWord = ErpWord()
     load: Load = idle
 
 

@@ -14,7 +14,7 @@ from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument
 from actors.domain.stock_events import Condition, PackedParcel, Quantity, Shortage
 
 ParcelStatus = Literal["announced", "in_transit", "out_for_delivery", "delivered", "exception", "returned"]
-HoldKind = Literal["validation", "payment", "address", "manual"]
+HoldKind = Literal["validation", "payment", "address", "manual", "erp"]
 
 
 class Beside(Struct, frozen=True, gc=False):
@@ -217,6 +217,12 @@ class GoodsRestocked(Struct, frozen=True, gc=False, tag="order.goods_restocked")
     delivery: str
 
 
+class OrderInvoiced(Struct, frozen=True, gc=False, tag="order.invoiced"):
+    """Accounts made an invoice of the order, or of a part of it: its number in the ERP."""
+
+    invoice: str
+
+
 class CancelAsked(Struct, frozen=True, gc=False, tag="order.cancel_asked"):
     """Somebody wants the order stopped; the warehouses answer whether it still can be."""
 
@@ -292,6 +298,7 @@ OrderEvent = (
     | OrderDelivered
     | GoodsReturned
     | GoodsRestocked
+    | OrderInvoiced
     | CancelAsked
     | CancelRefused
     | OrderCancelled

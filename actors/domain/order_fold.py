@@ -33,6 +33,7 @@ from actors.domain.order_events import (
     OrderEvent,
     OrderHeld,
     OrderImported,
+    OrderInvoiced,
     OrderRetold,
     OrderRouted,
     OrderShipped,
@@ -58,6 +59,7 @@ STAGE_KEPT = (
     ParcelTracked,
     GoodsReturned,
     GoodsRestocked,
+    OrderInvoiced,
     AnomalyRaised,
     AnomalyResolved,
 )
@@ -98,8 +100,9 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return _edit(order, event)
         case OrderHeld(hold):
             return replace(order, holds={**order.holds, hold: event})
-        case HoldReleased(hold):
-            return replace(order, holds=_without(order.holds, hold))
+        case HoldReleased(hold, by):
+            overruled = order.erp_overruled or (hold == "erp" and by != "erp")
+            return replace(order, holds=_without(order.holds, hold), erp_overruled=overruled)
         case OrderRouted(plan):
             planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
             count = order.parts_planned + len(plan)
@@ -146,6 +149,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, ended="delivered")
         case GoodsReturned(delivery):
             return replace(order, returns={**order.returns, delivery: event})
+        case OrderInvoiced(invoice):
+            return replace(order, invoices=(*order.invoices, invoice))
         case GoodsRestocked(delivery):
             return replace(order, restocked=order.restocked | {delivery})
         case CancelAsked(by):

@@ -9,6 +9,7 @@ from actors.domain.order_allocation import go_on
 from actors.domain.order_cancel import cancel
 from actors.domain.order_commands import Import
 from actors.domain.order_draft import Draft, show
+from actors.domain.order_erp import mind_erp
 from actors.domain.order_events import (
     ContactCorrected,
     HoldReleased,
@@ -57,6 +58,7 @@ def import_order(draft: Draft, command: Import) -> None:
         draft.raise_anomaly("invalid", problem, "; ".join(problems), mend)
     if command.standing == "unpaid":
         draft.add(OrderHeld("payment", ("the shop says that it is not paid yet",), None, "shop"))
+    mind_erp(draft)
     go_on(draft)
 
 
@@ -184,6 +186,7 @@ def _take_edit(draft: Draft, command: Import) -> None:
         draft.add(OrderHeld("validation", problems, None, "validation"))
         mend = f"mend the order in the shop, and it goes on by itself; else {show(draft.order)}"
         draft.raise_anomaly("invalid", "invalid_order", "; ".join(problems), mend)
+    mind_erp(draft)
     follow_edit(draft)
 
 

@@ -33,6 +33,7 @@ from actors.domain.order_commands import (
     FellShort,
     Hold,
     Import,
+    Invoiced,
     OrderCommand,
     Packed,
     Refused,
@@ -47,6 +48,7 @@ from actors.domain.order_commands import (
     Wake,
 )
 from actors.domain.order_draft import Draft, Facts, show
+from actors.domain.order_erp import invoiced, mind_erp
 from actors.domain.order_events import HoldReleased, OrderEvent, OrderHeld, OrderRetold
 from actors.domain.order_import import import_order, release_once_skus_are_known
 from actors.domain.order_returns import restock_answered, return_stranded, take_back
@@ -65,7 +67,7 @@ from actors.domain.order_state import CLOCKS, Order, silence_id, to_restock
 __all__ = ["Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
 FromFloor = Answered | Packed | FellShort | Expired | Stranded
-FromPartner = Settled | Refused | Tracked
+FromPartner = Settled | Refused | Tracked | Invoiced
 FromPeople = Hold | ReleaseHold | AskAgain | Cancel | ResolveAnomaly | Reroute | TakeBack
 
 
@@ -91,7 +93,7 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
     match command:
         case Answered() | Packed() | FellShort() | Expired() | Stranded():
             _hear_floor(draft, command)
-        case Settled() | Refused() | Tracked():
+        case Settled() | Refused() | Tracked() | Invoiced():
             _hear_partner(draft, command)
         case Wake(units_came):
             _wake(draft, units_came=units_came)
@@ -175,6 +177,8 @@ def _hear_partner(draft: Draft, command: FromPartner) -> None:
             refused(draft, command)
         case Tracked():
             tracked(draft, command)
+        case Invoiced():
+            invoiced(draft, command)
         case _:
             assert_never(command)
 
@@ -185,6 +189,7 @@ def _wake(draft: Draft, *, units_came: bool) -> None:
         if held.expires_at is not None and held.expires_at <= now:
             draft.add(HoldReleased(kind, "expiry"))
     release_once_skus_are_known(draft)
+    mind_erp(draft)
     go_on(draft, look_again=units_came)
     for part in draft.order.live():
         if part.state == "packed":
@@ -211,6 +216,8 @@ def _resolve_what_moved_on(draft: Draft) -> None:
                 settled_by_itself = anomaly != silence_id(order)
             case "invalid_order" | "unknown_sku":
                 settled_by_itself = "validation" not in order.holds
+            case "erp_objects":
+                settled_by_itself = "erp" not in order.holds
             case "no_carrier":
                 parts = [part for part in order.live() if part.state == "packed"]
                 settled_by_itself = all(has_labels_asked(order, part) for part in parts)

@@ -120,8 +120,9 @@ class Order(Struct, frozen=True, gc=False):
     by delivery, and `restocked` names those that their warehouse has taken in. `former_lines` are of SKUs
     that the shop has taken out since: a floor may have packed them. `erp_told` are the lines that the ERP was
     told last to keep open, `erp_noted` those delivered since by fulfilment, and `erp_stale` says that they
-    may be others by now. `promised` is when all its units were on floors for the first time, and `waited`
-    whether it ever stood in a hold or for stock.
+    may be others by now. `erp_overruled` says that a person let the order go on although the ERP objects to
+    it, `invoices` are the ERP's numbers. `promised` is when all its units were on floors for the first time,
+    and `waited` whether it ever stood in a hold or for stock.
     """
 
     imported: OrderImported | None = None
@@ -149,6 +150,8 @@ class Order(Struct, frozen=True, gc=False):
     cancels_refused: frozenset[str] = frozenset()
     cancelled_by: str = ""
     ended: Literal["", "shipped", "delivered", "cancelled"] = ""
+    erp_overruled: bool = False
+    invoices: tuple[str, ...] = ()
     returns: Mapping[str, GoodsReturned] = {}
     restocked: frozenset[str] = frozenset()
     former_lines: tuple[OrderLine, ...] = ()

@@ -39,7 +39,7 @@ class HoldOrder(_Asked, frozen=True):
 class ReleaseOrder(_Asked, frozen=True):
     """Let an order go on; releasing a validation hold overrides what was wrong."""
 
-    hold: Literal["validation", "payment", "address", "manual"] = "manual"
+    hold: Literal["validation", "payment", "address", "manual", "erp"] = "manual"
 
 
 class CancelOrder(_Asked, frozen=True):

@@ -4,7 +4,7 @@ Nothing in an answer names a person. Instants are UTC, quantities whole base uni
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -114,8 +114,21 @@ class PackingTold(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class ExpectedTold(Struct, frozen=True):
+    """Units of a SKU that a supplier still owes to a warehouse, by the ERP's purchase orders."""
+
+    sku: str
+    warehouse: str
+    units: int
+    due: date | None
+    purchase_order: str
+
+
 class OrderStory(Struct, frozen=True):
-    """Everything about an order: where it stands, how it came there, and why it was routed so."""
+    """Everything about an order: where it stands, how it came there, and why it was routed so.
+
+    `invoices` are the ERP's numbers; `expected` is what comes of the SKUs that it waits for.
+    """
 
     order: OrderSummary
     holds: tuple[str, ...]
@@ -123,6 +136,8 @@ class OrderStory(Struct, frozen=True):
     timeline: tuple[Step, ...]
     routing: tuple[RoutingTold, ...]
     packing: PackingTold = PackingTold()
+    invoices: tuple[str, ...] = ()
+    expected: tuple[ExpectedTold, ...] = ()
 
 
 class PickLine(Struct, frozen=True):
@@ -151,7 +166,11 @@ class PickLists(Struct, frozen=True):
 
 
 class StockLevel(Struct, frozen=True):
-    """Where the units of a SKU stand in a warehouse."""
+    """Where the units of a SKU stand in a warehouse.
+
+    `expected` are those that suppliers still owe by the ERP's purchase orders, `due` is the first date of
+    them, null where none was named.
+    """
 
     sku: str
     slot: str
@@ -159,6 +178,8 @@ class StockLevel(Struct, frozen=True):
     reserved: int
     picked: int
     quarantine: int
+    expected: int = 0
+    due: date | None = None
 
 
 class StockLevels(Struct, frozen=True):
@@ -177,7 +198,8 @@ class WarehouseTold(Struct, frozen=True):
     """A warehouse as routing sees it, and what is in hand there.
 
     `is_open` says whether it gets new orders; `closed_by` and `reason` who shut it, if a person did. With
-    `in_hand_max` of `fulfilments` it gets no more, as `capped_by` says for `cap_reason`.
+    `in_hand_max` of `fulfilments` it gets no more, as `capped_by` says for `cap_reason`. `expected` are the
+    units that suppliers still owe it by the ERP's purchase orders.
     """
 
     warehouse: str
@@ -194,6 +216,7 @@ class WarehouseTold(Struct, frozen=True):
     in_hand_max: int | None = None
     capped_by: str = ""
     cap_reason: str = ""
+    expected: int = 0
 
 
 class Warehouses(Struct, frozen=True):

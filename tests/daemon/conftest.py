@@ -1,7 +1,7 @@
 """A desk and a floor in memory: one order, one warehouse, and every change remembered under its key."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 import trio
@@ -55,6 +55,7 @@ from daemon.control.wire import (
     Done,
     EndTold,
     EventTold,
+    ExpectedTold,
     MovementTold,
     OrderStory,
     OrderSummary,
@@ -104,7 +105,8 @@ class FakeDesk:
         data = {"channel": "main", "total": "12.00"}
         step = Step(1, AT, "order.imported", data, "channel main")
         packing = PackingTold(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
-        return OrderStory(ORDER, ("manual",), (), (step,), (routing,), packing)
+        expected = (ExpectedTold("TEAPOT", "lyon", 40, date(2026, 12, 3), "F2-7"),)
+        return OrderStory(ORDER, ("manual",), (), (step,), (routing,), packing, ("C4-1",), expected)
 
     async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done:
         return await self._do("hold", order, asked, mandate)

@@ -4,7 +4,7 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import msgspec
@@ -18,10 +18,13 @@ from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Dispatch, Done, Pack, Pick
 from actors.domain.stock_events import PackedParcel, Quantity
+from actors.erp_books import ErpPiece, ExpectedLine
+from actors.erp_reader import Pauses
 from actors.inspection import OrderFilter
 from actors.order import stream_of
 from actors.ports import Contact, Packing, Payload, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
+from adapters.memory.erp_books import MemoryErpBooks
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from daemon.backlog import OpenBacklog
@@ -39,7 +42,7 @@ from daemon.control.asked import (
     TakeAnomalies,
 )
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import PackingTold, Trial
+from daemon.control.wire import ExpectedTold, PackingTold, Trial
 from daemon.gates import SystemGates
 from daemon.order_desk import OrderDesk
 from daemon.warehouse_floor import WarehouseFloor
@@ -93,7 +96,7 @@ class Opened:
 
 
 @asynccontextmanager
-async def open_desk(*orders: ShopOrder) -> AsyncGenerator[Opened]:
+async def open_desk(*orders: ShopOrder, books: MemoryErpBooks | None = None) -> AsyncGenerator[Opened]:
     shop, erp = MemoryShop(), MemoryErp({"lyon": {"TEAPOT": 3}, "nantes": {"TEAPOT": 5, "LAMP": 1}})
     for order in orders:
         shop.place(order)
@@ -101,10 +104,11 @@ async def open_desk(*orders: ShopOrder) -> AsyncGenerator[Opened]:
     journal = MemoryJournal()
     system = System(
         journal,
-        Partners({"main": shop}, erp, {"swift": MemoryCarrier()}),
+        Partners({"main": shop}, erp, {"swift": MemoryCarrier()}, books),
         (ChannelSettings("main", poll_s=0.05),),
         Rules(RoutingRules(sites), ()),
         Surroundings(lambda: AT, lambda size: b"s" * size, random.Random(1)),
+        erp_pauses=Pauses(0.05, 0.05, 0.05, 0.05),
     )
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -113,6 +117,23 @@ async def open_desk(*orders: ShopOrder) -> AsyncGenerator[Opened]:
             desk = OrderDesk(system, journal, backlog, version="1", started_at=AT, partitions=64)
             yield Opened(desk, backlog, system, shop, erp)
             system.stop()
+
+
+async def test_why_an_order_waits_tells_when_its_units_are_expected_and_its_invoices_are_shown() -> None:
+    owed = ExpectedLine("F2-7", "F1", "nantes", "LAMP", Decimal(4), date(2026, 12, 3))
+    books = MemoryErpBooks(expected_=[owed, replace(owed, sku="TEAPOT", purchase_order="F2-8")])
+    async with open_desk(shop_order("1", ("LAMP", 3)), books=books) as opened:
+        await opened.until("main-1", "backordered")
+        books.pieces_.append(ErpPiece("main-1", "C4-1", "invoice", closed=True, amount=None))
+        while not (story := await opened.desk.order("main-1")).invoices or not story.expected:
+            await trio.sleep(0.01)
+        assert story.invoices == ("C4-1",)
+        assert story.expected == (ExpectedTold("LAMP", "nantes", 4, date(2026, 12, 3), "F2-7"),)
+        floor = WarehouseFloor(opened.system, MemoryJournal())
+        levels = {level.sku: (level.expected, level.due) for level in await floor.stock("nantes", None)}
+        assert levels == {"LAMP": (4, date(2026, 12, 3)), "TEAPOT": (4, date(2026, 12, 3))}
+        told = {each.warehouse: each.expected for each in await SystemGates(opened.system).warehouses()}
+        assert told == {"lyon": 0, "nantes": 8}
 
 
 def kinds(tried: object) -> list[str]:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -18,6 +18,7 @@ from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick
 from actors.domain.stock_events import PackedParcel, Quantity
+from actors.erp_reader import Arrival, Pauses
 from actors.ports import Contact, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.erps.divalto.simulator import PieceSeen, is_write
@@ -66,11 +67,12 @@ class House:
         self.shop = MemoryShop()
         self.system = System(
             self.journal,
-            Partners({"main": self.shop}, site.erp, {"swift": MemoryCarrier()}),
+            Partners({"main": self.shop}, site.erp, {"swift": MemoryCarrier()}, site.erp.books),
             (ChannelSettings("main", poll_s=0.01),),
             RULES,
             Surroundings(lambda: datetime.now(UTC), lambda size: b"s" * size, random.Random(1)),
             carrier_poll_s=0.01,
+            erp_pauses=Pauses(0.05, 0.05, 0.05, 0.05),
         )
 
     async def order(self, number: int = 1) -> Order:
@@ -184,3 +186,49 @@ async def test_what_comes_back_is_credited_in_divalto_and_in_stock_once_whatever
         assert (shelf.available, shelf.quarantine) == (8, 1)
         assert (await house.site.erp.stock())["paris"]["TEAPOT"] == 9
         assert house.site.divalto.duplicates() == ()
+
+
+async def test_an_article_that_divalto_has_closed_holds_its_orders_until_it_is_opened_again() -> None:
+    async with open_house() as house:
+        house.site.divalto.close_article("CUP")
+        await house.becomes(lambda: house.system.facts().erp.closed == {"CUP"})
+        house.shop.place(sold({"CUP": 1}))
+        await house.stands("held")
+        assert (await house.order()).holds["erp"].reasons == ("the ERP has closed the article CUP",)
+        assert house.site.divalto.pieces() == ()
+
+
+async def test_a_customer_that_divalto_has_blocked_holds_every_order_until_it_is_free_again() -> None:
+    async with open_house() as house:
+        house.site.divalto.add_third_party("C", "WEB", feu=3)
+        await house.becomes(lambda: bool(house.system.facts().erp.customers))
+        house.shop.place(sold({"TEAPOT": 1}))
+        await house.stands("held")
+        (anomaly,) = [each for each in await house.journal.anomalies(10) if each.stream == "desk"]
+        assert anomaly.detail == "orders of main are held: the ERP has blocked the customer WEB"
+        house.site.divalto.add_third_party("C", "WEB")
+        await house.stands("picking")
+        assert await house.journal.anomalies(10) == []
+
+
+async def test_the_invoice_that_accounts_make_comes_back_to_its_order_once() -> None:
+    async with open_house() as house:
+        house.shop.place(sold({"TEAPOT": 1}))
+        await house.stands("picking")
+        await house.pick_and_pack("paris")
+        await house.stands("shipped")
+        await house.system.hall.ask(
+            "main-1", TakeBack("R1/TEAPOT", "paris", "TEAPOT", 1, "sellable", "", "jane")
+        )
+        invoice = house.site.divalto.invoice("main-1.1")
+        while (await house.order()).invoices != (invoice,):
+            await trio.sleep(0.01)
+        await trio.sleep(0.2)
+        assert (await house.order()).invoices == (invoice,), "neither twice nor the credit note"
+
+
+async def test_what_suppliers_owe_is_known_by_warehouse_and_date() -> None:
+    async with open_house() as house:
+        name = house.site.divalto.expect("F0000001", "CUP", "D01", 40, "20261203")
+        await house.becomes(lambda: bool(house.system.expected))
+        assert house.system.expected == {("paris", "CUP"): [Arrival(name, 40, date(2026, 12, 3))]}

@@ -38,6 +38,9 @@ EXPECTED_KEY = ("PREFPINO", "PINO", "ENRNO")
 EXPECTED_COLUMNS = (*EXPECTED_KEY, "TIERS", "REF", "SREF1", "SREF2", "DEPO", "CDQTE", "DELDEMDT")
 CHANGED_COLUMNS = (*pieces.PIECE_COLUMNS, "USERMO", "USERMODH", "ENT_ID")
 
+STAMP = "%Y%m%d%H%M%S"
+"""How USERMODH spells an instant, by the site's clock."""
+
 STAGES = {pieces.QUOTE: "quote", pieces.ORDER: "order", pieces.NOTE: "note", pieces.INVOICE: "invoice"}
 
 _GRAMS = Decimal(1000)
@@ -108,6 +111,10 @@ class Books:
                 )
         return None
 
+    def customer_of(self, channel: str) -> str | None:
+        """Return the generic web customer of a channel; see `ErpBooks`."""
+        return self._settings.customer_of(channel) if self._settings.customer_policy == "generic" else None
+
     async def expected(self) -> Sequence[ExpectedLine]:
         """Return what suppliers still owe; see `ErpBooks`."""
         key = {"TICOD": pieces.SUPPLIER, "PICOD": pieces.ORDER, "CDCE4": pieces.ACTIVE}
@@ -156,6 +163,10 @@ class Books:
 
         found = await self._read(query, read)
         return found, max((piece.changed_at for piece in found), default=since)
+
+    def position(self, at: datetime) -> str:
+        """Return the position of an instant; see `ErpBooks`."""
+        return at_site(at, self._settings).strftime(STAMP)
 
     async def _read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:
         rows = await self._transport.rows(query)

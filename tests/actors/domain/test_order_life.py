@@ -19,6 +19,7 @@ from actors.domain.documents import (
     ShopStatus,
     ShopTracking,
 )
+from actors.domain.erp_word import ErpWord
 from actors.domain.order_commands import (
     Answered,
     AskAgain,
@@ -27,6 +28,7 @@ from actors.domain.order_commands import (
     FellShort,
     Hold,
     Import,
+    Invoiced,
     OrderCommand,
     Packed,
     Refused,
@@ -80,6 +82,7 @@ class Story:
         self.order = Order()
         self.now = NINE
         self.known = {TEAPOT, CUP}
+        self.erp = ErpWord()
         self.carriers: tuple[CarrierRule, ...] = (CarrierRule("swift", "home"),)
         self.log: list[OrderEvent | AnomalyEvent] = []
 
@@ -92,6 +95,7 @@ class Story:
             carriers=self.carriers,
             picture=lambda site, sku: self.stock.get(site, {}).get(sku, 0),
             knows=lambda sku: sku in self.known,
+            erp=self.erp,
         )
         draft = consider(self.order, command, facts)
         folded = self.order
@@ -1070,6 +1074,63 @@ def test_a_change_that_was_refused_is_asked_for_as_the_order_stands_by_then() ->
     story.dispatch("main-1.1")
     story.tell(AskAgain("jane"))
     assert changes(story)[1:] == [[(CUP, "lyon", 1)]]
+
+
+# --- what the ERP says by itself ----------------------------------------------------------------------------
+
+CLOSED = ErpWord(closed=frozenset({TEAPOT}))
+BLOCKED = ErpWord(customers={"main": "the ERP has blocked the customer WEB"})
+
+
+@pytest.mark.parametrize("word", [CLOSED, BLOCKED], ids=["article", "customer"])
+def test_an_order_that_the_erp_would_refuse_is_held_with_its_reason_and_goes_on_by_itself(
+    word: ErpWord,
+) -> None:
+    story = Story()
+    story.erp = word
+    raised = ["AnomalyRaised"] if word is CLOSED else []
+    assert story.import_() == ["OrderImported", "OrderHeld", *raised]
+    assert story.order.holds["erp"].reasons == word.objections("main", story.order.facts.lines)
+    assert story.problems() == ["erp_objects"] * len(raised), "what holds a whole channel is not each order's"
+    assert story.asked() == []
+    assert story.tell(Wake()) == []
+    story.erp = ErpWord()
+    assert story.tell(Wake()) == ["HoldReleased", "OrderRouted", *["AnomalyResolved"] * len(raised)]
+
+
+def test_an_order_that_waits_is_held_once_its_article_is_closed() -> None:
+    story = backordered()
+    story.erp = CLOSED
+    assert story.tell(Wake())[:1] == ["OrderHeld"]
+    assert story.order.stage == "held"
+
+
+def test_an_order_for_another_channel_or_article_is_not_held() -> None:
+    story = Story()
+    story.erp = ErpWord(frozenset({CUP}), {"other": "blocked"})
+    assert story.import_() == ["OrderImported", "OrderRouted"]
+
+
+def test_what_a_person_lets_through_is_not_held_again() -> None:
+    story = Story()
+    story.erp = CLOSED
+    story.import_()
+    assert story.tell(ReleaseHold("erp", "jane"))[:2] == ["HoldReleased", "OrderRouted"]
+    assert story.tell(Wake()) == []
+
+
+def test_an_order_that_the_erp_has_booked_is_not_held_for_what_it_says_later() -> None:
+    story = picking()
+    story.erp = CLOSED
+    assert story.tell(Wake()) == []
+
+
+def test_an_invoice_is_kept_once_however_often_it_is_read() -> None:
+    story = shipped()
+    assert story.tell(Invoiced("C4-17")) == ["OrderInvoiced"]
+    assert story.tell(Invoiced("C4-17")) == []
+    assert story.order.invoices == ("C4-17",)
+    assert story.order.stage == "shipped"
 
 
 # --- what comes back ----------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ EVENTS = {
         "contact",
         "payload",
     ),
+    "order.invoiced": ("invoice",),
     "order.labelled": ("effect", "parcel", "tracking", "reference", "price", "currency", "label"),
     "order.lines_corrected": ("lines",),
     "order.lines_edited": ("lines", "total", "shipping"),
