@@ -157,6 +157,10 @@ class Desk:
             self._arrived.add(sku)
             self._arrival.set()
 
+    def has(self, anomaly: str) -> bool:
+        """Tell whether the matter is open."""
+        return anomaly in self._open
+
     async def raise_anomaly(self, anomaly: Raise) -> None:
         """Record that a person should look, unless the matter is open already; return once it is durable."""
         if anomaly.anomaly in self._open:

@@ -12,9 +12,10 @@ journal.
 
 import random
 from collections import Counter, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Protocol, assert_never
 
@@ -71,6 +72,10 @@ class EffectOwners(Protocol):
         """Record that the partner has taken these documents of one stream."""
         ...
 
+    def settle_soon(self, taken: Sequence[Taken], then: Callable[[Exception | None], None]) -> bool:
+        """Have `settle` done and `then` called with what went wrong, if so; False if it must be awaited."""
+        ...
+
     async def refuse(self, effect: PendingEffect, why: str) -> None:
         """Record that the partner will not take it."""
         ...
@@ -82,8 +87,12 @@ class EffectOwners(Protocol):
 
 @dataclass(slots=True)
 class _Errand:
-    """A lane in hand: the persons that were asked for, those that are there, and what was taken so far."""
+    """A lane in hand: the persons that were asked for, those that are there, and what was taken so far.
 
+    `lanes` are all that this run of the drain has.
+    """
+
+    lanes: Lanes
     lane: Lane
     persons: Collection[str]
     contacts: Mapping[str, Contact]
@@ -142,6 +151,8 @@ class Drain:
         self._idle = trio.lowlevel.ParkingLot()
         self._in_hand = 0
         self._room = trio.lowlevel.ParkingLot()
+        self._unheard: list[tuple[_Errand, Exception]] = []
+        self._unheard_came = trio.Event()
 
     @property
     def depth(self) -> int:
@@ -164,6 +175,7 @@ class Drain:
         task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._look_for_the_overlooked)
+            nursery.start_soon(self._conclude_the_unheard, nursery)
             nursery.start_soon(self._prepare, nursery, name=f"drain {self.partner}")
             for number in range(self._workers):
                 nursery.start_soon(self._call, nursery, name=f"drain {self.partner} {number}")
@@ -216,7 +228,7 @@ class Drain:
             contacts = await self._journal.contacts(persons) if persons else {}
             for lane in lanes:
                 with concerning_stream(lane.stream):
-                    self._hand_on(nursery, _Errand(lane, persons, contacts))
+                    self._hand_on(nursery, _Errand(self._lanes, lane, persons, contacts))
 
     def _hand_on(self, nursery: trio.Nursery, errand: _Errand) -> None:
         """Hand a lane to who calls the partner, or to who records where nobody has to be asked."""
@@ -234,7 +246,11 @@ class Drain:
                 await self._idle.park()
             errand = self._errands.popleft()
             with concerning_stream(errand.lane.stream):
-                nursery.start_soon(self._conclude, errand, await self._tell(errand))
+                end = await self._tell(errand)
+                if end is not None or not self._owners.settle_soon(
+                    errand.taken, partial(self._heard, errand)
+                ):
+                    nursery.start_soon(self._conclude, errand, end)
 
     async def _tell(self, errand: _Errand) -> _End:
         """Tell the partner the lane's effects in their order while it takes them.
@@ -272,6 +288,29 @@ class Drain:
             return True
 
         return await self._caller.attempt(effect, contact, may_be_done=may_be_done, begin=begin)
+
+    def _heard(self, errand: _Errand, error: Exception | None) -> None:
+        """Let a lane go whose outcomes are recorded, or have it seen why they are not."""
+        if errand.lanes is not self._lanes:
+            return  # the drain fell meanwhile, and looks up by itself what its partner has taken
+        if error is not None:
+            self._unheard.append((errand, error))
+            self._unheard_came.set()
+            return
+        for each in errand.taken:
+            self._settled(errand.lane, each.effect)
+        self._let_go(errand.lane)
+        self._lanes.put_back(errand.lane)
+
+    async def _conclude_the_unheard(self, nursery: trio.Nursery) -> None:
+        while True:
+            await self._unheard_came.wait()
+            self._unheard_came = trio.Event()
+            unheard, self._unheard = self._unheard, []
+            for errand, error in unheard:
+                errand.taken.clear()
+                with concerning_stream(errand.lane.stream):
+                    nursery.start_soon(self._conclude, errand, error)
 
     async def _conclude(self, errand: _Errand, end: _End) -> None:
         """Have recorded what the partner made of a lane, and see to its next attempt."""
@@ -312,13 +351,13 @@ class Drain:
                 return await self._react(errand.lane, end)
         except FATAL:
             raise
-        except SetAsideError:
+        except Exception as error:  # noqa: BLE001 - a bug: it is raised again, or put before a person
+            end = error
+        if isinstance(end, SetAsideError):
             # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must
             # not overtake it: the answer is found again when its owner is mended.
             log.warning("outcome_not_heard", partner=self.partner, stream=errand.lane.stream)
             return NONSENSE_RETRY_S
-        except Exception as error:  # noqa: BLE001 - a bug: it is raised again, or put before a person
-            end = error
         return await self._after_crash(errand.next, end)
 
     def _settled(self, lane: Lane, effect: PendingEffect) -> None:

@@ -5,7 +5,7 @@ time, so that a message that crashes its actor twice can be told from its neighb
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import trio
@@ -71,12 +71,41 @@ class Reply(Generic[R]):
         return trio.lowlevel.Abort.SUCCEEDED
 
 
+class Hearing:
+    """The answers to some letters that nobody waits for: once all are given, `then` hears whether one failed.
+
+    It is called by whoever answers, between two of his own steps: so it may neither wait nor raise.
+    """
+
+    __slots__ = ("_error", "_left", "_then")
+
+    def __init__(self, letters: int, then: Callable[[Exception | None], None]) -> None:
+        self._left = letters
+        self._then = then
+        self._error: Exception | None = None
+
+    def send(self, answer: object) -> None:
+        """Give one answer."""
+        del answer
+        self._hear()
+
+    def fail(self, error: Exception) -> None:
+        """Give an error instead of one answer."""
+        self._error = self._error or error
+        self._hear()
+
+    def _hear(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self._then(self._error)
+
+
 class Letter(Generic[M]):
-    """A message on its way, with whoever waits for its answer."""
+    """A message on its way, with whoever is to have its answer."""
 
     __slots__ = ("crashes", "message", "put_at", "reply")
 
-    def __init__(self, message: M, reply: Reply[object] | None = None) -> None:
+    def __init__(self, message: M, reply: Reply[object] | Hearing | None = None) -> None:
         self.message = message
         self.reply = reply
         self.put_at = 0.0
@@ -143,7 +172,18 @@ class Mailbox(Generic[M]):
         letter.put_at = trio.current_time()
         self._waiting.append(letter)
         self.heard += 1
-        self._wake()
+        self.wake()
+
+    def post(self, letters: Sequence[Letter[M]]) -> bool:
+        """Add the letters if there is room, without waiting, and let them lie until another comes or `wake`.
+
+        Return whether they were added; none is where not all can be.
+        """
+        if self._abandoned or self._at_the_door or len(self._waiting) + len(letters) > self._size_max:
+            return False
+        self._waiting.extend(letters)
+        self.heard += len(letters)
+        return True
 
     async def take(self, most: int, *, half_above: int | None = None) -> list[Letter[M]]:
         """Return up to `most` letters, oldest first, and hold them in hand; none only once it is closed.
@@ -172,7 +212,8 @@ class Mailbox(Generic[M]):
         self._let_in()
         return taken
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the actor take what lies here."""
         if self._taker is not None:
             trio.lowlevel.reschedule(self._taker)
             self._taker = None
@@ -220,7 +261,7 @@ class Mailbox(Generic[M]):
     def close(self) -> None:
         """Let the actor end once it has taken everything."""
         self._closed = True
-        self._wake()
+        self.wake()
 
     def after_crash(self) -> list[Letter[M]]:
         """Put what was in hand back, to be taken one by one; return the letters that are set aside instead.
@@ -237,7 +278,7 @@ class Mailbox(Generic[M]):
                 continue
             self._waiting.appendleft(letter)
             self._one_by_one += 1
-        self._wake()
+        self.wake()
         self._let_in()
         self._say_if_empty()
         return aside

@@ -16,7 +16,7 @@ from actors.domain.order_commands import OrderCommand
 from actors.domain.order_life import Facts
 from actors.domain.order_state import Order
 from actors.domain.partitions import order_stream as stream_of
-from actors.mailbox import AbandonedError, Letter, Mailbox, SetAsideError, ask_all, tell
+from actors.mailbox import AbandonedError, Hearing, Letter, Mailbox, SetAsideError, ask_all, tell
 from actors.order_actor import OrderActor, OrderMessage, OrderMoved
 from actors.ports import BesideRow, Journal
 from actors.supervisor import GaveUpError, RestartPolicy, supervise
@@ -36,6 +36,9 @@ IDLE_CROWDED_S = 1.0
 
 REST_CHECK_S = 1.0
 """How often the hall looks who may rest: a second more or less of some 10 KB each."""
+
+GATHER_S = 0.05
+"""How long what nobody waits for may lie in an order's mailbox, so that one append records it with more."""
 
 POLICY = RestartPolicy(crashes_max=3, window_s=60.0, delay_s_first=0.1, delay_s_max=2.0)
 """An order restarts at once the first time; the third crash within a minute sets it aside."""
@@ -63,6 +66,8 @@ class OrderHall:
         self._moved = moved
         self._live: dict[str, Mailbox[OrderMessage]] = {}
         self._nursery: trio.Nursery | None = None
+        self._gathering: list[Mailbox[OrderMessage]] = []
+        self._gathers = trio.Event()
 
     @property
     def live(self) -> int:
@@ -79,6 +84,7 @@ class OrderHall:
         """Let orders live until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._wake_what_gathered)
             task_status.started()
             await self._put_to_rest()
 
@@ -126,6 +132,45 @@ class OrderHall:
         if not isinstance(answer, Order):
             raise TypeError(f"an order answered with {type(answer).__name__}")
         return answer
+
+    def hand(
+        self,
+        order: str,
+        messages: Sequence[OrderMessage],
+        then: Callable[[Exception | None], None],
+        *,
+        may_gather: bool,
+    ) -> bool:
+        """Hand the order messages whose answers nobody waits for; return False if its mailbox has no room.
+
+        `then` is called once the events of all are durable, with the error of the first that has none; it may
+        neither wait nor raise. Those that `may_gather` wait a moment for others, to be recorded with them.
+        """
+        hearing = Hearing(len(messages), then)
+        mailbox = self._mailbox(order)
+        if not mailbox.post([Letter(message, hearing) for message in messages]):
+            return False
+        if may_gather:
+            self._gathering.append(mailbox)
+            self._gathers.set()
+        else:
+            mailbox.wake()
+        return True
+
+    async def _wake_what_gathered(self) -> None:
+        """Let orders take what has lain for `GATHER_S` and less than twice that.
+
+        One timer for all: one each would cost what it saves.
+        """
+        lain: list[Mailbox[OrderMessage]] = []
+        while True:
+            if not lain:
+                await self._gathers.wait()
+            await trio.sleep(GATHER_S)
+            for mailbox in lain:
+                mailbox.wake()
+            lain, self._gathering = self._gathering, []
+            self._gathers = trio.Event()
 
     def _mailbox(self, order: str) -> Mailbox[OrderMessage]:
         mailbox = self._live.get(order)

@@ -45,6 +45,24 @@ class Owners:
         for each in taken:
             await self._desk.resolve(_nonsense(each.effect), "system")
 
+    def settle_soon(self, taken: Sequence[Taken], then: Callable[[Exception | None], None]) -> bool:
+        """Have `settle` done without waiting, where an order has nothing to do but record; else return False.
+
+        `then` is called once it is durable, with what went wrong if something did. Somebody waits for a
+        label; everything else may wait a moment, so that what several partners answer is recorded together.
+        """
+        kind, _, name = taken[0].effect.stream.partition("-")
+        if kind != "order" or any(
+            each.outcome.remark or self._desk.has(_nonsense(each.effect)) for each in taken
+        ):
+            return False
+        is_awaited = any(isinstance(each.effect.document, LabelPurchase) for each in taken)
+        messages = [self._settled(name, each) for each in taken]
+        return self._hall.hand(name, messages, then, may_gather=not is_awaited)
+
+    def _concerns_a_person(self, taken: Taken) -> bool:
+        return bool(taken.outcome.remark) or self._desk.has(_nonsense(taken.effect))
+
     def _settled(self, order: str, taken: Taken) -> OrderMessage:
         outcome = taken.outcome
         beside = self._label(order, taken.effect, outcome, taken.contact)

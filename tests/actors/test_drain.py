@@ -1,7 +1,7 @@
 """Draining an outbox: in order per order, nothing twice, nothing forgotten, whatever the partner does."""
 
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -94,6 +94,7 @@ class Owner:
         self.reported: list[str] = []
         self.cannot_hear: set[str] = set()
         self.together: list[list[str]] = []
+        self.nursery: trio.Nursery | None = None
 
     async def settle(self, taken: Sequence[Taken]) -> None:
         self.together.append([name_of(each.effect.document) for each in taken])
@@ -103,6 +104,21 @@ class Owner:
                 raise SetAsideError(effect.effect)
             await self._record(effect, EffectDone(effect.effect, each.outcome.reference))
             self.settled.append(name_of(effect.document))
+
+    def settle_soon(self, taken: Sequence[Taken], then: Callable[[Exception | None], None]) -> bool:
+        if self.nursery is None:
+            return False
+
+        async def settle() -> None:
+            try:
+                await self.settle(tuple(taken))
+            except SetAsideError as error:
+                then(error)
+            else:
+                then(None)
+
+        self.nursery.start_soon(settle)
+        return True
 
     async def refuse(self, effect: PendingEffect, why: str) -> None:
         await self._record(effect, EffectRefused(effect.effect, why))
@@ -119,7 +135,9 @@ class Owner:
 
 
 class Office:
-    """A drain at work on a journal."""
+    """A drain at work on a journal; its owner is waited for, or has outcomes handed over."""
+
+    hands_over = False
 
     def __init__(self, journal: MemoryJournal | None = None, partner: Partner | None = None) -> None:
         self.journal = journal or MemoryJournal()
@@ -162,9 +180,19 @@ class Office:
 async def at_work(office: Office, *, within_s: float = 3_600) -> AsyncGenerator[Office]:
     with trio.fail_after(within_s):
         async with trio.open_nursery() as nursery:
+            if Office.hands_over:
+                office.owner.nursery = nursery
             await nursery.start(supervise, "drain", office.drain.run)
             yield office
             nursery.cancel_scope.cancel()
+
+
+@pytest.fixture(params=[False, True], ids=["owner waited for", "owner told"], autouse=True)
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run each test with an owner that is waited for, and with one that calls back."""
+    Office.hands_over = request.param
+    yield
+    Office.hands_over = False
 
 
 # --- the good day -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.mailbox import AbandonedError, Letter, Mailbox, Reply, ask, tell
+from actors.mailbox import AbandonedError, Hearing, Letter, Mailbox, Reply, ask, tell
 
 Clock = trio.testing.MockClock
 
@@ -85,6 +85,51 @@ async def test_a_sender_at_the_door_keeps_the_mailbox_from_looking_idle(autojump
         mailbox.settle()
         assert not mailbox.idle
     assert not mailbox.idle
+
+
+async def test_what_is_posted_lies_until_somebody_writes_or_wakes_the_actor(autojump_clock: Clock) -> None:
+    mailbox = await filled()
+    taken: list[str] = []
+
+    async def take_all() -> None:
+        while letters := await mailbox.take(9):
+            taken.extend(names(letters))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all)
+        await trio.sleep(1)
+        assert mailbox.post([Letter("a"), Letter("b")])
+        await trio.sleep(1)
+        assert taken == []
+        await tell(mailbox, "c")
+        await trio.sleep(1)
+        assert taken == ["a", "b", "c"]
+        assert mailbox.post([Letter("d")])
+        mailbox.wake()
+        await trio.sleep(1)
+        assert taken == ["a", "b", "c", "d"]
+        mailbox.close()
+
+
+async def test_nothing_is_posted_where_not_all_has_room(autojump_clock: Clock) -> None:
+    mailbox = await filled("a", "b", size_max=3)
+    assert not mailbox.post([Letter("c"), Letter("d")])
+    assert mailbox.post([Letter("c")])
+    assert names(await mailbox.take(9)) == ["a", "b", "c"]
+
+
+def test_an_answer_that_is_not_waited_for_is_heard_when_all_are_given_and_tells_the_first_error() -> None:
+    heard: list[Exception | None] = []
+    well = Hearing(2, heard.append)
+    well.send("a")
+    assert heard == []
+    well.send("b")
+    assert heard == [None]
+    ill, first = Hearing(3, heard.append), ValueError("first")
+    ill.fail(first)
+    ill.fail(ValueError("second"))
+    ill.send("c")
+    assert heard == [None, first]
 
 
 async def test_a_closed_mailbox_gives_what_is_left_and_then_nothing(autojump_clock: Clock) -> None:

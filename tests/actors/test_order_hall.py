@@ -10,14 +10,14 @@ import trio
 import trio.testing
 
 from actors.directory import Directory, WarehouseHandle
-from actors.domain.order_commands import Cancel, Hold, Import, Wake
+from actors.domain.order_commands import Cancel, Hold, Import, Settled, Wake
 from actors.domain.order_draft import Facts
 from actors.domain.order_events import Beside, EffectRequested, FulfilmentAllocated, OrderLine
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Granted, Reserve
 from actors.mailbox import Mailbox, SetAsideError
-from actors.order import IDLE_S, MAILBOX_MAX, OrderHall
+from actors.order import GATHER_S, IDLE_S, MAILBOX_MAX, OrderHall, OrderMessage
 from actors.ports import Append, BesideRow, ConflictError, PendingEffect, Recorded
 from adapters.memory.journal import MemoryJournal
 
@@ -31,10 +31,12 @@ class SlowJournal(MemoryJournal):
     def __init__(self) -> None:
         super().__init__()
         self.reads: list[str] = []
+        self.appends: list[Append] = []
         self.slow = ""
         self.slow_to_read = 0.0
 
     async def append(self, append: Append) -> None:
+        self.appends.append(append)
         if append.stream == self.slow:
             await trio.sleep(100)
         await super().append(append)
@@ -112,6 +114,11 @@ def order(number: int) -> Import:
     )
 
 
+def settled(effect: str) -> OrderMessage:
+    """Return the word that a partner took an effect."""
+    return OrderMessage(Settled(effect, "there", "", Decimal(0), "", None))
+
+
 async def test_an_order_is_hydrated_when_it_is_first_spoken_to_and_not_again(autojump_clock: Clock) -> None:
     async with open_house() as house:
         for command in (order(1), Wake(), Wake()):
@@ -181,6 +188,40 @@ async def test_units_that_come_while_an_order_writes_that_it_waits_for_them_are_
         house.journal.slow = ""
         await trio.sleep(60)
         assert (await house.hall.ask("main-1", Wake())).stage == "picking"
+
+
+async def test_what_several_partners_answer_is_recorded_by_one_append_a_moment_later(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.units = 9
+        await house.hall.ask("main-1", order(1))
+        known = await house.hall.ask("main-1", Wake())
+        assert len(known.effects) > 1
+        heard: list[Exception | None] = []
+        appends = len(house.journal.appends)
+        for effect in known.effects:
+            assert house.hall.hand("main-1", [settled(effect)], heard.append, may_gather=True)
+            await trio.sleep(GATHER_S / len(known.effects) / 2)
+        assert heard == []
+        await trio.sleep(2 * GATHER_S)
+        assert heard == [None] * len(known.effects)
+        assert [len(each.events) for each in house.journal.appends[appends:]] == [len(known.effects)]
+
+
+async def test_what_may_not_gather_is_recorded_at_once(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.units = 9
+        await house.hall.ask("main-1", order(1))
+        known = await house.hall.ask("main-1", Wake())
+        heard: list[float] = []
+        began = trio.current_time()
+        for effect in known.effects:
+            house.hall.hand(
+                "main-1", [settled(effect)], lambda _: heard.append(trio.current_time()), may_gather=False
+            )
+        await trio.sleep(GATHER_S / 2)
+        assert heard == [began] * len(known.effects)
 
 
 # --- orders that cannot live --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """After an outage the outbox drains at the full cap and never above it, orders first, each document once."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,10 @@ class Owned:
     def __init__(self) -> None:
         self.settled: dict[str, str] = {}
         self.refused: list[str] = []
+
+    def settle_soon(self, taken: Sequence[Taken], then: Callable[[Exception | None], None]) -> bool:
+        del taken, then
+        return False
 
     async def settle(self, taken: Sequence[Taken]) -> None:
         await trio.lowlevel.checkpoint()
