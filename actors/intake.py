@@ -5,7 +5,7 @@ is not polled; so whatever stands before a person is looked at again now and the
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 import structlog
@@ -106,7 +106,7 @@ class Intake:
         async def import_one(order: ShopOrder | UnreadableOrder) -> None:
             async with limit:
                 with concerning(order_id(self._channel, order.shop_order)):
-                    await self._import(order, read_at)
+                    await self._import(order, read_at, known)
 
         for id_, order in newest.items():
             if isinstance(order, UnreadableOrder) and id_ not in known:
@@ -170,7 +170,9 @@ class Intake:
         ]
         return list(dict.fromkeys(found))
 
-    async def _import(self, order: ShopOrder | UnreadableOrder, read_at: float) -> None:
+    async def _import(
+        self, order: ShopOrder | UnreadableOrder, read_at: float, known: Collection[str]
+    ) -> None:
         id_ = order_id(self._channel, order.shop_order)
         if isinstance(order, UnreadableOrder):
             await self._put_before_a_person(id_, order)
@@ -183,9 +185,9 @@ class Intake:
             return
         command, beside = self._command(id_, order, standing)
         try:
-            known = await self._hall.ask(id_, command, beside, read_at=read_at)
-            if order.is_whole and known.imported is not None and not known.ended:
-                await self._retell(id_, order, known.facts.payload)
+            state = await self._hall.ask(id_, command, beside, read_at=read_at)
+            if id_ in known and order.is_whole and state.imported is not None and not state.ended:
+                await self._retell(id_, order, state.facts.payload)
         except SetAsideError:
             log.warning("import_set_aside")
         await self._nothing_to_mend(id_)

@@ -181,6 +181,9 @@ class Mailbox(Generic[M]):
         """
         if self._abandoned or self._at_the_door or len(self._waiting) + len(letters) > self._size_max:
             return False
+        now = trio.current_time()
+        for letter in letters:
+            letter.put_at = now
         self._waiting.extend(letters)
         self.heard += len(letters)
         return True
