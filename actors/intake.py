@@ -5,7 +5,7 @@ is not polled; so whatever stands before a person is looked at again now and the
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -22,7 +22,16 @@ from actors.domain.order_import import takes_address
 from actors.domain.order_state import order_id
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
-from actors.ports import BesideRow, Contact, Journal, ShopOrder, ShopPort, UnreadableOrder, payload_of
+from actors.ports import (
+    BesideRow,
+    Contact,
+    Journal,
+    ShopLine,
+    ShopOrder,
+    ShopPort,
+    UnreadableOrder,
+    payload_of,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -230,6 +239,14 @@ class Intake:
     def _person(self, order: ShopOrder) -> Contact:
         return msgspec.structs.replace(order.contact, customer=f"{self._channel}:{order.customer}")
 
+    def _ours(self, lines: Iterable[ShopLine]) -> tuple[OrderLine, ...]:
+        """Return what lines of the shop hold of our SKUs."""
+        return tuple(
+            ours
+            for line in lines
+            for ours in self.assortment.lines(OrderLine(line.line, line.sku, line.units, line.unit_price))
+        )
+
     def _command(
         self, id_: str, order: ShopOrder, standing: Standing, readdressed: str = ""
     ) -> tuple[Import, tuple[BesideRow, BesideRow]]:
@@ -253,14 +270,11 @@ class Intake:
             shipping=order.shipping,
             service=order.service,
             country=order.country,
-            lines=tuple(
-                ours
-                for line in order.lines
-                for ours in self.assortment.lines(OrderLine(line.line, line.sku, line.units, line.unit_price))
-            ),
+            lines=self._ours(order.lines),
             address_problems=address_problems(order.contact),
             contact=digest(contact),
             payload=digest(payload),
+            credited=self._ours(order.credited),
         )
         return command, (contact, payload)
 

@@ -347,8 +347,10 @@ class ShopOrder(Struct, frozen=True, gc=False):
     may come without its contact and country: nobody needs them any more. `service` is the carrier's
     `id_reference` as the settings map it to one of our services, "" when unknown. Instants are UTC.
     `refunded` names the articles of which units were refunded: they are in no line any more, and the shop may
-    sell them again. `raw` is JSON that can be read as a `Payload`. `language` is an ISO code, the customer's.
-    `is_whole` tells whether everything was read that people want to know of it (see `ShopPort.reread`).
+    sell them again. `credited` are the units that were refunded of each line of an order that has shipped,
+    where the shop was asked. `raw` is JSON that can be read as a `Payload`. `language` is an ISO code, the
+    customer's. `is_whole` tells whether everything was read that people want to know of it (see
+    `ShopPort.reread`).
     """
 
     shop_order: str
@@ -365,6 +367,7 @@ class ShopOrder(Struct, frozen=True, gc=False):
     contact: Contact
     raw: bytes
     refunded: tuple[str, ...] = ()
+    credited: tuple[ShopLine, ...] = ()
     packing: Packing = Packing()
     language: str = ""
     is_whole: bool = True

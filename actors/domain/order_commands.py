@@ -18,7 +18,8 @@ Standing = Literal["open", "unpaid", "cancelled", "shipped"]
 class Import(Struct, frozen=True, gc=False, tag=True):
     """The shop's order as it stands now; the first makes the order, later ones say what changed.
 
-    `is_readdressed` says of a later one that its contact is not the one that the order has.
+    `is_readdressed` says of a later one that its contact is not the one that the order has. `credited` are
+    the units of each line that the shop has refunded, of an order that has shipped; empty where nobody asked.
     """
 
     channel: str
@@ -36,6 +37,7 @@ class Import(Struct, frozen=True, gc=False, tag=True):
     contact: Beside
     payload: Beside
     is_readdressed: bool = False
+    credited: tuple[OrderLine, ...] = ()
 
 
 class Retell(Struct, frozen=True, gc=False, tag=True):

@@ -199,6 +199,12 @@ class OrderDelivered(Struct, frozen=True, gc=False, tag="order.delivered"):
     """Every parcel has been delivered."""
 
 
+class RefundNoted(Struct, frozen=True, gc=False, tag="order.refund_noted"):
+    """The shop has refunded so many units of what has left, over all refunds: they are expected back."""
+
+    lines: tuple[Quantity, ...]
+
+
 class GoodsReturned(Struct, frozen=True, gc=False, tag="order.goods_returned"):
     """Units that had left came back to a warehouse; they are credited, and their warehouse takes them in."""
 
@@ -296,6 +302,7 @@ OrderEvent = (
     | OrderShipped
     | ParcelTracked
     | OrderDelivered
+    | RefundNoted
     | GoodsReturned
     | GoodsRestocked
     | OrderInvoiced

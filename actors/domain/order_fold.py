@@ -39,6 +39,7 @@ from actors.domain.order_events import (
     OrderShipped,
     ParcelLabelled,
     ParcelTracked,
+    RefundNoted,
     RerouteAsked,
 )
 from actors.domain.order_state import REROUTABLE, Order, Parcel, Part, PartState, first_asked, stage_of
@@ -57,6 +58,7 @@ STAGE_KEPT = (
     EffectRefused,
     ParcelLabelled,
     ParcelTracked,
+    RefundNoted,
     GoodsReturned,
     GoodsRestocked,
     OrderInvoiced,
@@ -147,6 +149,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, parcels={**order.parcels, parcel: moved}, tracked=seen)
         case OrderDelivered():
             return replace(order, ended="delivered")
+        case RefundNoted(lines):
+            return replace(order, refunded={line.sku: line.units for line in lines})
         case GoodsReturned(delivery):
             return replace(order, returns={**order.returns, delivery: event})
         case OrderInvoiced(invoice):

@@ -19,6 +19,7 @@ from actors.domain.order_events import (
     OrderImported,
     OrderLine,
 )
+from actors.domain.order_returns import note_refund
 from actors.domain.order_shipping import ask_again, follow_edit
 from actors.domain.order_state import REROUTABLE, Order, erp_has_order
 
@@ -190,6 +191,16 @@ def _take_edit(draft: Draft, command: Import) -> None:
     follow_edit(draft)
 
 
+def _shipped_in_shop(draft: Draft, command: Import) -> None:
+    order = draft.order
+    if not order.ended:
+        detail = f"the shop says that it is shipped, and here it is {order.stage}"
+        mend = f"wharfctl order cancel {order.id}, if somebody shipped it by other ways"
+        draft.raise_anomaly("shipped", "shipped_elsewhere", detail, mend)
+    elif command.credited and order.ended != "cancelled":
+        note_refund(draft, command)
+
+
 def _import_again(draft: Draft, command: Import) -> None:
     if command.standing in ("open", "unpaid"):
         if _are_other_lines(draft.order, command):
@@ -209,10 +220,8 @@ def _import_again(draft: Draft, command: Import) -> None:
             detail = "the shop cancelled the order, and now it is open there again"
             mend = f"sell it anew in the shop: {order.id} is ended here"
             draft.raise_anomaly("reopened", "reopened_in_shop", detail, mend)
-        case "shipped" if not order.ended:
-            detail = f"the shop says that it is shipped, and here it is {order.stage}"
-            mend = f"wharfctl order cancel {order.id}, if somebody shipped it by other ways"
-            draft.raise_anomaly("shipped", "shipped_elsewhere", detail, mend)
+        case "shipped":
+            _shipped_in_shop(draft, command)
         case _:
             pass
     if order.facts.service not in ("", command.service) and takes_address(order):

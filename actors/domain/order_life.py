@@ -62,7 +62,7 @@ from actors.domain.order_shipping import (
     settled,
     tracked,
 )
-from actors.domain.order_state import CLOCKS, Order, silence_id, to_restock
+from actors.domain.order_state import CLOCKS, Order, expected_back, silence_id, to_restock
 
 __all__ = ["Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
@@ -216,6 +216,8 @@ def _resolve_what_moved_on(draft: Draft) -> None:
                 settled_by_itself = anomaly != silence_id(order)
             case "invalid_order" | "unknown_sku":
                 settled_by_itself = "validation" not in order.holds
+            case "refund_not_returned":
+                settled_by_itself = not expected_back(order)
             case "erp_objects":
                 settled_by_itself = "erp" not in order.holds
             case "no_carrier":

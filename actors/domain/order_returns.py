@@ -4,10 +4,10 @@ Both follow from one event, so that neither can happen without the other, whenev
 """
 
 from actors.domain.documents import ERP, ErpReturn
-from actors.domain.order_commands import Answered, Stranded, TakeBack
+from actors.domain.order_commands import Answered, Import, Stranded, TakeBack
 from actors.domain.order_draft import Draft, erp_lines, show
-from actors.domain.order_events import GoodsRestocked, GoodsReturned
-from actors.domain.order_state import left_for_customer
+from actors.domain.order_events import GoodsRestocked, GoodsReturned, RefundNoted
+from actors.domain.order_state import expected_back, left, left_for_customer
 from actors.domain.stock_commands import Rejected
 from actors.domain.stock_events import Quantity
 
@@ -41,6 +41,33 @@ def take_back(draft: Draft, command: TakeBack) -> None:
         returned_at=draft.facts.now,
     )
     draft.tell("erp-return", reference, ERP, credit)
+
+
+def note_refund(draft: Draft, command: Import) -> None:
+    """Expect back what the shop has refunded of what has left, and say so until it is there.
+
+    What was refunded before it left never left, so it is what has left beyond what the shop still charges.
+    """
+    order = draft.order
+    beyond = left(order)
+    for line in command.lines:
+        beyond[line.sku] -= line.units
+    for line in command.credited:
+        beyond[line.sku] += line.units
+    credited = {line.sku for line in command.credited}
+    lines = tuple(Quantity(sku, units) for sku, units in beyond.items() if units > 0 and sku in credited)
+    if lines == tuple(Quantity(sku, units) for sku, units in order.refunded.items()):
+        return
+    draft.add(RefundNoted(lines))
+    awaited = expected_back(draft.order)
+    if awaited:
+        what = ", ".join(f"{each.units} of {each.sku}" for each in awaited)
+        house = next((part.warehouse for part in order.live()), "WAREHOUSE")
+        mend = (
+            f"wharfctl return {house} {order.id} SLIP {awaited[0].sku} {awaited[0].units}, once it is there"
+        )
+        detail = f"{what} were refunded in the shop after they had left, and have not come back"
+        draft.raise_anomaly(f"refund:{draft.order.version}", "refund_not_returned", detail, mend)
 
 
 def restock_answered(draft: Draft, command: Answered) -> None:

@@ -1,5 +1,6 @@
 """What an order is, the life cycle of its stages, and what follows from its state. It decides nothing."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
@@ -116,12 +117,13 @@ class Order(Struct, frozen=True, gc=False):
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
     picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
-    `refusals` are what partners would not take, by the effect that first asked. `returns` are what came back,
-    by delivery, and `restocked` names those that their warehouse has taken in. `former_lines` are of SKUs
-    that the shop has taken out since: a floor may have packed them. `erp_told` are the lines that the ERP was
-    told last to keep open, `erp_noted` those delivered since by fulfilment, and `erp_stale` says that they
-    may be others by now. `erp_overruled` says that a person let the order go on although the ERP objects to
-    it, `invoices` are the ERP's numbers. `promised` is when all its units were on floors for the first time,
+    `refusals` are what partners would not take, by the effect that first asked. `refunded` is what the shop
+    has refunded of what has left, by SKU, `returns` what came back, by delivery, and `restocked` names those
+    that their warehouse has taken in. `former_lines` are of SKUs that the shop has taken out since: a floor
+    may have packed them. `erp_told` are the lines that the ERP was told last to keep open, `erp_noted` those
+    delivered since by fulfilment, and `erp_stale` says that they may be others by now. `erp_overruled` says
+    that a person let the order go on although the ERP objects to it, `invoices` are the ERP's numbers.
+    `promised` is when all its units were on floors for the first time,
     and `waited` whether it ever stood in a hold or for stock.
     """
 
@@ -152,6 +154,7 @@ class Order(Struct, frozen=True, gc=False):
     ended: Literal["", "shipped", "delivered", "cancelled"] = ""
     erp_overruled: bool = False
     invoices: tuple[str, ...] = ()
+    refunded: Mapping[str, int] = {}
     returns: Mapping[str, GoodsReturned] = {}
     restocked: frozenset[str] = frozenset()
     former_lines: tuple[OrderLine, ...] = ()
@@ -271,16 +274,28 @@ def to_restock(order: Order) -> Iterable[GoodsReturned]:
     return (each for each in order.returns.values() if each.delivery not in order.restocked)
 
 
+def left(order: Order) -> Counter[str]:
+    """Return how many units of each SKU have left."""
+    units: Counter[str] = Counter()
+    for part in order.live():
+        for line in part.lines if part.state == "shipped" else ():
+            units[line.sku] += line.units
+    return units
+
+
 def left_for_customer(order: Order, sku: str) -> int:
     """Return how many units of the SKU have left and not come back."""
-    left = sum(
-        line.units
-        for part in order.live()
-        if part.state == "shipped"
-        for line in part.lines
-        if line.sku == sku
-    )
-    return left - sum(each.units for each in order.returns.values() if each.sku == sku)
+    return left(order)[sku] - _came_back(order, sku)
+
+
+def expected_back(order: Order) -> tuple[Quantity, ...]:
+    """Return what the shop has refunded of what has left and has not come back."""
+    back = {sku: units - _came_back(order, sku) for sku, units in order.refunded.items()}
+    return tuple(Quantity(sku, units) for sku, units in back.items() if units > 0)
+
+
+def _came_back(order: Order, sku: str) -> int:
+    return sum(each.units for each in order.returns.values() if each.sku == sku)
 
 
 def has_own_step(order: Order) -> bool:

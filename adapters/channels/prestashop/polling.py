@@ -106,7 +106,7 @@ class OrderFeed:
         rows, cursor = await (self._import(cursor) if cursor.importing else self._follow(cursor, zone))
         more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
         by_id = {reference_to(row, "id"): row for row in rows}
-        news, cursor = await self._news(cursor)
+        news, refunded, cursor = await self._news(cursor)
         looked_at = [order for order in {*again, *news} if order not in by_id]
         if looked_at:
             found = await self._webservice.rows_by_ids("orders", ORDER, looked_at)
@@ -119,7 +119,7 @@ class OrderFeed:
         cursor = advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
         changed, cursor = self._changed(cursor, by_id, zone)
         detailed_max = READ_IN_DETAIL_MAX if imported else None
-        orders = await self._reader.read(changed, detailed_max=detailed_max)
+        orders = await self._reader.read(changed, detailed_max=detailed_max, with_slips=refunded)
         if imported:
             self._note_import(is_importing=cursor.importing)
         return Poll(orders=tuple(orders), cursor=msgspec.json.encode(cursor).decode(), more=more)
@@ -171,16 +171,17 @@ class OrderFeed:
         except msgspec.MsgspecError as error:
             raise MalformedError(self._webservice.system, "read the cursor", "it is not ours") from error
 
-    async def _news(self, cursor: Cursor) -> tuple[frozenset[int], Cursor]:
-        """Return the orders that have news beside their rows; the refunded ones are told again."""
+    async def _news(self, cursor: Cursor) -> tuple[frozenset[int], frozenset[int], Cursor]:
+        """Return the orders with news beside their rows, and those with a refund, to be told again."""
         marks = await self._beside.begin(cursor.marks)
         if cursor.importing:
-            return frozenset(), msgspec.structs.replace(cursor, marks=marks)
+            return frozenset(), frozenset(), msgspec.structs.replace(cursor, marks=marks)
         news = await self._beside.news(marks, cursor.turn)
         seen = {
             order: each for order, each in cursor.seen.items() if not (news.again and order in news.orders)
         }
-        return news.orders, msgspec.structs.replace(cursor, marks=news.marks, seen=seen)
+        refunded = news.orders if news.again else frozenset[int]()
+        return news.orders, refunded, msgspec.structs.replace(cursor, marks=news.marks, seen=seen)
 
     async def _import(self, cursor: Cursor) -> tuple[list[Row], Cursor]:
         rows, is_full = await self.pages.above(cursor.last_id)

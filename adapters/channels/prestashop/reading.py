@@ -4,7 +4,7 @@ It owns the caches of countries, states, currencies, carriers and order states; 
 matter.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -82,12 +82,17 @@ class OrderReader:
         return self._zone
 
     async def read(
-        self, rows: Sequence[Row], *, detailed_max: int | None = None
+        self,
+        rows: Sequence[Row],
+        *,
+        detailed_max: int | None = None,
+        with_slips: Collection[int] = frozenset(),
     ) -> list[ShopOrder | UnreadableOrder]:
         """Return the orders of the rows; one that cannot be understood does not stop the others.
 
         Those to be shipped come with all that the shop keeps about them, at six requests more, unless there
-        are more than `detailed_max` of them (None: however many).
+        are more than `detailed_max` of them (None: however many). Of those that have ended only the refunds
+        are read, of `with_slips`.
         """
         if not rows:
             return []
@@ -116,8 +121,9 @@ class OrderReader:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._fill, customers, living, "id_customer", "customers", CUSTOMER)
                 nursery.start_soon(self._addresses, addresses, living)
-                nursery.start_soon(self._refunds, slips, living)
-                nursery.start_soon(_read_ended, rows, plain, ended)
+                refundable = [*living, *(row for row in rows if reference_to(row, "id") in with_slips)]
+                nursery.start_soon(self._refunds, slips, refundable)
+                nursery.start_soon(_read_ended, rows, plain, with_slips, ended)
                 if living and (detailed_max is None or len(living) <= detailed_max):
                     nursery.start_soon(self._in_detail, details, living)
         around = replace(
@@ -249,11 +255,15 @@ def _packing(rows: Iterable[Row], details: Mapping[int, Details]) -> Mapping[int
 
 
 async def _read_ended(
-    rows: Sequence[Row], around: Surroundings, found: dict[int, ShopOrder | UnreadableOrder]
+    rows: Sequence[Row],
+    around: Surroundings,
+    but: Collection[int],
+    found: dict[int, ShopOrder | UnreadableOrder],
 ) -> None:
     """Understand the orders of which nothing more is read, while the shop looks for what the others need."""
     for number, row in enumerate(rows):
-        if around.standings.get(reference_to(row, "current_state")) in ENDED:
+        has_ended = around.standings.get(reference_to(row, "current_state")) in ENDED
+        if has_ended and reference_to(row, "id") not in but:
             found[number] = read_order(row, around)
         if number % READ_AT_A_TIME == 0:
             await trio.lowlevel.checkpoint()

@@ -223,6 +223,11 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         raise FieldError("id_address_delivery names no address")
     lines = tuple(_line(part, around.sku_from) for part in parts(row, "order_rows"))
     refunded = tuple(line.sku for line in lines if int(line.line) in around.refunded)
+    credited: tuple[ShopLine, ...] = ()
+    if stands == "shipped":
+        credited = tuple(
+            _credited(line, around.refunded) for line in lines if int(line.line) in around.refunded
+        )
     if stands in ("open", "unpaid"):
         lines = tuple(_left(line, around.refunded) for line in lines)
         if lines and not any(line.units for line in lines):
@@ -242,6 +247,7 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         contact=contact,
         raw=raw,
         refunded=refunded,
+        credited=credited,
         packing=around.packing.get(reference_to(row, "id"), Packing()),
         is_whole=reference_to(row, "id") in around.details,
         language=around.languages.get(reference_to(row, "id_lang"), ""),
@@ -284,6 +290,11 @@ def article_name(
     by_id = f"id:{product}-{combination}" if combination else f"id:{product}"
     names: Mapping[SkuSource, str] = {"reference": reference, "ean13": ean13, "id": by_id}
     return next((names[source] for source in sources if names[source]), "")
+
+
+def _credited(line: ShopLine, refunded: Mapping[int, int]) -> ShopLine:
+    """Return what of a line was refunded: never more than was sold."""
+    return msgspec.structs.replace(line, units=min(line.units, refunded[int(line.line)]))
 
 
 def _left(line: ShopLine, refunded: Mapping[int, int]) -> ShopLine:

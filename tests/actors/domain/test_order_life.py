@@ -1155,6 +1155,45 @@ def test_what_comes_back_is_credited_at_its_price_and_taken_in_by_its_warehouse_
     assert [(line.sku, line.units, line.unit_price) for line in credit.lines] == [(TEAPOT, 1, Decimal(5))]
 
 
+def refund(units: int, sold: int = 2) -> Import:
+    """Return the shop's copy of a shipped order of which units were refunded; its lines stay as sold."""
+    return replace(copy_of({TEAPOT: sold}, "shipped"), credited=copy_of({TEAPOT: units}).lines)
+
+
+def test_what_the_shop_refunds_of_what_has_left_is_expected_back_until_it_is_there() -> None:
+    story = shipped()
+    assert story.tell(refund(1)) == ["RefundNoted", "AnomalyRaised"]
+    assert story.problems() == ["refund_not_returned"]
+    assert story.tell(refund(1)) == [], "the same refunds once more"
+    assert not [each for each in story.documents() if isinstance(each, ErpReturn)]
+    assert story.tell(came_back(1))[-1] == "AnomalyResolved"
+    assert story.tell(refund(2)) == ["RefundNoted", "AnomalyRaised"]
+    story.tell(came_back(1, "R2"))
+    assert story.problems() == []
+    assert len([each for each in story.documents() if isinstance(each, ErpReturn)]) == 2
+
+
+def test_what_came_back_before_its_refund_is_not_expected_a_second_time() -> None:
+    story = shipped()
+    story.tell(came_back(2))
+    assert story.tell(refund(2)) == ["RefundNoted"]
+    assert story.problems() == []
+
+
+def test_what_was_refunded_before_it_left_is_not_expected_back() -> None:
+    story = Story()
+    story.import_(TEAPOT=3)
+    story.tell(copy_of({TEAPOT: 2}))
+    story.grant("main-1.1")
+    story.tell(Answered("release", "main-1.1", Done()))
+    story.grant("main-1.2")
+    story.pack("main-1.2")
+    story.settle_all()
+    story.dispatch("main-1.2")
+    assert story.tell(refund(1, sold=3)) == []
+    assert story.tell(refund(2, sold=3)) == ["RefundNoted", "AnomalyRaised"]
+
+
 def test_no_more_comes_back_than_has_left() -> None:
     assert packed().tell(came_back(1)) == []
     story = shipped()

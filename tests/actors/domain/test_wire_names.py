@@ -65,6 +65,7 @@ EVENTS = {
     "order.lines_edited": ("lines", "total", "shipping"),
     "order.packed": ("fulfilment", "parcels"),
     "order.parcel_tracked": ("parcel", "status", "carrier_event", "at"),
+    "order.refund_noted": ("lines",),
     "order.reroute_asked": ("by", "avoid"),
     "order.routed": ("plan", "candidates", "rules"),
     "order.shipped": (),

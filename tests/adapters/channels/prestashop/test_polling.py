@@ -393,6 +393,24 @@ async def test_a_refund_of_what_has_left_changes_no_line(world: World) -> None:
     assert (order.standing, [line.units for line in order.lines]) == ("shipped", [3])
 
 
+async def test_a_refund_of_what_has_left_is_told_by_the_poll_in_units_of_each_line(world: World) -> None:
+    placed = world.shop.place_order([("teapot", 2), ("cup", 3)])
+    other = world.shop.place_order([("cup", 1)])
+    for each in (placed, other):
+        world.shop.set_state(each, 4)
+    _, cursor = await world.drained()
+    world.shop.refund(placed, [("cup", 1)])
+    world.shop.refund(placed, [("cup", 1)])
+    told: list[ShopOrder | UnreadableOrder] = []
+    for _ in range(24):
+        orders, cursor = await world.drained(cursor)
+        told += orders
+    (order,) = told
+    assert isinstance(order, ShopOrder)
+    assert (order.shop_order, order.standing) == (str(placed), "shipped")
+    assert [(line.sku, line.units) for line in order.credited] == [("cup", 2)]
+
+
 async def test_without_the_right_to_read_refunds_they_can_be_left_out(world: World) -> None:
     placed = world.shop.place_order([("cup", 3)])
     every = {name: METHODS for name in RESOURCES if name != "order_slip"}
