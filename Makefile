@@ -17,8 +17,10 @@ MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR ?=
+# Where `make deb` puts the package.
+PACKAGES ?= dist
 
-.PHONY: help demo test test-kill test-shop test-systemd test-storm bench lint format lock clean install uninstall
+.PHONY: help demo test test-kill test-shop test-systemd test-storm bench lint format lock clean install uninstall deb
 .PHONY: lint-format lint-ruff lint-async lint-mypy lint-pyright lint-imports
 
 help:
@@ -28,6 +30,7 @@ help:
 	@echo 'make test-shop  what holds in front of any shop, in a real PrestaShop that may be worked in'
 	@echo 'make test-systemd  the units on a real systemd (as root, with systemd-container)'
 	@echo 'make install    install below PREFIX ($(PREFIX)), with the units; it starts nothing and overwrites no settings'
+	@echo 'make deb        a Debian package of what make install puts there (PYTHON=/usr/bin/python3), in $(PACKAGES)'
 	@echo 'make uninstall  remove what make install put there; settings and data stay'
 	@echo 'make test-storm thousands of documents to an ERP that loses its answers'
 	@echo 'make bench      the benchmarks, beside what they are compared with'
@@ -96,6 +99,9 @@ format: $(VENV)/dev.stamp
 
 install: $(VENV)/runtime.stamp
 	@systemd/install.sh '$(BIN)/python' '$(PYTHON)' '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)'
+
+deb: $(VENV)/runtime.stamp
+	@systemd/deb.sh '$(BIN)/python' '$(PYTHON)' '$(PACKAGES)'
 
 uninstall:
 	@systemd/uninstall.sh '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)'

@@ -119,6 +119,28 @@ def mounted(stack: ExitStack, *arguments: str) -> None:
     stack.callback(subprocess.run, ["umount", arguments[-1]], check=False)
 
 
+def overlay(stack: ExitStack, place: Path) -> Path:
+    """Return a root over this machine's; what is written there goes with `stack`."""
+    mounted(stack, "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(place))
+    for name in ("upper", "work", "root"):
+        (place / name).mkdir()
+    options = f"lowerdir=/,upperdir={place / 'upper'},workdir={place / 'work'}"
+    mounted(stack, "-t", "overlay", "-o", options, "overlay", str(place / "root"))
+    return place / "root"
+
+
+@pytest.fixture
+def other_root(tmp_path: Path) -> Iterator[Path]:
+    """A root like this machine's, to install a package in."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    place = tmp_path / "other"
+    place.mkdir()
+    with ExitStack() as stack:
+        yield overlay(stack, place)
+
+
 def furnish(root: Path) -> None:
     """Install Wharfinger, as an operator would, and what the tests need besides."""
     install = ["make", "-C", str(ROOT), "install", f"PYTHON={SYSTEM_PYTHON}", f"DESTDIR={root}"]
@@ -140,12 +162,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         pytest.skip(reason)
     place = tmp_path_factory.mktemp("machine")
     with ExitStack() as stack:
-        mounted(stack, "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(place))
-        for name in ("upper", "work", "root"):
-            (place / name).mkdir()
-        options = f"lowerdir=/,upperdir={place / 'upper'},workdir={place / 'work'}"
-        mounted(stack, "-t", "overlay", "-o", options, "overlay", str(place / "root"))
-        root = place / "root"
+        root = overlay(stack, place)
         furnish(root)
         log = stack.enter_context((place / "console").open("wb"))
         command = ["systemd-nspawn", "--directory", str(root), "--register=no", "--keep-unit", "--quiet"]
