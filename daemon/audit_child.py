@@ -12,7 +12,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-from daemon import upkeep
+from daemon import logs, upkeep
 from daemon.control.wire import AuditTold, FindingTold
 
 TELL_EVERY_S = 0.5
@@ -31,6 +31,7 @@ class Asked(Struct, frozen=True):
 
 def main() -> None:
     """Audit, telling how far it is and at last what came of it."""
+    logs.configure(level="warning")  # on standard error: what is told on standard output is for the daemon
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Asked)
     with suppress(OSError):  # a sandbox may forbid even this
         os.nice(NICENESS)

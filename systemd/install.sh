@@ -66,8 +66,11 @@ for unit in "$root"/systemd/*.service "$root"/systemd/*.socket "$root"/systemd/*
     chmod 644 "$destdir$units/$(basename "$unit")"
 done
 install -D -m 644 "$root/systemd/wharfinger.sysusers" "$destdir$prefix/lib/sysusers.d/wharfinger.conf"
-install -D -m 644 "$root/systemd/wharfinger.toml.example" \
-    "$destdir$prefix/share/doc/wharfinger/wharfinger.toml.example"
+documents=$destdir$prefix/share/doc/wharfinger
+install -D -m 644 "$root/systemd/wharfinger.toml.example" "$documents/wharfinger.toml.example"
+install -m 644 "$root/systemd/grafana-dashboard.json" "$root"/docs/*.md "$documents"
+sed -e "s#/usr/share/doc/#$prefix/share/doc/#" "$root/systemd/prometheus-alerts.yml" >"$documents/prometheus-alerts.yml"
+chmod 644 "$documents/prometheus-alerts.yml"
 
 # Written by the programs themselves, so that what is offered is what there is.
 tools=$(dirname "$venv_python")

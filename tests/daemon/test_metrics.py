@@ -3,6 +3,8 @@
 import io
 import logging
 import random
+import shutil
+import subprocess
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,6 +43,7 @@ from daemon.metrics import Metrics
 
 CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
 RULES = Rules(RoutingRules((WarehouseRule("lyon"),)), (CarrierRule("swift", "home"),))
+PROMTOOL = shutil.which("promtool") or ""
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
@@ -419,3 +422,20 @@ def test_an_answer_or_a_path_that_nobody_knows_makes_no_label_of_its_own() -> No
     got = figures(metrics)
     assert got[f"wharfinger_partner_calls_total{{operation=find}}{{outcome={OTHER}}}{{partner=erp}}"] == 1
     assert got[f"wharfinger_control_requests_total{{route={OTHER}}}{{status={OTHER}}}"] == 1
+
+
+@pytest.mark.skipif(not PROMTOOL, reason="there is no promtool: it comes with Debian's package prometheus")
+async def test_names_and_types_are_as_prometheus_wants_them() -> None:
+    async with open_house() as house:
+        house.place(1)
+        await house.ship(1)
+        await house.scraped()
+    tell_nonsense(house.metrics, ["made up"])
+    told = subprocess.run(  # noqa: ASYNC221 - nothing else has to go on meanwhile
+        [PROMTOOL, "check", "metrics"],
+        input=house.metrics.exposed()[0],
+        capture_output=True,
+        check=False,
+        timeout=20,
+    )
+    assert (told.returncode, told.stdout, told.stderr) == (0, b"", b"")
