@@ -19,11 +19,14 @@ from actors.domain.order_commands import Wake
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox, SetAsideError, ask
 from actors.order import OrderHall
-from actors.ports import Append, BesideRow, Journal
+from actors.ports import Append, BesideRow, Journal, KeyedAnswer
 
 log = structlog.get_logger(__name__)
 
 STREAM = "desk"
+
+DONE = b"done"
+"""What is kept under the key of somebody who took or settled a matter."""
 
 DeskEvent = AnomalyRaised | AnomalyResolved | AnomalyTaken
 
@@ -79,10 +82,11 @@ class Raise:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """The matter is settled."""
+    """The matter is settled; under one key it is settled once, whatever is raised later."""
 
     anomaly: str
     by: str
+    key: str = ""
     order: str = field(default_factory=concerned)
 
 
@@ -94,6 +98,7 @@ class Take:
     by: str
     raised_at: datetime
     over: bool = False
+    key: str = ""
     order: str = field(default_factory=concerned)
 
 
@@ -167,11 +172,11 @@ class Desk:
             return
         await ask(self._mailbox, anomaly)
 
-    async def resolve(self, anomaly: str, by: str) -> None:
+    async def resolve(self, anomaly: str, by: str, key: str = "") -> None:
         """Record that the matter is settled, if it was open; return once it is durable."""
         if anomaly not in self._open:
             return
-        await ask(self._mailbox, Resolve(anomaly, by))
+        await ask(self._mailbox, Resolve(anomaly, by, key))
 
     def taken(self, anomaly: str, raised_at: datetime) -> Taken | None:
         """Return who looks after the matter that was raised then.
@@ -189,7 +194,12 @@ class Desk:
         return (AnomalyTaken(take.anomaly, take.by),)
 
     async def take(self, take: Take) -> Taken | None:
-        """Record that somebody looks after a matter; return who does once that is durable."""
+        """Record that somebody looks after a matter; return who does once that is durable.
+
+        A repeat under the same key changes nothing, and is answered as the first was.
+        """
+        if take.key and await self._journal.keyed_answer(STREAM, take.key) is not None:
+            return Taken(take.by, self._clock())
         await ask(self._mailbox, take)
         return self.taken(take.anomaly, take.raised_at)
 
@@ -221,14 +231,17 @@ class Desk:
                 letter.reply.fail(SetAsideError(f"{letter.message.anomaly} was set aside"))
 
     async def _record(self, message: Matter) -> None:
+        key = "" if isinstance(message, Raise) else message.key
         events = self._decide(message)
-        if not events:
+        if not events or (key and await self._journal.keyed_answer(STREAM, key) is not None):
             return
         if isinstance(message, Raise):
             log.warning("anomaly_raised", anomaly=message.anomaly, problem=message.problem)
         now = self._clock()
         beside = message.beside if isinstance(message, Raise) else ()
-        await self._journal.append(Append(STREAM, self._version, events, now, beside=beside))
+        answers = (KeyedAnswer(key, DONE),) if key else ()
+        append = Append(STREAM, self._version, events, now, beside=beside, answers=answers)
+        await self._journal.append(append)
         for event in events:
             self._version += 1
             self._follow(event, now)

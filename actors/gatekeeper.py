@@ -22,9 +22,12 @@ from actors.domain.gates import (
     shut,
 )
 from actors.domain.routing import RoutingRules
-from actors.ports import Append, Journal
+from actors.ports import Append, Journal, KeyedAnswer
 
 STREAM = "gates"
+
+DONE = b"done"
+"""What is kept under an idempotency key: that it was done, or was so already."""
 
 
 class Gatekeeper:
@@ -56,28 +59,34 @@ class Gatekeeper:
         """Return what capping it would record."""
         return capped(self.gates, warehouse, in_hand_max, reason, by)
 
-    async def shut(self, gate: GateKind, name: str, reason: str, by: str) -> None:
+    async def shut(self, gate: GateKind, name: str, reason: str, by: str, *, key: str = "") -> None:
         """Let nothing new through; return once that is durable."""
-        async with self._turn:
-            await self._record(self.would_shut(gate, name, reason, by))
+        await self._change(key, lambda: self.would_shut(gate, name, reason, by))
 
-    async def open(self, gate: GateKind, name: str, by: str) -> None:
+    async def open(self, gate: GateKind, name: str, by: str, *, key: str = "") -> None:
         """Let through again what the rules say; return once that is durable."""
-        async with self._turn:
-            await self._record(self.would_open(gate, name, by))
+        await self._change(key, lambda: self.would_open(gate, name, by))
 
-    async def cap(self, warehouse: str, in_hand_max: int | None, reason: str, by: str) -> None:
+    async def cap(
+        self, warehouse: str, in_hand_max: int | None, reason: str, by: str, *, key: str = ""
+    ) -> None:
         """Let through only what fits under the cap (None: everything); return once that is durable."""
-        async with self._turn:
-            await self._record(self.would_cap(warehouse, in_hand_max, reason, by))
+        await self._change(key, lambda: self.would_cap(warehouse, in_hand_max, reason, by))
 
-    async def _record(self, events: Sequence[GateEvent]) -> None:
-        if not events:
-            return
-        await self._journal.append(Append(STREAM, self.gates.version, tuple(events), self._clock()))
-        for event in events:
-            self.gates = evolve(self.gates, event)
-        self._changed()
+    async def _change(self, key: str, decide: Callable[[], Sequence[GateEvent]]) -> None:
+        """Record what is decided, once under one key: what others have changed since stays as it is."""
+        async with self._turn:
+            if key and await self._journal.keyed_answer(STREAM, key) is not None:
+                return
+            events = tuple(decide())
+            answers = (KeyedAnswer(key, DONE),) if key else ()
+            if events or answers:
+                append = Append(STREAM, self.gates.version, events, self._clock(), answers=answers)
+                await self._journal.append(append)
+            for event in events:
+                self.gates = evolve(self.gates, event)
+            if events:
+                self._changed()
 
     def routing(self, rules: RoutingRules) -> RoutingRules:
         """Return the rules through the gates as they stand."""

@@ -70,7 +70,10 @@ class OpenBacklog:
         """Note that whoever asks looks after these."""
         desk = self._system.desk
         matters = [await self._matter(name) for name in asked.anomalies]
-        takes = [Take(each.anomaly, mandate.by, each.raised_at, asked.over) for each in matters]
+        takes = [
+            Take(each.anomaly, mandate.by, each.raised_at, asked.over, _key(mandate, each))
+            for each in matters
+        ]
         if mandate.dry_run:
             return trial(event for take in takes for event in desk.would_take(take))
         # In the order of the names: what stands before one that another looks after is taken all the same.
@@ -89,7 +92,7 @@ class OpenBacklog:
         for matter in matters:
             order = order_of(matter.stream)
             if order is None:
-                await self._system.desk.resolve(matter.anomaly, mandate.by)
+                await self._system.desk.resolve(matter.anomaly, mandate.by, _key(mandate, matter))
             else:
                 await self._orders.ask(order, ResolveAnomaly(matter.anomaly, mandate.by), mandate.key)
         return Done()
@@ -164,6 +167,11 @@ class OpenBacklog:
                 if effect.effect == name:
                     return effect
         raise Refused(f"nobody has still to be told {name}", NOT_FOUND)
+
+
+def _key(mandate: Mandate, matter: OpenAnomaly) -> str:
+    """Return the key of one matter among those that are asked for together."""
+    return f"{mandate.key} {matter.anomaly}" if mandate.key else ""
 
 
 def _kind(document: object) -> str:

@@ -87,7 +87,7 @@ class SystemGates:
         keeper, cap = self._system.gatekeeper, (warehouse, asked.in_hand_max, asked.reason, mandate.by)
         if mandate.dry_run:
             return trial(keeper.would_cap(*cap))
-        await keeper.cap(*cap)
+        await keeper.cap(*cap, key=mandate.key)
         return Done()
 
     async def close_carrier(self, carrier: str, asked: CloseGate, mandate: Mandate) -> Done | Trial:
@@ -104,7 +104,7 @@ class SystemGates:
         keeper = self._system.gatekeeper
         if mandate.dry_run:
             return trial(keeper.would_shut(gate, name, asked.reason, mandate.by))
-        await keeper.shut(gate, name, asked.reason, mandate.by)
+        await keeper.shut(gate, name, asked.reason, mandate.by, key=mandate.key)
         return Done()
 
     async def _open(self, gate: GateKind, name: str, mandate: Mandate) -> Done | Trial:
@@ -112,7 +112,7 @@ class SystemGates:
         keeper = self._system.gatekeeper
         if mandate.dry_run:
             return trial(keeper.would_open(gate, name, mandate.by))
-        await keeper.open(gate, name, mandate.by)
+        await keeper.open(gate, name, mandate.by, key=mandate.key)
         return Done()
 
     def _known(self, gate: GateKind, name: str) -> None:

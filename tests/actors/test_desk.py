@@ -257,6 +257,16 @@ async def test_a_matter_that_is_settled_is_gone_and_may_come_again(autojump_cloc
         assert await office.problems() == ["smoke"]
 
 
+async def test_a_matter_that_was_settled_under_a_key_is_not_settled_anew_by_a_repeat(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office:
+        for _ in range(2):
+            await office.desk.raise_anomaly(matter())
+            await office.desk.resolve("fire", "jane", "k")
+        assert await office.problems() == ["smoke"]
+
+
 async def test_a_desk_that_starts_anew_knows_what_is_open(autojump_clock: Clock) -> None:
     async with open_office() as office:
         await office.desk.raise_anomaly(matter())
@@ -288,6 +298,15 @@ async def test_who_looks_after_a_matter_is_known_after_a_restart_and_until_it_co
         by_anna = await office.desk.take(Take("fire", "anna", raised_at, over=True))
         assert by_anna == ("anna", raised_at + timedelta(seconds=10))
         assert len(office.journal.streams["desk"]) == 2
+        keyed = Take("flood", "jane", raised_at, key="k")
+        await office.desk.take(keyed)
+        await office.desk.take(Take("flood", "anna", raised_at, over=True))
+        repeated = await office.desk.take(keyed)
+        assert repeated is not None
+        assert repeated.by == "jane", "the repeat is answered as the first"
+        flooded = office.desk.taken("flood", raised_at)
+        assert flooded is not None
+        assert flooded.by == "anna", "and takes nothing away again"
         again = Desk(office.journal, office.hall, office.now, Mailbox[Matter](10))
         async with trio.open_nursery() as nursery:
             await nursery.start(again.run)

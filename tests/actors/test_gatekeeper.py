@@ -96,6 +96,23 @@ async def test_a_cap_stands_over_a_restart_in_the_rules_and_in_the_version_until
     ]
 
 
+async def test_a_change_that_is_repeated_under_its_key_undoes_nothing_that_came_since() -> None:
+    journal, changes = MemoryJournal(), list[str]()
+    gates = keeper(journal, changes)
+    await gates.cap("lyon", 20, "ill", "uid 7", key="k1")
+    await gates.cap("lyon", None, "back", "uid 8", key="k2")
+    await gates.shut("carrier", "swift", "strike", "uid 7", key="k3")
+    await gates.open("carrier", "swift", "uid 8", key="k4")
+    await gates.open("carrier", "swift", "uid 8", key="k5")
+    stands = gates.gates
+    await gates.cap("lyon", 20, "ill", "uid 7", key="k1")
+    await gates.shut("carrier", "swift", "strike", "uid 7", key="k3")
+    again = keeper(journal, [])
+    await again.load()
+    await again.cap("lyon", 20, "ill", "uid 7", key="k1")
+    assert (gates.gates, again.gates, len(changes)) == (stands, stands, 4)
+
+
 async def test_what_the_settings_close_no_gate_opens() -> None:
     gates = keeper(MemoryJournal(), [])
     closed = RoutingRules((WarehouseRule("lyon", open=False),))
