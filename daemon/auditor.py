@@ -10,9 +10,10 @@ import msgspec
 import structlog
 import trio
 
+from actors.inspection import Inspection
 from daemon.audit_child import Asked
-from daemon.control.service import Refused
-from daemon.control.wire import AuditTold
+from daemon.control.service import NOT_FOUND, Refused
+from daemon.control.wire import AuditTold, LastAudit
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +28,17 @@ _read = msgspec.json.Decoder(AuditTold).decode
 class LogAuditor:
     """Implements `daemon.control.service.Auditor`: one audit at a time, which ends when nobody listens."""
 
-    def __init__(self, dsn: str, database_seconds_max: float) -> None:
+    def __init__(self, dsn: str, database_seconds_max: float, inspection: Inspection) -> None:
         self._asked = Asked(dsn, database_seconds_max)
+        self._inspection = inspection
         self._under_way = False
+
+    async def last(self) -> LastAudit:
+        """Return what came of the last audit, whoever made it."""
+        run = await self._inspection.last_audit()
+        if run is None:
+            raise Refused("the log was never audited", NOT_FOUND)
+        return LastAudit(run.at, run.ok, run.events, run.oversold_units, run.findings)
 
     def begin(self) -> Callable[[Tell], Awaitable[None]]:
         """Return what runs it."""

@@ -75,12 +75,17 @@ def top(ask: Asking, *, every: float) -> None:
 
 
 @click.command()
+@click.option("--last", is_flag=True, help="Only say what came of the last one, and when that was.")
 @asking
-def audit(ask: Asking) -> None:
+def audit(ask: Asking, *, last: bool) -> None:
     """Prove the log now, beside the daemon's work; exit 1 when it does not add up or cannot be read.
 
     A process of its own reads all of it, so it may take minutes; to interrupt this ends it.
     """
+    if last:
+        if not ask.read(path_to("audit", "last"), view.last_audit)["ok"]:
+            raise SystemExit(FAILED)
+        return
     outcome: view.Answer = {}
 
     def hear(told: view.Answer) -> None:

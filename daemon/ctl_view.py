@@ -239,6 +239,11 @@ def reconciled(answer: Answer) -> Sequence[Table]:
     ]
 
 
+def last_audit(answer: Answer) -> Sequence[Table]:
+    """Show when the log was audited last, and what came of it."""
+    return (_table("Last audit", ("at", "ok", "events", "oversold units", "findings"), [answer]),)
+
+
 def audited(answer: Answer) -> Sequence[Table]:
     """Show what an audit came to: the first wrong event first."""
     figures = ("state", "chain", "events", "movements", "oversold units", "findings total")

@@ -111,7 +111,7 @@ class Daemon:
                     self._helm(system),
                     SystemGates(system),
                     LogTail(journal),
-                    LogAuditor(self._dsn, settings.database.wait_seconds),
+                    LogAuditor(self._dsn, settings.database.wait_seconds, journal),
                     trail,
                 ),
             )

@@ -58,6 +58,7 @@ from daemon.control.wire import (
     Changes,
     Done,
     EventTold,
+    LastAudit,
     LogEnds,
     Orders,
     OrderStory,
@@ -108,7 +109,7 @@ def routes(services: Services) -> Sequence[Route]:
         *_of_the_backlog(services.backlog),
         *_of_the_gates(services.gates),
         *_of_the_tail(services.tail),
-        _of_the_auditor(services.auditor),
+        *_of_the_auditor(services.auditor),
         _of_the_trail(services.trail),
         *_of_the_floor(services.floor),
         *_of_the_helm(services.helm),
@@ -217,11 +218,17 @@ def _of_the_tail(tail: Tail) -> Sequence[Route]:
     )
 
 
-def _of_the_auditor(auditor: Auditor) -> Route:
+def _of_the_auditor(auditor: Auditor) -> Sequence[Route]:
     def audit(_call: Call) -> Feed:
         return auditor.begin()
 
-    return Following("/v1/audit", AuditTold, audit, role=Role.OPERATOR)
+    async def last(_call: Call) -> Struct:
+        return await auditor.last()
+
+    return (
+        Following("/v1/audit", AuditTold, audit, role=Role.OPERATOR),
+        Reading("/v1/audit/last", LastAudit, last),
+    )
 
 
 def _of_the_trail(trail: Trail) -> Route:

@@ -42,6 +42,7 @@ from daemon.control.wire import (
     Done,
     EndTold,
     EventTold,
+    LastAudit,
     OrderStory,
     OrderSummary,
     PartnerStatus,
@@ -199,6 +200,10 @@ class Auditor(Protocol):
 
     def begin(self) -> Callable[[Callable[[AuditTold], Awaitable[None]]], Awaitable[None]]:
         """Return what audits the log and tells how far it is; refused while an audit is under way."""
+        ...
+
+    async def last(self) -> LastAudit:
+        """Return what came of the last audit, whoever made it; refused with 404 where there was none."""
         ...
 
 

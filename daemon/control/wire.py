@@ -396,6 +396,16 @@ class FindingTold(Struct, frozen=True):
     what: str
 
 
+class LastAudit(Struct, frozen=True):
+    """When the log was audited last, and what came of it; `findings` counts contradictions."""
+
+    at: datetime
+    ok: bool
+    events: int
+    oversold_units: int
+    findings: int
+
+
 class AuditTold(Struct, frozen=True):
     """How far an audit is, and in the last line what came of it: "whole", "broken" or, with `why`, "failed".
 

@@ -6,11 +6,17 @@ import asyncpg
 import pytest
 import trio
 
+from adapters.memory.journal import MemoryJournal
+from adapters.postgres.journal import open_journal
 from daemon.auditor import LogAuditor
 from daemon.control.service import Refused
 from daemon.control.wire import AuditTold
 
 SQL = Callable[..., list[asyncpg.Record]]
+
+
+def auditor_of(dsn: str, seconds_max: float = 10) -> LogAuditor:
+    return LogAuditor(dsn, seconds_max, MemoryJournal())
 
 
 async def heard(auditor: LogAuditor) -> list[AuditTold]:
@@ -26,23 +32,23 @@ async def heard(auditor: LogAuditor) -> list[AuditTold]:
 
 
 async def test_a_log_is_audited_by_a_process_of_its_own(dsn: str, sql: SQL) -> None:
-    told = await heard(LogAuditor(dsn, 10))
+    told = await heard(auditor_of(dsn))
     assert (told[0].state, told[-1]) == ("running", AuditTold("whole"))
     sql("UPDATE partition_head SET position = 1 WHERE partition = 7", "SELECT 1")
-    broken = (await heard(LogAuditor(dsn, 10)))[-1]
+    broken = (await heard(auditor_of(dsn)))[-1]
     assert (broken.state, broken.findings[0].partition) == ("broken", 7)
 
 
 async def test_a_database_that_is_away_is_said_and_not_where_it_is() -> None:
     address = "postgresql://somebody:hidden@127.0.0.1:9/wharfinger"
-    failed = (await heard(LogAuditor(address, 0.1)))[-1]
+    failed = (await heard(auditor_of(address, 0.1)))[-1]
     assert failed.state == "failed"
     assert failed.why
     assert "hidden" not in failed.why
 
 
 async def test_one_audit_runs_at_a_time_and_ends_when_nobody_listens(dsn: str) -> None:
-    auditor = LogAuditor(dsn, 10)
+    auditor = auditor_of(dsn)
     begun = trio.Event()
 
     async def tell(_told: AuditTold) -> None:
@@ -57,3 +63,14 @@ async def test_one_audit_runs_at_a_time_and_ends_when_nobody_listens(dsn: str) -
                 auditor.begin()
             nursery.cancel_scope.cancel()
         assert (await heard(auditor))[-1].state == "whole"
+
+
+async def test_what_came_of_the_last_audit_is_told_whoever_made_it(dsn: str) -> None:
+    with trio.fail_after(60):
+        async with open_journal(dsn, owner="the test") as journal:
+            auditor = LogAuditor(dsn, 10, journal)
+            with pytest.raises(Refused, match="never audited"):
+                await auditor.last()
+            await heard(auditor)
+            last = await auditor.last()
+    assert (last.ok, last.events, last.findings) == (True, 0, 0)

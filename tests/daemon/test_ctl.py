@@ -284,10 +284,13 @@ def test_an_audit_tells_what_came_of_it_and_exits_with_1_when_the_log_does_not_a
     whole = wharfctl(path, "audit")
     assert (whole.exit_code, whole.output.splitlines()[1]) == (0, "whole\tTrue\t23\t15\t0\t0")
     assert json.loads(wharfctl(path, "audit", "--json").output)["state"] == "whole"
+    last = wharfctl(path, "audit", "--last")
+    assert (last.exit_code, last.output.splitlines()[1]) == (0, f"{TEN}\tTrue\t23\t0\t0")
     finding = FindingTold(7, 41, "the event does not have the hash it should")
     auditor.outcome = AuditTold("broken", events=41, chain=False, findings_total=1, findings=(finding,))
     broken = wharfctl(path, "audit")
     assert broken.exit_code == 1
+    assert wharfctl(path, "audit", "--last").exit_code == 1
     assert broken.output.splitlines()[-1] == "7\t41\tthe event does not have the hash it should"
     auditor.outcome = AuditTold("failed", why="the database is away")
     failed = wharfctl(path, "audit")
