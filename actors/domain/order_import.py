@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
+from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_allocation import go_on
 from actors.domain.order_cancel import cancel
@@ -179,6 +180,8 @@ def _take_edit(draft: Draft, command: Import) -> None:
     """Follow the shop: give back what holds too much, route what is new, have the ERP change its order."""
     before = draft.order.facts
     draft.add(LinesEdited(command.lines, command.total, command.shipping))
+    if (too_late := f"{draft.order.id}:edited") in draft.order.anomalies:
+        draft.add(AnomalyResolved(too_late, "system"))
     if command.shipping != before.shipping and erp_has_order(draft.order):
         detail = f"the shipping fee was changed in the shop from {before.shipping} to {command.shipping}"
         draft.raise_anomaly("fee", "changed_in_shop", detail, "change the fee of its order in the ERP")

@@ -30,6 +30,7 @@ from actors.domain.stock_events import (
     StockReceived,
     UnitsPicked,
     UnitsReserved,
+    UnitsReturned,
 )
 from actors.inspection import Inspection, LogEnd, OrderFilter
 from actors.ports import (
@@ -341,6 +342,19 @@ async def test_a_delivery_is_taken_in_once(journal: Journal) -> None:
     with pytest.raises(ConflictError):
         await journal.append(stock(1, StockReceived("D1", "CUP", 6, "A1")))
     assert (await journal.stock_picture("paris")).balances == (Balance("CUP", available=6, supplier=-6),)
+
+
+async def test_what_comes_back_is_taken_in_once_and_shares_its_names_with_deliveries(
+    journal: Journal,
+) -> None:
+    came = UnitsReturned("main-1/R1", "main-1", "CUP", 2, "sellable", "A1")
+    await journal.append(stock(0, came))
+    for again in (came, StockReceived("main-1/R1", "CUP", 6, "A1")):
+        with pytest.raises(ConflictError):
+            await journal.append(stock(1, again))
+    picture = await journal.stock_picture("paris")
+    assert picture.balances == (Balance("CUP", available=2, customer=-2),)
+    assert (picture.deliveries, picture.slots) == (("main-1/R1",), {"CUP": "A1"})
 
 
 async def test_the_order_index_shows_an_order_as_it_stands_now(journal: Journal) -> None:

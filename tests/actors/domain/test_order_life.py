@@ -953,6 +953,17 @@ def test_units_that_the_shop_adds_are_routed_and_what_is_promised_stays() -> Non
     assert changes(story) == [[(TEAPOT, "lyon", 2), (CUP, "lyon", 1)]]
 
 
+def test_an_edit_that_could_not_be_followed_is_over_once_the_next_one_can_be() -> None:
+    story = split()
+    story.tell(Answered("confirm", "main-1.1", Done()))
+    story.tell(Answered("confirm", "main-1.2", Done()))
+    story.pack("main-1.1")
+    story.tell(copy_of({CUP: 1}))
+    assert story.problems() == ["changed_in_shop"], "the teapot stands packed"
+    story.tell(copy_of({TEAPOT: 1}))
+    assert story.problems() == []
+
+
 def test_a_price_that_the_shop_changes_moves_nothing_and_changes_the_erp_order() -> None:
     story = picking()
     cheaper = replace(copy_of({}), lines=(OrderLine(TEAPOT, TEAPOT, 2, Decimal("4.00")),))

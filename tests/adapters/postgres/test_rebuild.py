@@ -1,11 +1,14 @@
 """The rebuild: the projections from the events, to the same content as the journal wrote them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 import trio
 
+from actors.domain.stock_events import UnitsReturned
+from actors.ports import Append
 from adapters.postgres.audit import audit
 from adapters.postgres.journal import open_journal
 from adapters.postgres.rebuild import RebuildError, rebuild
@@ -21,6 +24,7 @@ PROJECTED = (
     "outbox",
     "anomaly",
 )
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SQL = Callable[..., list[asyncpg.Record]]
 
 
@@ -50,6 +54,22 @@ def test_what_was_rebuilt_is_what_the_journal_wrote(log_dsn: str, sql: SQL) -> N
 
     assert content(sql) == before
     assert trio.run(audit, log_dsn).ok
+
+
+def test_what_came_back_is_rebuilt_with_its_delivery(log_dsn: str, sql: SQL) -> None:
+    came = UnitsReturned("O1/R1", "O1", "CUP", 1, "sellable", "")
+    broken = UnitsReturned("O1/R2", "O1", "CUP", 1, "damaged", "Q1")
+
+    async def book() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            await journal.append(Append("stock-paris", 16, (came, broken), NOW))
+
+    trio.run(book)
+    before = content(sql)
+    assert any("O1/R1" in row for row in before["delivery"])
+    sql("DELETE FROM delivery", "SELECT 1")
+    assert trio.run(rebuild, log_dsn) == 25
+    assert content(sql) == before
 
 
 def test_nothing_is_rebuilt_under_a_daemon_at_work(log_dsn: str) -> None:
