@@ -1,7 +1,9 @@
 """How wharfctl shows answers: tables for people at a terminal, tab-separated lines for programs."""
 
+import pwd
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 Answer = Mapping[str, Any]
@@ -60,6 +62,15 @@ def cell(value: object) -> str:
 
 def _within(item: object) -> str:
     return f"({cell(item)})" if item and isinstance(item, Mapping | list | tuple) else cell(item)
+
+
+def person(by: str) -> str:
+    """Return the name of an account that the log knows by its number, where this machine has it."""
+    uid = by.removeprefix("uid ")
+    if uid != by and uid.isdecimal():
+        with suppress(KeyError):
+            return pwd.getpwuid(int(uid)).pw_name
+    return by
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Answer]) -> Table:
@@ -208,7 +219,8 @@ def explained(answer: Answer) -> Sequence[Table]:
 def anomalies(answer: Answer) -> Sequence[Table]:
     """Show what a person should look at, the proposed mend, and who looks after it."""
     columns = ("raised at", "problem", "detail", "mend", "taken by", "taken at", "anomaly")
-    return (_table("Anomalies", columns, answer["anomalies"]),)
+    rows = [{**each, "taken_by": person(each["taken_by"])} for each in answer["anomalies"]]
+    return (_table("Anomalies", columns, rows),)
 
 
 def changes(answer: Answer) -> Sequence[Table]:

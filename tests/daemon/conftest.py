@@ -130,7 +130,7 @@ class FakeDesk:
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         await trio.lowlevel.checkpoint()
         matter = ("a1", "order-main-7", "no_carrier", "does not go to NZ", "add a rule", AT)
-        told = AnomalyTold(*matter, taken_by="uid 7", taken_at=AT)
+        told = AnomalyTold(*matter, taken_by="uid 0", taken_at=AT)
         return [told][:limit]
 
     async def outbox(self, limit: int) -> Sequence[Untold]:

@@ -52,7 +52,7 @@ from daemon.control.service import Auditor, Desk, Floor, Gates, Helm
 from daemon.control.serving import serve_control
 from daemon.control.wire import AuditTold, FindingTold
 from daemon.ctl import main
-from daemon.ctl_view import cell
+from daemon.ctl_view import cell, person
 
 
 class DeskThatRemembers(Desk, Protocol):
@@ -182,7 +182,7 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
         (
             ("anomalies", "list"),
             [
-                f"{TEN}\tno_carrier\tdoes not go to NZ\tadd a rule\tuid 7\t{TEN}\ta1",
+                f"{TEN}\tno_carrier\tdoes not go to NZ\tadd a rule\troot\t{TEN}\ta1",
             ],
         ),
         (("warehouse", "show"), ["lyon\tFalse\tflood\t1\t8\t2\t1\t0\t3\t5\till"]),
@@ -450,6 +450,11 @@ def test_what_a_shop_sent_cannot_steer_the_terminal() -> None:
     assert cell("\x1b[2Jgone\nnew line\ttab") == "?[2Jgone?new line?tab"
     assert cell(["a", None, {"b": 1}]) == "a, , b=1"
     assert cell({"lines": [{"sku": "CUP", "units": 2}], "at": None}) == "lines=(sku=CUP units=2) at="
+
+
+def test_an_account_that_this_machine_does_not_have_is_shown_as_the_log_has_it() -> None:
+    for by in ("uid 4000000007", "system", "uid x", ""):
+        assert person(by) == by
 
 
 PROGRAM = [sys.executable, "-c", "from daemon.ctl import main; main()"]
