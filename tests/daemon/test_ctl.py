@@ -185,7 +185,7 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
                 f"{TEN}\tno_carrier\tdoes not go to NZ\tadd a rule\troot\t{TEN}\ta1",
             ],
         ),
-        (("warehouse", "show"), ["lyon\tFalse\tflood\t1\t8\t2\t1\t0\t3\t5\till"]),
+        (("warehouse", "show"), ["lyon\tFalse\tflood\t1\t8\t2\t1\t0\t0\t3\t5\till"]),
         (("carrier", "show"), ["swift\tHOME\tTrue\t\tstandard\tFR\t30000"]),
         (("outbox", "list"), ["2026-11-23T10:00:00Z\terp\terp.order\terp-order:main-7"]),
         (
