@@ -11,10 +11,10 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from actors.ports import Contact
 from adapters.channels.prestashop.buyable import Delivery, buyable, delivery
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import Row, reference_to, text, whole
 from adapters.channels.prestashop.placing import Placing, Terms
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.stock import Stock
-from adapters.channels.prestashop.wire import Row, reference_to, text, whole
 from daemon.demo.fronts import Shown
 from daemon.demo.scenario import Goods, PlannedOrder
 

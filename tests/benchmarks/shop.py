@@ -29,8 +29,8 @@ from actors.adopting import cursor_name
 from actors.channel import ChannelSettings
 from actors.system import Partners, Surroundings, System
 from adapters.channels.prestashop.adapter import PrestaShop
+from adapters.channels.prestashop.cursor import Cursor
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.polling import Cursor
 from adapters.channels.prestashop.simulator import FULL_KEY
 from adapters.memory.partners import MemoryCarrier, MemoryErp
 from adapters.postgres.journal import open_journal

@@ -12,8 +12,8 @@ import pytest
 import trio
 
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import Row
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import Row
 from daemon.demo.play import Wish, run_demo
 from daemon.demo.scenario import NotEnoughGoodsError
 

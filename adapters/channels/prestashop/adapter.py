@@ -18,12 +18,13 @@ from actors.domain.documents import ShopDocument
 from actors.errors import MalformedError
 from actors.ports import Outcome, Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import FieldError, Row, reference_to
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.polling import OrderFeed
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.stock import Stock
 from adapters.channels.prestashop.telling import Telling
-from adapters.channels.prestashop.wire import ORDER, FieldError, Row, reference_to
+from adapters.channels.prestashop.wire import ORDER
 
 
 class PrestaShop:

@@ -9,8 +9,7 @@ from decimal import Decimal
 
 from adapters.articles import Article
 from adapters.channels.prestashop.client import Webservice
-from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import (
+from adapters.channels.prestashop.fields import (
     FieldError,
     Row,
     article_name,
@@ -20,6 +19,7 @@ from adapters.channels.prestashop.wire import (
     text,
     whole,
 )
+from adapters.channels.prestashop.plugin import PrestaShopSettings
 
 PAGE = 1_000
 PRODUCT = (

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from actors.errors import RefusedError
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import FieldError, Row, reference_to, text
 from adapters.channels.prestashop.stock import Stock
-from adapters.channels.prestashop.wire import FieldError, Row, reference_to, text
 
 PAGE = 1_000
 

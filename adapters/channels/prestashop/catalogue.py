@@ -6,8 +6,8 @@ association names: with stock shared between shops another row lies beside it, w
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from adapters.channels.prestashop.fields import Row, article_name, parts, reference_to, text
 from adapters.channels.prestashop.plugin import SkuSource
-from adapters.channels.prestashop.wire import Row, article_name, parts, reference_to, text
 
 PROBLEMS_MAX = 1000
 """Problems kept for a person to read; a shop with more of them needs another look first."""

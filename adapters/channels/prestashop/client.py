@@ -20,8 +20,8 @@ from actors.errors import (
     RefusedError,
     UnreachableError,
 )
+from adapters.channels.prestashop.fields import Row
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import Row
 from adapters.http.client import Answer, Client
 
 IDS_A_REQUEST = 300

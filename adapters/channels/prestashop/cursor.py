@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from adapters.channels.prestashop.dates import FAR_FUTURE, to_local, to_utc
 from adapters.channels.prestashop.feeds import Marks
-from adapters.channels.prestashop.wire import Row, reference_to, text
+from adapters.channels.prestashop.fields import Row, reference_to, text
 
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""

@@ -12,7 +12,7 @@ import trio
 
 from actors.ports import Packing
 from adapters.channels.prestashop.client import IDS_A_REQUEST, Webservice
-from adapters.channels.prestashop.wire import Row, reference_to, text
+from adapters.channels.prestashop.fields import Row, reference_to, text
 
 LINE = (
     "[id,id_order,product_id,product_attribute_id,product_name,product_reference,product_ean13,product_quantity,"

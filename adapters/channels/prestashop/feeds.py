@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from adapters.channels.prestashop.client import Webservice
-from adapters.channels.prestashop.wire import Row, reference_to
+from adapters.channels.prestashop.fields import Row, reference_to
 
 Feed = Literal["slip", "history", "payment"]
 

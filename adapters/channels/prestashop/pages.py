@@ -13,7 +13,8 @@ import trio
 
 from actors.errors import PartnerError
 from adapters.channels.prestashop.client import Webservice
-from adapters.channels.prestashop.wire import ORDER, Row, reference_to
+from adapters.channels.prestashop.fields import Row, reference_to
+from adapters.channels.prestashop.wire import ORDER
 
 AHEAD = 4
 """Pages asked for or not yet taken: two that are read, and two for whoever takes them slowly; some 20 MB."""

@@ -13,9 +13,10 @@ from msgspec import Struct
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError
 from actors.ports import Contact
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import reference_to, text, whole
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.stock import Stock
-from adapters.channels.prestashop.wire import new_history, reference_to, text, whole
+from adapters.channels.prestashop.writes import new_history
 
 MODULE = "ps_wirepayment"
 """A payment module of every fresh installation; an unknown one kills PHP."""

@@ -17,7 +17,6 @@ from actors.ports import Poll, ShopStanding
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.cursor import (
     ID_REACH_BACK,
-    SEEN_MAX,
     Cursor,
     advanced,
     date_of,
@@ -27,10 +26,11 @@ from adapters.channels.prestashop.cursor import (
 )
 from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
 from adapters.channels.prestashop.feeds import SideFeeds
+from adapters.channels.prestashop.fields import Row, reference_to, text
 from adapters.channels.prestashop.pages import PageReader
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.reading import OrderReader
-from adapters.channels.prestashop.wire import ORDER, Row, is_unfinished, reference_to, text
+from adapters.channels.prestashop.wire import ORDER, is_unfinished
 
 ID_FEED_EVERY = 6
 """An idle poll costs the shop one request; every sixth costs it a second one, of 20 ms at 105,000 orders."""
@@ -50,8 +50,6 @@ UNFINISHED_MAX = 500
 
 UNFINISHED_SECONDS_MAX = 600
 """An order that is half built for longer is handed out as it is: nothing waits unseen."""
-
-__all__ = ["ID_REACH_BACK", "SEEN_MAX", "Cursor", "OrderFeed", "remembered"]
 
 LONG_AGO = "1970-01-01 00:00:00"
 

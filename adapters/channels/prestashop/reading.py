@@ -15,20 +15,17 @@ from actors.errors import MalformedError, PartnerError
 from actors.ports import Packing, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.details import DetailReader, Details, packing_of
+from adapters.channels.prestashop.fields import FieldError, Row, reference_to, text
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.wire import (
     ADDRESS,
     CUSTOMER,
     ENDED,
     REFUND,
-    FieldError,
-    Row,
     Standing,
     Surroundings,
     read_order,
-    reference_to,
     refunded_units,
-    text,
 )
 
 SHOP = "[id,name,id_shop_group]"

@@ -14,8 +14,9 @@ from actors.errors import OutcomeUnknownError, PartnerError, RefusedError, Unrea
 from actors.ports import Pushed
 from adapters.channels.prestashop.catalogue import Catalogue, catalogue_of
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import reference_to, whole
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import reference_to, stock_change, whole
+from adapters.channels.prestashop.writes import stock_change
 
 PAGE = 1000
 PRODUCT = "[id,reference,ean13,stock_availables[id,id_product_attribute]]"

@@ -13,15 +13,9 @@ from actors.domain.documents import ShopDocument, ShopState, ShopStatus, ShopTra
 from actors.errors import OutcomeUnknownError, RefusedError
 from actors.ports import Outcome
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import Row, reference_to, text
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import (
-    Row,
-    new_history,
-    new_tracking,
-    reference_to,
-    text,
-    tracking_change,
-)
+from adapters.channels.prestashop.writes import new_history, new_tracking, tracking_change
 
 TRACKING = re.compile(r"[~:#,%&_=()\[\].? +\-@/a-zA-Z0-9]{1,64}")
 """What the shop takes as a tracking number (seen: 70 characters and an accent refused with code 85)."""

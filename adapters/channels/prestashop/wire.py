@@ -1,14 +1,12 @@
-"""What the shop's rows mean, and what is sent to it: JSON rows to our orders, our writes to XML. Pure.
+"""What the rows of the shop's orders mean: JSON rows to our orders. Pure.
 
-Types are mixed in the shop's answers (ids as numbers or strings, prices as strings), so nothing is taken for
-granted; what cannot be understood makes that one order unreadable. Only named fields are ever asked for: a
-customer's password hash and secure key never leave the shop.
+What cannot be understood makes that one order unreadable. Only named fields are ever asked for: a customer's
+password hash and secure key never leave the shop.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -16,9 +14,18 @@ import msgspec
 
 from actors.ports import Contact, Packing, ShopLine, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.dates import to_utc
+from adapters.channels.prestashop.fields import (
+    FieldError,
+    Row,
+    article_name,
+    money,
+    parts,
+    reference_to,
+    text,
+    whole,
+)
 from adapters.channels.prestashop.plugin import SkuSource
 
-Row = Mapping[str, object]
 Standing = Literal["open", "unpaid", "cancelled", "shipped", "unfinished"]
 
 ENDED: frozenset[Standing] = frozenset({"cancelled", "shipped"})
@@ -48,69 +55,6 @@ ADDRESS = (
 
 UNITS_MAX = 1_000_000
 """More of one article in one order is a mistake, and the ledger's sums stay far from any limit."""
-
-AMOUNT_MAX = Decimal(10) ** 12
-"""The shop's own columns end before."""
-
-CENT = Decimal("0.01")
-
-
-class FieldError(ValueError):
-    """A field is missing or means nothing; it names the field alone, since a value may be a person's."""
-
-
-def whole(row: Row, name: str) -> int:
-    """Return a whole number that the shop gives as a number or a text."""
-    value = row.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
-        return int(value)
-    raise FieldError(f"{name} is missing" if value is None else f"{name} is no whole number")
-
-
-def reference_to(row: Row, name: str) -> int:
-    """Return the id that a field holds, 0 where it holds none that can be understood."""
-    try:
-        return whole(row, name)
-    except FieldError:
-        return 0
-
-
-def text(row: Row, name: str) -> str:
-    """Return a text; null is an empty one."""
-    value = row.get(name, "")
-    if value is None:
-        return ""
-    if isinstance(value, (str, int)):
-        return str(value).replace("\x00", "").strip()
-    raise FieldError(f"{name} is no text")
-
-
-def money(row: Row, name: str) -> Decimal:
-    """Return an amount, to the cent where nothing stands behind it."""
-    value = row.get(name)
-    if value is None or value == "":
-        raise FieldError(f"{name} is missing")
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation as error:
-        raise FieldError(f"{name} is no number") from error
-    if not amount.is_finite() or not 0 <= amount < AMOUNT_MAX:
-        raise FieldError(f"{name} is no amount")
-    cents = amount.quantize(CENT)
-    return cents if cents == amount else amount
-
-
-def parts(row: Row, name: str) -> Sequence[Row]:
-    """Return a list below `associations`; a row without the list, or without associations, has none."""
-    below = row.get("associations")
-    found = below.get(name) if isinstance(below, dict) else None
-    if found is None:
-        return ()
-    if not isinstance(found, list) or not all(isinstance(part, dict) for part in found):
-        raise FieldError(f"{name} is no list")
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,15 +227,6 @@ def _article(part: Row, sku_from: Sequence[SkuSource]) -> str:
     )
 
 
-def article_name(
-    sources: Sequence[SkuSource], *, reference: str, ean13: str, product: int, combination: int
-) -> str:
-    """Return the first of an article's names that it has, "" where it has none of these."""
-    by_id = f"id:{product}-{combination}" if combination else f"id:{product}"
-    names: Mapping[SkuSource, str] = {"reference": reference, "ean13": ean13, "id": by_id}
-    return next((names[source] for source in sources if names[source]), "")
-
-
 def _credited(line: ShopLine, refunded: Mapping[int, int]) -> ShopLine:
     """Return what of a line was refunded: never more than was sold."""
     return msgspec.structs.replace(line, units=min(line.units, refunded[int(line.line)]))
@@ -330,40 +265,3 @@ def read_contact(customer: Row, address: Row, around: Surroundings) -> Contact:
         email=text(customer, "email"),
         phone=text(address, "phone_mobile") or text(address, "phone"),
     )
-
-
-# --- writes
-
-
-def _document(node: str, objects: Sequence[Mapping[str, str | int]]) -> bytes:
-    from lxml import etree  # late: a large library, of which reading needs nothing
-
-    root = etree.Element("prestashop")
-    for fields in objects:
-        element = etree.SubElement(root, node)
-        for name, value in fields.items():
-            etree.SubElement(element, name).text = str(value)
-    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
-
-
-def new_history(order: int, state: int) -> bytes:
-    """Return the body of a POST that moves an order to a state."""
-    return _document("order_history", [{"id_order": order, "id_order_state": state}])
-
-
-def tracking_change(row_id: int, tracking: str) -> bytes:
-    """Return the body of a PATCH of one order_carriers row: the id in the body is the one that counts."""
-    return _document("order_carrier", [{"id": row_id, "tracking_number": tracking}])
-
-
-def new_tracking(order: int, carrier: int, tracking: str) -> bytes:
-    """Return the body of a POST of another parcel's order_carriers row."""
-    return _document(
-        "order_carrier", [{"id_order": order, "id_carrier": carrier, "tracking_number": tracking}]
-    )
-
-
-def stock_change(quantities: Mapping[int, int]) -> bytes:
-    """Return the body of a PATCH of several stock rows, by row id: siblings, without a list around them."""
-    rows = [{"id": row_id, "quantity": units} for row_id, units in quantities.items()]
-    return _document("stock_available", rows)

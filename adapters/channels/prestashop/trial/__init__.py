@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from actors.errors import PartnerError
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import FieldError
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.trial.catalogue import try_catalogue
 from adapters.channels.prestashop.trial.door import Door, try_door
 from adapters.channels.prestashop.trial.orders import try_orders
 from adapters.channels.prestashop.trial.rights import try_rights
 from adapters.channels.prestashop.trial.setup import try_setup
-from adapters.channels.prestashop.wire import FieldError
 from adapters.trials import Finding, wrong
 
 __all__ = ["try_shop"]

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.fields import Row, reference_to, text
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import Row, reference_to, text
 from adapters.trials import Finding, listed, warning, well, wrong
 
 PAGE = 1000

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from actors.errors import PartnerError
 from adapters.channels.prestashop.trial.door import BACK_OFFICE, Door, codes_of, is_html
 from adapters.http.client import Answer
-from adapters.trials import Finding, listed, warning, well, wrong
+from adapters.trials import Finding, warning, well, wrong
 
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "addresses": ("GET",),
@@ -30,18 +30,18 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 """By resource, what we do with it; order_slip only where refunds are read."""
 
-WELCOME = (
-    "customer_messages",
-    "customer_threads",
-    "languages",
-    "order_cart_rules",
-    "order_details",
-    "order_payments",
-    "order_returns",
-    "shop_groups",
-    "shops",
-)
-"""To be read where the key may: what people want to know of an order; without it orders ship all the same."""
+WELCOME: Mapping[str, str] = {
+    "customer_messages": "what a customer writes about an order is not told to whoever packs it",
+    "customer_threads": "what a customer writes about an order is not told to whoever packs it",
+    "languages": "in which language a customer bought is not known",
+    "order_cart_rules": "vouchers are not kept with an order",
+    "order_details": "weights and reductions of its lines are not kept with an order",
+    "order_payments": "payments are not kept with an order",
+    "order_returns": "returns are not kept with an order",
+    "shop_groups": "the group of an order's shop is not kept with it",
+    "shops": "the name of an order's shop is not kept with it",
+}
+"""To be read where the key may, and what is missed without it; orders ship all the same."""
 
 NO_RIGHT = frozenset({25, 26})
 OTHER_SHOP = 132
@@ -68,11 +68,10 @@ async def try_rights(door: Door) -> tuple[list[Finding], frozenset[str]]:
                 readable.add(resource)
     if not findings:
         findings.append(well("rights", f"the key has all {granted} rights that are needed"))
-    missed = [resource for resource in WELCOME if await _try(door, resource, "GET") is not None]
-    if missed:
-        detail = f"not granted, and not needed to ship: GET {listed(missed)}"
-        mend = f"tick GET of them for the key in {BACK_OFFICE}, so that people see notes and payments"
-        findings.append(warning("rights", detail, mend))
+    for resource, missed in WELCOME.items():
+        found = await _try(door, resource, "GET")
+        if found is not None:
+            findings.append(warning("rights", f"{found.detail}: {missed}", found.mend))
     return findings, frozenset(readable)
 
 

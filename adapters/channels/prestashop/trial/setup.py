@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.dates import to_utc
+from adapters.channels.prestashop.fields import Row, reference_to, text
 from adapters.channels.prestashop.plugin import PrestaShopSettings
-from adapters.channels.prestashop.wire import Row, reference_to, text
 from adapters.trials import Finding, listed, warning, well, wrong
 
 CLOCK_OFF_MAX = timedelta(seconds=30)

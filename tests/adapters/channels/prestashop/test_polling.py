@@ -12,8 +12,8 @@ import pytest
 from actors.domain.documents import ShopStatus
 from actors.errors import MalformedError, UnreachableError
 from actors.ports import Poll, ShopOrder, UnreadableOrder
+from adapters.channels.prestashop.cursor import SEEN_MAX, remembered
 from adapters.channels.prestashop.plugin import STATE_OF
-from adapters.channels.prestashop.polling import SEEN_MAX, remembered
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES
 from adapters.channels.prestashop.simulator import FULL_KEY, Shopper

@@ -11,8 +11,9 @@ import msgspec
 
 from actors.ports import Packing, Payload, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import IDS_A_REQUEST
+from adapters.channels.prestashop.cursor import ID_REACH_BACK
 from adapters.channels.prestashop.feeds import TURNS
-from adapters.channels.prestashop.polling import ID_REACH_BACK, READ_IN_DETAIL_MAX
+from adapters.channels.prestashop.polling import READ_IN_DETAIL_MAX
 from adapters.channels.prestashop.simulated import aftermath
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES

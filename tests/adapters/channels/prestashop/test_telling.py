@@ -243,6 +243,25 @@ async def test_a_parcel_whose_answer_was_lost_is_not_written_twice(world: World,
     assert world.shop.order(order).tracking == ("A1", "A2")
 
 
+@pytest.mark.parametrize("parcel", [1, 2])
+async def test_an_empty_500_after_which_the_number_stands_writes_it_no_second_time(
+    world: World, parcel: int
+) -> None:
+    order = placed(world)
+    method = {1: "PATCH", 2: "POST"}[parcel]
+    world.faults.change_next(
+        lambda _: Response(500, b"", HTML_HEADERS), lambda request: request.method == method
+    )
+    with pytest.raises(OutcomeUnknownError):
+        await world.adapter.carry_out(tracking(order, "A1", "A2"))
+    assert world.shop.order(order).tracking == ("A1", "A2")[:parcel], "the shop had written it"
+    found = await world.adapter.find(tracking(order, "A1", "A2"))
+    assert (found is not None) == (parcel == 2), "it is read back, and the other number is still to be told"
+    await world.adapter.carry_out(tracking(order, "A1", "A2"))
+    assert world.shop.order(order).tracking == ("A1", "A2")
+    assert (world.count("PATCH"), world.count("POST")) == (1, 1)
+
+
 async def test_a_number_that_somebody_typed_into_the_shop_is_left_alone(world: World) -> None:
     order = placed(world)
     (row,) = [row for row in world.shop.tables["order_carriers"].values() if row["id_order"] == order]

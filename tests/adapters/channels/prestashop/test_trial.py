@@ -178,11 +178,16 @@ async def test_refunds_that_are_not_read_need_no_right(world: World) -> None:
     assert not_well(await tried(world, refunds=False)) == []
 
 
-async def test_rights_that_only_tell_people_more_are_a_warning(world: World) -> None:
+@pytest.mark.parametrize("resource", WELCOME)
+async def test_a_right_that_only_tells_people_more_is_named_and_a_warning(
+    world: World, resource: str
+) -> None:
     granted = {name: " ".join(methods) for name, methods in NEEDED.items()}
+    granted |= dict.fromkeys(WELCOME.keys() - {resource}, "GET")
     world.shop.keys[FULL_KEY] = Key(rights=rights(**granted))
     found = await only(world, "warning", "rights")
-    assert found.detail.startswith("not granted, and not needed to ship: GET customer_messages")
+    assert found.detail == f"GET {resource} is not granted: {WELCOME[resource]}"
+    assert found.mend.startswith(f"tick GET of {resource}")
 
 
 async def test_a_key_of_another_shop_is_told_so(world: World) -> None:

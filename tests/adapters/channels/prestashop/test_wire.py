@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from actors.ports import ShopOrder, UnreadableOrder
-from adapters.channels.prestashop import wire
+from adapters.channels.prestashop import wire, writes
 from adapters.channels.prestashop.dates import reach_back, to_utc
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.simulated.writing import parse
@@ -102,11 +102,11 @@ def test_what_cannot_be_understood_is_named_by_its_field(changed: dict[str, obje
 
 
 def test_what_is_sent_is_what_the_shop_takes() -> None:
-    (history,) = parse(wire.new_history(7, 4))
+    (history,) = parse(writes.new_history(7, 4))
     assert history.fields == {"id_order": "7", "id_order_state": "4"}
-    (carrier,) = parse(wire.tracking_change(3, "A & B <"))
+    (carrier,) = parse(writes.tracking_change(3, "A & B <"))
     assert (carrier.id, carrier.fields) == ("3", {"tracking_number": "A & B <"})
-    stock = parse(wire.stock_change({20: 5, 21: 0}))
+    stock = parse(writes.stock_change({20: 5, 21: 0}))
     assert [(row.id, row.fields["quantity"]) for row in stock] == [("20", "5"), ("21", "0")]
 
 
