@@ -55,6 +55,10 @@ OUTBOX_CHECK_S = 30.0
 WAITING_MAX = 1_000
 """Orders woken by one arrival, the first placed first; the rest are woken as these are served."""
 
+ARRIVALS_LOOKED_UP_MAX = 50
+"""Of more SKUs that came at once, as with the ERP's stock at the first start, it is asked first which are
+wanted at all: one look instead of one for each."""
+
 ARRIVALS_MAX = 10_000
 """SKUs whose arrival is still to be looked at; one more is not lost: its orders' clocks come due."""
 
@@ -300,6 +304,9 @@ class Desk:
                 await self._wake_for_rules()
             await self._arrival.wait()
             self._arrival = trio.Event()
+            if len(self._arrived) > ARRIVALS_LOOKED_UP_MAX:
+                arrived, self._arrived = self._arrived, set()
+                self._arrived |= arrived & (await self._journal.wanted()).keys()
             while self._arrived:
                 sku = self._arrived.pop()
                 for order in await self._journal.orders_waiting_for(sku, WAITING_MAX):

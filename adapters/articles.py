@@ -16,6 +16,7 @@ class Article(Struct, frozen=True):
         weight_g: 0 where the shop does not know.
         price: without tax, in the shop's own currency.
         is_active: whether it is for sale now.
+        title: what customers read, in the channel's language.
         contains: pieces of other articles that a pack holds, by their names.
     """
 
@@ -25,4 +26,5 @@ class Article(Struct, frozen=True):
     weight_g: int
     price: Decimal
     is_active: bool
+    title: str = ""
     contains: Mapping[str, int] = {}

@@ -43,6 +43,7 @@ def _show(channel: str, found: "Sequence[Article]", known: Collection[str]) -> N
     rows = [
         [
             cell(each.name or f"(no name, product {each.id})"),
+            each.title,
             each.ean13,
             str(each.weight_g or ""),
             f"{each.price:.2f}",
@@ -51,7 +52,7 @@ def _show(channel: str, found: "Sequence[Article]", known: Collection[str]) -> N
         ]
         for each in found
     ]
-    columns = ("article", "EAN", "grams", "price", "", "holds")
+    columns = ("article", "title", "EAN", "grams", "price", "", "holds")
     show((Table(f"Articles of {channel}", columns, rows),), click.echo)
     packs = [each for each in found if each.contains and each.name and each.name not in known]
     for pack in packs:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -9,7 +10,16 @@ from itertools import pairwise
 import trio
 import trio.testing
 
-from actors.desk import OUTBOX_LATE, WAKE_AGAIN_S_FIRST, WAKE_AGAIN_S_MAX, Desk, Matter, Raise, Take
+from actors.desk import (
+    ARRIVALS_LOOKED_UP_MAX,
+    OUTBOX_LATE,
+    WAKE_AGAIN_S_FIRST,
+    WAKE_AGAIN_S_MAX,
+    Desk,
+    Matter,
+    Raise,
+    Take,
+)
 from actors.directory import Directory
 from actors.domain.documents import ShopStatus
 from actors.domain.order_commands import Hold, Import, OrderCommand, Wake
@@ -49,12 +59,23 @@ class ListeningHall(OrderHall):
     began = 0.0
 
 
+@dataclass
+class Journal(MemoryJournal):
+    """A journal that notes by which SKUs it was asked who waits."""
+
+    looked_up: list[str] = field(default_factory=list)
+
+    async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
+        self.looked_up.append(sku)
+        return await super().orders_waiting_for(sku, limit)
+
+
 class Office:
     """A desk at work, with a hall and no warehouses."""
 
     def __init__(self) -> None:
         self.passed = timedelta()
-        self.journal = MemoryJournal()
+        self.journal = Journal()
         self.hall = ListeningHall(self.journal, Directory({}), self.facts, nobody, lambda *_: None)
         self.hall.woken = []
         self.hall.began = trio.current_time()
@@ -194,6 +215,23 @@ async def test_units_that_come_wake_those_who_wait_for_them_the_first_placed_fir
         await trio.sleep(10)
         assert office.woken() == ["main-1", "main-2", "main-3"]
         assert all(units_came for _, _, units_came in office.hall.woken)
+        nursery.cancel_scope.cancel()
+
+
+async def test_of_many_articles_that_come_at_once_only_those_that_are_waited_for_are_looked_up(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        await office.place(1)
+        await office.place(2, "CUP")
+        await nursery.start(office.desk.watch_arrivals)
+        await trio.sleep(10)
+        office.hall.woken.clear()
+        for number in range(ARRIVALS_LOOKED_UP_MAX):
+            office.desk.stock_arrived(f"SKU-{number}")
+        office.desk.stock_arrived("TEAPOT")
+        await trio.sleep(10)
+        assert (office.woken(), office.journal.looked_up) == (["main-1"], ["TEAPOT"])
         nursery.cancel_scope.cancel()
 
 

@@ -19,11 +19,13 @@ from adapters.channels.prestashop.fields import (
     text,
     whole,
 )
+from adapters.channels.prestashop.languages import language_id
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 
 PAGE = 1_000
 PRODUCT = (
-    "[id,reference,ean13,weight,price,active,cache_is_pack,product_bundle[id,id_product_attribute,quantity]]"
+    "[id,name,reference,ean13,weight,price,active,cache_is_pack,"
+    "product_bundle[id,id_product_attribute,quantity]]"
 )
 COMBINATION = "[id,id_product,reference,ean13,weight,price]"
 
@@ -38,7 +40,8 @@ async def read_articles(settings: PrestaShopSettings, name: str) -> Sequence[Art
         PartnerError: the shop cannot be read.
     """
     async with aclosing(Webservice(settings, name)) as webservice:
-        products = await webservice.every_row("products", PRODUCT, PAGE)
+        language = str(await language_id(webservice, settings.language))
+        products = await webservice.every_row("products", PRODUCT, PAGE, language=language)
         combinations = await webservice.every_row("combinations", COMBINATION, PAGE)
     return articles_of(products, combinations, settings)
 
@@ -90,6 +93,7 @@ def _article(row: Row, product: Row, place: Place, names: Mapping[Place, str]) -
         weight_g=int(weight * 1_000),
         price=price,
         is_active=text(product, "active") == "1",
+        title=text(product, "name"),
         contains=_contents(product, names) if not place[1] else {},
     )
 

@@ -47,6 +47,9 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         after_order: the shop's id of the last order that is none of ours: it and all before it are never
             handed out, whatever happens to them in the shop. For rehearsals on a shop that lives.
         time_zone: what the shop's dates are local to; "" reads PS_TIMEZONE.
+        language: the channel's language by its ISO code, such as "fr"; "" is the shop's own. Articles are
+            titled in it, and an order whose own language is not to be read counts as bought in it. What the
+            shop mails its customer is in the order's own.
         state_of: our statuses as the shop's states; one that is not named is that of a fresh installation.
             What is shown as shipped or cancelled means so as well, listed below or not.
         unpaid, cancelled, shipped: which of the shop's states mean so. A state in none of them is read from
@@ -72,6 +75,7 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     id_shop: int | None = None
     after_order: Annotated[int, Meta(ge=0)] = 0
     time_zone: str = ""
+    language: Annotated[str, Meta(pattern="^([a-z]{2})?$")] = ""
     state_of: Mapping[ShopState, int] = field(default_factory=lambda: dict(STATE_OF))
     unpaid: tuple[int, ...] = (1, 8, 10, 12)
     cancelled: tuple[int, ...] = (6, 7)

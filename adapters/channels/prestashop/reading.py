@@ -58,6 +58,7 @@ class OrderReader:
         self._currencies: dict[int, str] = {}
         self._carriers: dict[int, str] = {0: ""}
         self._languages: dict[int, str] = {}
+        self._language = settings.language
         self._shops: dict[int, Row] = {}
         self._details = DetailReader(webservice)
 
@@ -201,7 +202,7 @@ class OrderReader:
         missing = _ids(rows, "id_lang") - self._languages.keys()
         if missing:
             found = await self._webservice.rows_by_ids("languages", "[id,iso_code]", missing, optional=True)
-            self._languages.update(dict.fromkeys(missing, ""))
+            self._languages.update(dict.fromkeys(missing, self._language))
             self._languages.update((reference_to(row, "id"), text(row, "iso_code")) for row in found)
         return self._languages
 

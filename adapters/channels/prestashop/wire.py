@@ -146,6 +146,7 @@ def _payload(row: Row, customer: Row, address: Row | None, around: Surroundings)
         "shop": around.shops.get(reference_to(row, "id_shop")),
         **around.details.get(order, {}),
         "packing": around.packing.get(order, Packing()),
+        "language": around.languages.get(reference_to(row, "id_lang")) or None,
         "is_whole": order in around.details,
     }
     return msgspec.json.encode({name: each for name, each in told.items() if each is not None})

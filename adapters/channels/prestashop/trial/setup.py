@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
+from actors.errors import RefusedError, UnreachableError
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.dates import to_utc
 from adapters.channels.prestashop.fields import Row, reference_to, text
+from adapters.channels.prestashop.languages import language_id
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.trials import Finding, listed, warning, well, wrong
 
@@ -33,15 +35,34 @@ async def try_setup(
     configured = {text(row, "name"): text(row, "value") for row in rows}
     offset = webservice.clock - now() if webservice.clock is not None else None
     newest = await webservice.rows("orders", "[id,date_upd]", sort="[id_DESC]", limit="1")
-    states = await webservice.every_row("order_states", "[id,name,paid,shipped,deleted]", PAGE, language="1")
+    spoken, language = await _language(webservice, settings)
+    states = await webservice.every_row(
+        "order_states", "[id,name,paid,shipped,deleted]", PAGE, language=str(language)
+    )
     carriers = await webservice.every_row("carriers", "[id,id_reference,name,active,deleted]", PAGE)
     return [
         *_switches(configured),
         _clock(offset),
         _zone(configured.get("PS_TIMEZONE", ""), settings, newest, webservice.clock),
+        *spoken,
         *_states(states, settings),
         *_carriers(carriers, settings),
     ]
+
+
+async def _language(webservice: Webservice, settings: PrestaShopSettings) -> tuple[list[Finding], int]:
+    """Return what is to be said of the channel's language, and the shop's id of it or of its own one."""
+    if not settings.language:
+        return [], await language_id(webservice, "")
+    try:
+        language = await language_id(webservice, settings.language)
+    except RefusedError as error:
+        mend = "set language to the ISO code of a language that is enabled in the shop, or leave it out"
+        return [wrong("language", error.why, mend)], await language_id(webservice, "")
+    except UnreachableError as error:
+        mend = "tick GET of languages for the key, or leave language out of the settings"
+        return [wrong("language", error.why, mend)], await language_id(webservice, "")
+    return [well("language", settings.language)], language
 
 
 def _switches(configured: dict[str, str]) -> list[Finding]:

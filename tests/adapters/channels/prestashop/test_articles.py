@@ -5,6 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import pytest
+
+from actors.errors import RefusedError
 from adapters.articles import Article
 from adapters.channels.prestashop.articles import read_articles
 from adapters.channels.prestashop.plugin import PrestaShopSettings
@@ -29,7 +32,7 @@ async def test_products_combinations_and_packs_are_told_with_ean_weight_and_pric
     settings = PrestaShopSettings(url=world.url, key=FULL_KEY)
     found = {each.name: each for each in await read_articles(settings, "main")}
     assert list(found) == ["teapot", "cup", "shirt-s", "shirt-m", "set"]
-    assert found["teapot"] == Article("teapot", "1", "", 300, Decimal("19.90"), is_active=True)
+    assert found["teapot"] == Article("teapot", "1", "", 300, Decimal("19.90"), True, "Teapot")
     assert (found["cup"].weight_g, found["cup"].is_active) == (0, False)
     assert (found["shirt-s"].price, found["shirt-m"].price) == (Decimal("23.90"), Decimal("20.00"))
     assert (found["shirt-m"].weight_g, found["shirt-m"].ean13) == (350, "3700000000078")
@@ -37,6 +40,21 @@ async def test_products_combinations_and_packs_are_told_with_ean_weight_and_pric
         "3700000000061",
         {"teapot": 1, "cup": 2, "shirt-m": 1},
     )
+
+
+@pytest.mark.parametrize(("language", "titles"), [("", "Shirt"), ("en", "Shirt"), ("fr", "Chemise")])
+async def test_articles_are_titled_in_the_channels_language(world: World, language: str, titles: str) -> None:
+    product = world.shop.stockroom.article("shirt-m").product
+    world.shop.tables["products"][product] |= {"name": ((1, "Shirt"), (2, "Chemise"))}
+    settings = PrestaShopSettings(url=world.url, key=FULL_KEY, language=language)
+    found = {each.name: each.title for each in await read_articles(settings, "main")}
+    assert (found["shirt-s"], found["shirt-m"]) == (titles, titles)
+
+
+async def test_a_language_that_the_shop_does_not_speak_is_named(world: World) -> None:
+    settings = PrestaShopSettings(url=world.url, key=FULL_KEY, language="de")
+    with pytest.raises(RefusedError, match="no active language de"):
+        await read_articles(settings, "main")
 
 
 async def test_articles_go_by_the_names_that_the_channel_goes_by(world: World) -> None:

@@ -138,6 +138,10 @@ async def test_a_key_that_may_not_read_what_people_want_to_know_still_ships_orde
     (found,), cursor = await world.drained()
     assert isinstance(found, ShopOrder)
     assert (found.standing, found.language, found.packing.notes) == ("open", "", ("Fragile",))
+    async with world.connect(language="fr") as adapter:
+        (french,), _ = await world.drained(None, adapter)
+    assert isinstance(french, ShopOrder)
+    assert french.language == json.loads(french.raw)["language"] == "fr", "the channel's own stands for it"
     await told_in_a_round(world, cursor)
     world.shop.keys[FULL_KEY].rights = None
     assert (await read(world, order)).packing.notes == ("Fragile", "Ring twice")

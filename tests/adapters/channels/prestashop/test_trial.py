@@ -255,6 +255,15 @@ async def test_dates_in_the_future_betray_a_wrong_time_zone(world: World) -> Non
     assert "dated in the future" in (await only(world, "warning", "time zone")).detail
 
 
+async def test_a_language_that_the_shop_does_not_speak_is_told_and_one_that_it_does_is_well(
+    world: World,
+) -> None:
+    found = await only(world, "wrong", "language", language="de")
+    assert found.detail == "the shop has no active language de"
+    spoken = [each for each in await tried(world, language="fr") if each.step == "language"]
+    assert [(each.judgement, each.detail) for each in spoken] == [("ok", "fr")]
+
+
 async def test_order_states_that_do_not_exist_are_named(world: World) -> None:
     del world.shop.tables["order_states"][3]
     del world.shop.tables["order_states"][13]
