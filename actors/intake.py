@@ -36,7 +36,7 @@ from actors.ports import (
 log = structlog.get_logger(__name__)
 
 IMPORTS_MAX = 256
-"""Orders imported side by side, so that they share commits: with 64 an order cost a fifth more of our time."""
+"""Orders imported side by side, so that they share commits: with 64 each cost a fifth more of our time."""
 
 SALT_BYTES = 16
 """Enough that nobody can guess an erased address from its digest."""
