@@ -26,6 +26,9 @@ SITE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,15}$")
 """Of warehouses and carriers: it stands in streams, in the control socket's paths and on pick lists."""
 
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^\s:\[\]]*)(:\d{1,5})?")
+"""A host of a database's address and its port, either of which may be missing."""
+
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -73,7 +76,19 @@ def database(settings: Database) -> list[Problem]:
         return [Problem("database.data_dir", "has to be an absolute path")]
     if settings.dsn is not None and not settings.dsn.reveal().startswith(("postgresql://", "postgres://")):
         return [Problem("database.dsn", "has to begin with postgresql://")]
+    if settings.dsn is not None and not _names_hosts(settings.dsn.reveal()):
+        why = "names no host that can be read: in a password / is spelled %2F, @ %40, : %3A, ? %3F, # %23"
+        return [Problem("database.dsn", why)]
     return []
+
+
+def _names_hosts(dsn: str) -> bool:
+    """Tell whether a client finds hosts where they should be; else it would quote what it found there."""
+    try:
+        hosts = urlsplit(dsn).netloc.rpartition("@")[2]
+    except ValueError:
+        return False
+    return all(_HOST.fullmatch(host) for host in hosts.split(","))
 
 
 def daemon(settings: Daemon) -> list[Problem]:

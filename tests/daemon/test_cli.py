@@ -5,6 +5,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,6 +97,76 @@ def test_wrong_settings_are_named_and_exit_with_78(tmp_path: Path, command: str)
     assert key.startswith(
         f"wharfinger: {config}: carriers.swift.api_key_file: cannot read {tmp_path}/swift.key"
     )
+
+
+def emptied(secret: Path) -> None:
+    secret.write_text("\n")
+
+
+def made_a_folder(secret: Path) -> None:
+    secret.unlink()
+    secret.mkdir()
+
+
+def made_a_dangling_link(secret: Path) -> None:
+    secret.unlink()
+    secret.symlink_to(secret.with_name("nowhere"))
+
+
+def grown(secret: Path) -> None:
+    secret.write_text(HUNTER * 10_000)
+
+
+def garbled(secret: Path) -> None:
+    secret.write_bytes(HUNTER.encode() + b"\xff\xfe")
+
+
+def locked(secret: Path) -> None:
+    secret.chmod(0)
+
+
+SPOILT = [
+    (emptied, "{} is empty"),
+    (made_a_folder, "cannot read {}: Is a directory"),
+    (made_a_dangling_link, "cannot read {}: No such file or directory"),
+    (grown, "{} is larger than 65536 bytes"),
+    (garbled, "{} is not UTF-8 text"),
+    (locked, "cannot read {}: Permission denied"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "why"), SPOILT, ids=[spoil.__name__ for spoil, _ in SPOILT])
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_credential_that_cannot_be_read_is_named_and_nothing_is_begun(
+    command: str, spoil: Callable[[Path], None], why: str
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        config = configured(folder, port=free_port(), database=f'data_dir = "{folder}/postgres"')
+        assert wharfinger("check", "--config", str(config)).exit_code == 0
+        secret = folder / "erp.password"
+        spoil(secret)
+        with as_somebody_else():
+            result = wharfinger(command, "--config", str(config))
+        assert result.exit_code == 78
+        told = f"wharfinger: {config}: erp.password_file: {why.format(secret)}"
+        assert (result.stdout, result.stderr.splitlines()) == ("", [told])
+        assert not (folder / "postgres").exists()
+        assert not (folder / "control.sock").exists()
+
+
+@contextmanager
+def as_somebody_else() -> Iterator[None]:
+    """Give up root's right to read everything, where the tests have it."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
 
 
 def test_settings_that_are_not_there_exit_with_78(tmp_path: Path) -> None:

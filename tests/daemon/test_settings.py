@@ -260,6 +260,34 @@ def test_a_database_address_comes_as_a_secret(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("password", ["hun/ter2", "hun?ter2", "hun#ter2", "[hunter2"])
+def test_a_password_that_makes_a_database_address_unreadable_is_named_and_no_part_of_it_shown(
+    folder: Path, password: str
+) -> None:
+    text = GOOD.replace('data_dir = "/var/lib/wharfinger/postgres"', 'dsn_env = "DSN"')
+    (told,) = complaints(folder, text, {**ENVIRON, "DSN": f"postgresql://w:{password}@db:5432/x"})
+    assert told.startswith("database.dsn: names no host that can be read: in a password / is spelled %2F")
+    assert "hun" not in told
+    assert "ter2" not in told
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://w:p%2Fw%40@db:5432/x",
+        "postgres://w@/x?host=/run/postgresql&port=5433",
+        "postgresql://w@one:5432,two/x",
+        "postgresql://w@[::1]:5432/x",
+        "postgresql:///x",
+    ],
+)
+def test_every_way_to_spell_a_database_address_is_taken(folder: Path, dsn: str) -> None:
+    text = GOOD.replace('data_dir = "/var/lib/wharfinger/postgres"', 'dsn_env = "DSN"')
+    got = read(folder, text, {**ENVIRON, "DSN": dsn})
+    assert got.database.dsn is not None
+    assert got.database.dsn.reveal() == dsn
+
+
 # --- rules --------------------------------------------------------------------------------------------------
 
 

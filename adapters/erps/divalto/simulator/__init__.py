@@ -270,6 +270,11 @@ class Divalto:
         """How many requests have been under way at once."""
         return self._processes.most_at_once
 
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The tokens that are good or were."""
+        return self._rest.tokens
+
     def expire_tokens(self) -> None:
         """Make every token too old at once."""
         self._rest.expire_tokens()

@@ -152,6 +152,11 @@ class Rest:
         if self._tokens.get(token, 0.0) <= trio.current_time():
             raise _ExpiredError
 
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The tokens that it gave out and knows."""
+        return frozenset(self._tokens)
+
     def expire_tokens(self) -> None:
         """Make every token that was ever given out too old."""
         self._tokens.clear()
