@@ -4,6 +4,7 @@ It is read from the index once, at the start, and follows each order's events fr
 what an order's state means stands in `actors.domain.order_state`.
 """
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,14 +16,11 @@ from actors.ports import OrdersSince
 WATCHED: Final = tuple(CLOCKS)
 """The states in which an order has still to go on; delivered and cancelled orders rest."""
 
-AGES: Final = (
-    ("under_5m", timedelta(minutes=5)),
-    ("under_1h", timedelta(hours=1)),
-    ("under_1d", timedelta(days=1)),
-    ("under_1w", timedelta(weeks=1)),
-    ("over_1w", timedelta.max),
-)
+AGES: Final = ("under_5m", "under_1h", "under_1d", "under_1w", "over_1w")
 """What machines need, a packer's round, a floor's day, a carrier's week, and what is too old in any state."""
+
+_AGES_END: Final = (5, 60, 1_440, 10_080)
+"""How many minutes each of them lasts, but the last."""
 
 _MINUTE = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,11 +65,13 @@ class Census:
 
     def by_age(self, now: datetime) -> Mapping[tuple[str, str], int]:
         """Return how many orders stand in each watched state for how long, by the names in `AGES`."""
-        told: dict[tuple[str, str], int] = {(state, name): 0 for state in WATCHED for name, _ in AGES}
+        told: dict[tuple[str, str], int] = {}
+        this_minute = (now - _EPOCH) // _MINUTE
         for state, minutes in self._orders.items():
+            counts = [0] * len(AGES)
             for minute, orders in minutes.items():
-                age = now - (_EPOCH + minute * _MINUTE)
-                told[state, next(name for name, under in AGES if age < under)] += orders
+                counts[bisect(_AGES_END, this_minute - minute)] += orders
+            told |= {(state, age): count for age, count in zip(AGES, counts, strict=True)}
         return told
 
     def oldest(self, now: datetime) -> Mapping[str, float]:

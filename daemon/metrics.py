@@ -4,6 +4,7 @@ Every label is bounded: a name from the settings (at most `NAMES_MAX` of a kind)
 vocabulary; see `metric_labels`. No figure names a person, and an order stands in exemplars alone.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, get_args
@@ -21,11 +22,11 @@ from actors.attempt import OUTCOMES
 from actors.domain.order_events import AllocationRefused
 from actors.domain.order_state import Order, Stage
 from actors.domain.partitions import order_of
-from actors.domain.tracing import trace_id
 from actors.ports import Event
+from daemon.exemplars import Exemplars, exemplar
 from daemon.exposition import exposed
 from daemon.measured import CALL_OUTCOMES, OPERATIONS
-from daemon.metric_labels import Children, names, words
+from daemon.metric_labels import OTHER, Children, names, words
 from daemon.standing import Standing
 
 COMMIT_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -71,9 +72,10 @@ STATUSES: Final = tuple(str(code) for code in (200, 400, 403, 404, 405, 409, 413
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 ACTOR_KINDS: Final = (
-    "order", "warehouse", "desk", "drain", "channel", "carrier", "clocks", "arrivals", "outboxes",
+    "order", "warehouse", "desk", "drain", "channel", "second look", "carrier", "erp reader", "clocks",
+    "arrivals", "outboxes",
 )  # fmt: skip
-"""The first word of each supervised actor's name; which one it was stands in the log."""
+"""What the name of each supervised actor begins with; which one it was stands in the log."""
 
 # A second series for each counter, which the text format has no use for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -149,12 +151,14 @@ class Metrics:
             registry=registry,
         )
         self._notice = Children(notice, words(("yes", "no")))
+        self._named = {"yes": Exemplars(NOTICE_BUCKETS), "no": Exemplars(NOTICE_BUCKETS)}
         self._shipping = Histogram(
             "wharfinger_reserved_to_shipped_seconds",
             "From all units of an order on floors to the last one dispatched.",
             buckets=SHIPPING_BUCKETS,
             registry=registry,
         )
+        self._named_shipping = Exemplars(SHIPPING_BUCKETS)
         oversells = Counter(
             "wharfinger_oversells_refused",
             "Reservations that a warehouse refused, since its units were not there.",
@@ -196,6 +200,7 @@ class Metrics:
             registry=registry,
         )
         self._effect_seconds = Children(effect_seconds, partner)
+        self._named_effects = defaultdict[str, Exemplars](lambda: Exemplars(CALL_BUCKETS))
 
     def _count_process(self) -> None:
         registry = self.registry
@@ -235,13 +240,14 @@ class Metrics:
         if before.stage != after.stage or not before.version:
             self._entered.of(after.stage).inc()
         if after.promised is not None and before.promised is None:
-            waited = "yes" if after.waited else "no"
-            self._notice.of(waited).observe(_seconds(after.noticed, after.promised), _exemplar(after.id))
+            waited, seconds = "yes" if after.waited else "no", _seconds(after.noticed, after.promised)
+            self._notice.of(waited).observe(seconds, self._named[waited].of(after.id, seconds))
         if after.ended == "shipped" and not before.ended and after.promised is not None:
-            self._shipping.observe(_seconds(after.promised, after.since), _exemplar(after.id))
+            seconds = _seconds(after.promised, after.since)
+            self._shipping.observe(seconds, self._named_shipping.of(after.id, seconds))
         for event in events:
             if isinstance(event, AllocationRefused):
-                self._oversells.of(after.parts[event.fulfilment].warehouse).inc(1, _exemplar(after.id))
+                self._oversells.of(after.parts[event.fulfilment].warehouse).inc(1, exemplar(after.id))
 
     def called(self, partner: str, operation: str, outcome: str, seconds: float) -> None:
         """Count a call to a partner."""
@@ -250,9 +256,10 @@ class Metrics:
 
     def attempted(self, partner: str, outcome: str, seconds: float, stream: str) -> None:
         """Count an attempt to tell a partner something, on behalf of a stream."""
-        order = order_of(stream)
         self._effects.of(partner, outcome).inc()
-        self._effect_seconds.of(partner).observe(seconds, None if order is None else _exemplar(order))
+        order = order_of(stream)
+        named = None if order is None else self._named_effects[partner].of(order, seconds)
+        self._effect_seconds.of(partner).observe(seconds, named)
 
     def controlled(self, route: str, status: int, seconds: float) -> None:
         """Count a request on the control socket; `route` is the path as it is described."""
@@ -263,18 +270,17 @@ class Metrics:
         """Count what the log says; it is where every crash of an actor passes."""
         self._logged.of(level).inc()
         if event == "actor_crashed":
-            self._restarts.of(str(fields.get("actor", "")).partition(" ")[0]).inc()
+            self._restarts.of(_kind_of(str(fields.get("actor", "")))).inc()
 
     def exposed(self, accept: str = "") -> tuple[bytes, str]:
         """Return the figures and their content type, as an Accept header wants them."""
         return exposed(self.registry, accept)
 
 
+def _kind_of(actor: str) -> str:
+    return next((kind for kind in ACTOR_KINDS if actor == kind or actor.startswith(f"{kind} ")), OTHER)
+
+
 def _seconds(since: datetime | None, until: datetime | None) -> float:
     """Return how long it was; nothing where the clock was set back in between, or nobody knows."""
     return max(0.0, (until - since).total_seconds()) if since is not None and until is not None else 0.0
-
-
-def _exemplar(order: str) -> dict[str, str]:
-    """Return what names an order behind a figure: some 65 characters of the 128 that OpenMetrics allows."""
-    return {"trace_id": trace_id(order), "order": order}

@@ -21,6 +21,8 @@ from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from adapters.postgres.journal import PostgresJournal, open_journal
 from daemon.collector import collect_seldom
+from daemon.measured import measured
+from daemon.metrics import Metrics
 
 SITE = "lyon"
 SKUS = 1_000
@@ -62,6 +64,11 @@ def shop_order(number: int, draw: random.Random) -> ShopOrder:
         contact=CAMILLE,
         raw=b'{"order":{"id":' + str(number).encode() + b',"payload":"' + b"x" * 1_500 + b'"}}',
     )
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
@@ -117,15 +124,22 @@ class Merchant:
 
 @asynccontextmanager
 async def open_merchant(dsn: str, shop: MemoryShop, *, poll_s: float = 0.1) -> AsyncGenerator[Merchant]:
-    """Open the journal, start all actors and the floor crew, and end them all at the end."""
-    async with open_journal(dsn, owner=f"bench-{time.time_ns()}") as journal:
+    """Open the journal, start all actors and the floor crew, and end them all at the end.
+
+    Figures are counted as in the daemon, so that what is measured bears their cost.
+    """
+    metrics = Metrics(utc_now)
+    owner = f"bench-{time.time_ns()}"
+    async with open_journal(dsn, owner=owner, observe=metrics.committed) as journal:
         erp = MemoryErp({SITE: dict.fromkeys(skus(), UNITS_EACH)})
         system = System(
             journal,
-            Partners({"main": shop}, erp, {"swift": MemoryCarrier()}),
+            measured(Partners({"main": shop}, erp, {"swift": MemoryCarrier()}), metrics.called),
             (ChannelSettings("main", poll_s=poll_s),),
             RULES,
-            Surroundings(lambda: datetime.now(UTC), random.Random(3).randbytes, random.Random(5)),
+            Surroundings(
+                utc_now, random.Random(3).randbytes, random.Random(5), metrics.attempted, metrics.moved
+            ),
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(system.run)

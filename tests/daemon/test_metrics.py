@@ -1,8 +1,10 @@
 """The figures: each is right, each label has a bound, and what names an order stands in exemplars alone."""
 
+import inspect
 import io
 import logging
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -18,6 +20,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+import actors.order
+import actors.system
 from actors.channel import ChannelSettings
 from actors.circuit import FAILURES_MAX
 from actors.desk import Raise
@@ -31,15 +35,16 @@ from actors.domain.stock_events import PackedParcel, Quantity
 from actors.domain.tracing import trace_id
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.inspection import AuditRun
-from actors.ports import Contact, Poll, ShopLine, ShopOrder
+from actors.ports import CarrierPort, Contact, ErpPort, Poll, ShopLine, ShopOrder, ShopPort
 from actors.supervisor import RestartPolicy, supervise
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from daemon import logs
-from daemon.measured import measured
+from daemon.exemplars import Exemplars
+from daemon.measured import OPERATIONS, measured
 from daemon.metric_labels import NAMES_MAX, OTHER
-from daemon.metrics import Metrics
+from daemon.metrics import ACTOR_KINDS, Metrics
 
 CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
 RULES = Rules(RoutingRules((WarehouseRule("lyon"),)), (CarrierRule("swift", "home"),))
@@ -199,6 +204,18 @@ async def test_an_order_that_waited_for_goods_is_told_apart_from_those_that_we_k
         assert got["wharfinger_orders{age=under_5m}{state=picking}"] == 0
 
 
+def test_each_bucket_names_one_order_a_second() -> None:
+    named = Exemplars((0.1, 1.0))
+    told = [named.of(f"main-{n}", seconds) for n, seconds in enumerate((0.05, 0.05, 0.5, 9.0, 0.1))]
+    assert [None if each is None else each["order"] for each in told] == [
+        "main-0",
+        None,
+        "main-2",
+        "main-3",
+        None,
+    ]
+
+
 def test_units_that_were_not_there_are_an_oversell_refused() -> None:
     metrics = Metrics(utc_now)
     part = Part("main-1.1", "lyon", (Quantity("TEAPOT", 2),), "gone")
@@ -283,16 +300,17 @@ async def test_a_crash_of_any_order_is_counted_under_one_label(log_as_before: No
         raise ValueError
 
     with trio.fail_after(5):
-        for name in ("order main-1", "order main-2", "warehouse lyon"):
+        for name in ("order main-1", "order main-2", "second look main", "teapot"):
             with pytest.raises(Exception, match="crashed"):
                 await supervise(name, falls, RestartPolicy(crashes_max=0))
     got = figures(metrics)
     told = {name: value for name, value in got.items() if name.startswith("wharfinger_actor_restarts_total")}
     assert told == {
         "wharfinger_actor_restarts_total{kind=order}": 2,
-        "wharfinger_actor_restarts_total{kind=warehouse}": 1,
+        "wharfinger_actor_restarts_total{kind=second look}": 1,
+        "wharfinger_actor_restarts_total{kind=other}": 1,
     }
-    assert got["wharfinger_log_events_total{level=error}"] == 3
+    assert got["wharfinger_log_events_total{level=error}"] == 4
 
 
 # --- what stands somewhere --------------------------------------------------------------------------------
@@ -422,6 +440,20 @@ def test_an_answer_or_a_path_that_nobody_knows_makes_no_label_of_its_own() -> No
     got = figures(metrics)
     assert got[f"wharfinger_partner_calls_total{{operation=find}}{{outcome={OTHER}}}{{partner=erp}}"] == 1
     assert got[f"wharfinger_control_requests_total{{route={OTHER}}}{{status={OTHER}}}"] == 1
+
+
+def test_every_actor_that_is_supervised_has_its_kind() -> None:
+    source = inspect.getsource(actors.system) + inspect.getsource(actors.order)
+    supervised = re.findall(r"\bsupervise(?:\(|,)\s*f?\"([^\"{]+?) ?[\"{]", source)
+    assert len(supervised) > 8
+    assert set(supervised) == set(ACTOR_KINDS)
+
+
+def test_every_question_to_a_partner_has_its_name() -> None:
+    asked = {
+        name for port in (ShopPort, ErpPort, CarrierPort) for name in vars(port) if not name.startswith("_")
+    }
+    assert asked == set(OPERATIONS)
 
 
 @pytest.mark.skipif(not PROMTOOL, reason="there is no promtool: it comes with Debian's package prometheus")
