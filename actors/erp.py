@@ -1,11 +1,12 @@
 """The ERP: takes over its stock once, when a warehouse is new here. Documents go out through its drain."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 import trio
 
-from actors.directory import Directory, WarehouseHandle
+from actors.directory import Clock, Directory, WarehouseHandle
 from actors.domain.stock_commands import OpenStock
 from actors.ports import ErpPort, Journal
 
@@ -15,7 +16,7 @@ OPENED_TOGETHER = 500
 log = structlog.get_logger(__name__)
 
 
-async def take_over_stock(erp: ErpPort, journal: Journal, directory: Directory) -> None:
+async def take_over_stock(erp: ErpPort, journal: Journal, directory: Directory, clock: Clock) -> None:
     """Open every warehouse that has no stream yet with what the ERP says lies there.
 
     The others are left alone.
@@ -27,10 +28,11 @@ async def take_over_stock(erp: ErpPort, journal: Journal, directory: Directory) 
     new = [handle for handle in directory.warehouses.values() if await _is_new(handle, journal)]
     if not new:
         return
+    now = clock()
     stock = await erp.stock()
     for handle in new:
         await _open(handle.name, sorted(stock.get(handle.name, {}).items()), directory)
-        await journal.save_cursor(f"opened-{handle.name}", "done")
+        await journal.save_cursor(_opened(handle.name), now.isoformat())
         log.info("stock_taken_over", warehouse=handle.name, skus=len(stock.get(handle.name, {})))
 
 
@@ -45,4 +47,17 @@ async def _open(warehouse: str, stock: Sequence[tuple[str, int]], directory: Dir
 
 
 async def _is_new(handle: WarehouseHandle, journal: Journal) -> bool:
-    return await journal.cursor(f"opened-{handle.name}") is None
+    return await journal.cursor(_opened(handle.name)) is None
+
+
+def _opened(warehouse: str) -> str:
+    return f"opened-{warehouse}"
+
+
+async def opened_at(warehouse: str, journal: Journal) -> datetime | None:
+    """Return when the ERP's stock began to be read for the opening, None where that was not noted."""
+    text = await journal.cursor(_opened(warehouse))
+    try:
+        return datetime.fromisoformat(text) if text is not None else None
+    except ValueError:  # versions before kept no more than that it was done
+        return None

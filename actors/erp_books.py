@@ -11,6 +11,20 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from actors.domain.documents import ErpOrder
+from actors.domain.erp_pieces import ErpMove, ErpPiece
+
+__all__ = [
+    "ErpArticle",
+    "ErpBooks",
+    "ErpCustomerFlags",
+    "ErpMove",
+    "ErpPiece",
+    "ErpStock",
+    "ErpStockLine",
+    "ExpectedLine",
+]
+
 
 class ErpArticle(Struct, frozen=True):
     """An article, or one sub-reference of one. `weight_g` and `ean` are 0 and "" where the ERP has none."""
@@ -41,11 +55,13 @@ class ErpStock(Struct, frozen=True):
         began_at, ended_at: by our clock, when it was read: what was booked before the first is in it, what
             was booked after the second is not, and of what lies between nobody knows.
         lines: what lies there, summed over places and lots.
+        warehouses: which were read; one of which there is no line is empty.
     """
 
     began_at: datetime
     ended_at: datetime
     lines: tuple[ErpStockLine, ...]
+    warehouses: tuple[str, ...] = ()
 
 
 class ErpCustomerFlags(Struct, frozen=True):
@@ -67,27 +83,6 @@ class ExpectedLine(Struct, frozen=True):
     sku: str
     units: Decimal
     due: date | None
-
-
-class ErpPiece(Struct, frozen=True):
-    """A customer's piece as it stands in the ERP.
-
-    Attributes:
-        reference: ours, of the order or delivery note that it came from; "" for what is none of ours.
-        number: the ERP's own name for it.
-        stage: quote, order, note or invoice.
-        closed: whether nothing of it is open.
-        amount: without tax, None where the ERP does not tell.
-        changed_by, changed_at: who touched it last, and when by the ERP's clock; "" where it does not tell.
-    """
-
-    reference: str
-    number: str
-    stage: str
-    closed: bool
-    amount: Decimal | None
-    changed_by: str = ""
-    changed_at: str = ""
 
 
 class ErpBooks(Protocol):
@@ -128,6 +123,22 @@ class ErpBooks(Protocol):
         """
         ...
 
+    async def moves(self, since: datetime) -> Sequence[ErpMove] | None:
+        """Return what pieces touched since then moved, whoever did it; None where the site cannot tell."""
+        ...
+
+    async def pieces(self, order: str) -> Sequence[ErpPiece]:
+        """Return every piece of an order of ours and of its delivery notes, of whatever stage."""
+        ...
+
+    def remark_on(self, document: ErpOrder, amount: Decimal | None) -> str:
+        """Say so where an order's amount without tax is not ours within the site's tolerance, else ""."""
+        ...
+
     def position(self, at: datetime) -> str:
         """Return the position for `changed` from which everything since then comes."""
+        ...
+
+    def named(self, ours: str) -> str:
+        """Return how a name of ours, such as an order's id, stands on a piece as its reference."""
         ...

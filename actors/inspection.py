@@ -3,25 +3,28 @@
 It stands apart from `ports.Journal` because no actor may lean on it: its answers cost a search.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
+from actors.domain.documents import Document
 from actors.ports import Event, OrderRow, Recorded
 
 
 class OrderFilter(Struct, frozen=True):
     """Which orders are asked for; what is empty does not restrict.
 
-    `warehouse` is one that holds a reservation of the order which is not dispatched or given back.
+    `warehouse` is one that holds a reservation of the order which is not dispatched or given back;
+    `moved_after` is when the order came into its state at the earliest.
     """
 
     states: tuple[str, ...] = ()
     channel: str = ""
     warehouse: str = ""
     placed_before: datetime | None = None
+    moved_after: datetime | None = None
 
 
 class BookedMovement(Struct, frozen=True):
@@ -32,6 +35,14 @@ class BookedMovement(Struct, frozen=True):
     source: str
     target: str
     units: int
+
+
+class Asked(Struct, frozen=True):
+    """A document that a warehouse's stream has asked for, and when."""
+
+    effect: str
+    document: Document
+    at: datetime
 
 
 class Tip(Struct, frozen=True):
@@ -90,4 +101,8 @@ class Inspection(Protocol):
 
     async def last_audit(self) -> AuditRun | None:
         """Return the last audit that was made of the log, None where there was none."""
+        ...
+
+    async def asked(self, stream: str, names: Collection[str]) -> Sequence[Asked]:
+        """Return what a warehouse's stream asked for under these effects' ids or documents' references."""
         ...

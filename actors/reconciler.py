@@ -14,7 +14,17 @@ from actors.adopting import adoption_of, cursor_name, judged
 from actors.desk import Desk, Raise
 from actors.domain.assortment import Assortment
 from actors.domain.order_state import order_id
-from actors.domain.reconciliation import Books, Difference, Told, Unheard, aged, differences, matters
+from actors.domain.reconciliation import (
+    PATIENCE,
+    Books,
+    Cause,
+    Difference,
+    Told,
+    Unheard,
+    aged,
+    differences,
+    matters,
+)
 from actors.ports import Journal, ShopOrder, ShopPort
 
 log = structlog.get_logger(__name__)
@@ -71,6 +81,11 @@ class Reconciler:
         self._sellers: list[tuple[str, ShopPort]] = [(channel, shop)]
         self.last: Reconciliation | None = None
 
+    @property
+    def _prefix(self) -> str:
+        """With what the names of this window's anomalies begin."""
+        return f"stock:{self._channel}:"
+
     def hears(self, channel: str, shop: ShopPort) -> None:
         """Take into account what another shop sells from the same stock."""
         self._sellers.append((channel, shop))
@@ -111,8 +126,7 @@ class Reconciler:
             told=after.told,
             unheard=tuple(each for each in unheard if each.article in compared),
         )
-        earlier = self.last.differences if self.last is not None else ()
-        found = aged(differences(books, now), earlier)
+        found = aged(differences(books, now), await self._known())
         self.last = Reconciliation(self._channel, now, len(compared), len(moving), found)
         return self.last
 
@@ -120,7 +134,7 @@ class Reconciler:
         """Raise what lasts too long, and take back what is over."""
         if found.differences:
             log.info("stock_differs", channel=self._channel, differences=len(found.differences))
-        prefix = f"stock:{self._channel}:"
+        prefix = self._prefix
         shown = {
             f"{prefix}{each.id}": each
             for each in matters(found.differences, f"shop {self._channel}", found.at)
@@ -134,6 +148,19 @@ class Reconciler:
             is_write = open_.anomaly.endswith("foreign_write")
             if not is_write or open_.raised_at < found.at - WRITE_SHOWN_FOR:
                 await self._desk.resolve(open_.anomaly, "system")
+
+    async def _known(self) -> Mapping[tuple[str, Cause], datetime]:
+        """Return since when each difference is known: an open anomaly tells, also of an earlier daemon's."""
+        known: dict[tuple[str, Cause], datetime] = {}
+        for open_ in await self._journal.anomalies(ANOMALIES_MAX):
+            if open_.problem == PROBLEM and open_.anomaly.startswith(self._prefix):
+                article, _, cause = open_.anomaly.removeprefix(self._prefix).rpartition(":")
+                if cause in PATIENCE:
+                    known[article, cause] = open_.raised_at  # type: ignore[index] # a cause, as PATIENCE has it
+        for each in self.last.differences if self.last is not None else ():
+            key = (each.article, each.cause)
+            known[key] = min(each.since, known.get(key, each.since))
+        return known
 
     async def _unheard(self) -> list[Unheard]:
         """Read, without importing anything, what the shops sold or put back that has not come here yet."""

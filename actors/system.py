@@ -298,7 +298,9 @@ class System:
     async def _take_over_stock(self) -> None:
         while not self._stop.is_set():
             try:
-                await take_over_stock(self.partners.erp, self.journal, self.directory)
+                await take_over_stock(
+                    self.partners.erp, self.journal, self.directory, self.surroundings.clock
+                )
             except PartnerError as error:
                 log.warning("stock_not_taken_over", error=type(error).__name__, detail=str(error))
                 with trio.move_on_after(TAKE_OVER_RETRY_S):

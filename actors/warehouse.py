@@ -25,6 +25,7 @@ from actors.domain.stock_events import (
     StockCounted,
     StockEffectRequested,
     StockEvent,
+    StockMirrored,
     StockOpened,
     StockReceived,
     UnitsReturned,
@@ -267,6 +268,7 @@ class Warehouse:
                     | StockOpened(sku)
                     | StockAdjusted(sku)
                     | StockCounted(sku)
+                    | StockMirrored(sku)
                 ):
                     self._directory.stock_arrived(sku)
                 case StockEffectRequested(effect, partner, document):

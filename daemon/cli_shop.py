@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli_running import NOT_WELL, config_option, endings, progress, settings_of
+from daemon.cli_running import config_option, endings, progress, settings_of
 
 if TYPE_CHECKING:
     from daemon.settings import Channel, Settings
@@ -62,24 +62,21 @@ def adopt(*, config: Path, channel: str, since: datetime, dry_run: bool, as_json
 
 @click.command()
 @config_option
-@click.option("--channel", metavar="NAME", help="Only this channel's shop.")
+@click.option("--channel", metavar="NAME", help="Only this channel's shop, and nothing of the ERP's stock.")
 @json_option
 def reconcile(*, config: Path, channel: str | None, as_json: bool) -> None:
-    """Compare what the shops show with the ledger, by the daemon that runs; exit 1 when anything differs.
+    """Compare shops, ledger and ERP, by the daemon that runs; exit 3 when anything differs.
 
-    Each difference is told with its cause, its age and a mend. Nothing is changed.
+    Each difference is told with its cause, since when, and a mend. Nothing is changed; what lasts becomes an
+    anomaly, once, and is settled by itself when it is over.
     """
     settings = settings_of(config)
     if channel is not None:
         channel_of(settings, channel)
-    from daemon import ctl_view
-    from daemon.ctl_asking import Asking, path_to
+    from daemon.ctl_asking import Asking
+    from daemon.ctl_books import compare
 
-    query = {"channel": channel} if channel is not None else {}
-    ask = Asking(str(settings.daemon.socket_path), as_json)
-    answer = ask.read(path_to("reconciliation"), ctl_view.reconciled, query)
-    if any(each["differences"] for each in answer["channels"]):
-        raise SystemExit(NOT_WELL)
+    compare(Asking(str(settings.daemon.socket_path), as_json), channel)
 
 
 def channel_of(settings: "Settings", name: str) -> "Channel":

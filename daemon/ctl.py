@@ -13,6 +13,7 @@ from daemon import ctl_view as view
 from daemon.ctl_asking import DEFAULT_SOCKET, DEGRADED, Asking, age, asking, limit_option, path_to
 from daemon.ctl_backlog import BACKLOG
 from daemon.ctl_backup import backup_check
+from daemon.ctl_books import reconcile
 from daemon.ctl_floor import FLOOR
 from daemon.ctl_gates import GATES
 from daemon.ctl_helm import HELM
@@ -35,7 +36,7 @@ def main(context: click.Context, *, socket: str, as_json: bool) -> None:
     context.obj = Asking(socket, as_json)
 
 
-for command in (order, *BACKLOG, *FLOOR, *GATES, *HELM, backup_check):
+for command in (order, reconcile, *BACKLOG, *FLOOR, *GATES, *HELM, backup_check):
     main.add_command(command)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import click
 
 from daemon import ctl_view as view
-from daemon.control.answers import ControlError, DaemonAwayError
+from daemon.control.answers import ANSWER_SECONDS_MAX, ControlError, DaemonAwayError
 from daemon.ctl_socket import Question, ask, follow
 
 FAILED = 1
@@ -42,9 +42,19 @@ class Asking:
     as_json: bool = False
     dry_run: bool = False
 
-    def read(self, path: str, show: view.View, query: Mapping[str, str] | None = None) -> view.Answer:
-        """Ask for something, show it, and return it; say so where there may be more than was asked for."""
-        answer = self.get(path, query)
+    def read(
+        self,
+        path: str,
+        show: view.View,
+        query: Mapping[str, str] | None = None,
+        *,
+        seconds_max: float = ANSWER_SECONDS_MAX,
+    ) -> view.Answer:
+        """Ask for something, show it, and return it; say so where there may be more than was asked for.
+
+        What takes the daemon long is given longer.
+        """
+        answer = self._ask(Question(path, query, seconds_max=seconds_max))
         self.show(answer, show)
         limit = (query or {}).get("limit")
         if limit and any(isinstance(each, list) and len(each) >= int(limit) for each in answer.values()):

@@ -15,14 +15,6 @@ def partners(ask: Asking) -> None:
     ask.read(path_to("partners"), view.partners)
 
 
-@click.command()
-@click.option("--channel", help="Only this channel's shop.")
-@asking
-def reconcile(ask: Asking, *, channel: str | None) -> None:
-    """Compare what the shops show with the ledger, and say why it differs; nothing is changed."""
-    ask.read(path_to("reconciliation"), view.reconciled, {"channel": channel} if channel else {})
-
-
 @click.group()
 def anomalies() -> None:
     """Look at what a person should look at, and say what became of it."""
@@ -99,4 +91,4 @@ def drop(ask: Asking, *, effect: str, reason: str, key: str | None) -> None:
     ask.change(path_to("outbox", "drop"), {"effect": effect, "reason": reason}, key)
 
 
-BACKLOG: Sequence[click.Command] = (partners, anomalies, outbox, reconcile)
+BACKLOG: Sequence[click.Command] = (partners, anomalies, outbox)

@@ -190,6 +190,19 @@ def count(
 @stock.command()
 @click.argument("warehouse")
 @click.argument("sku")
+@click.option("--by", type=int, required=True, help="So many units more, or below zero fewer.")
+@click.option("--booked-as", required=True, metavar="PIECE", help="What the ERP has booked it as.")
+@key_option
+@asking
+def mirror(ask: Asking, *, warehouse: str, sku: str, by: int, booked_as: str, key: str | None) -> None:
+    """Correct the shelf by what the ERP has booked already: it is not told of it."""
+    body = {"sku": sku, "units": by, "booked_as": booked_as}
+    ask.change(path_to("warehouses", warehouse, "mirrored"), body, key)
+
+
+@stock.command()
+@click.argument("warehouse")
+@click.argument("sku")
 @click.argument("slot")
 @key_option
 @asking

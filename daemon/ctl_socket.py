@@ -12,19 +12,23 @@ from urllib.parse import quote, urlencode
 
 import h11
 
-from daemon.control.answers import DONE, WAIT_SECONDS_MAX, DaemonAwayError, told
+from daemon.control.answers import ANSWER_SECONDS_MAX, DONE, WAIT_SECONDS_MORE, DaemonAwayError, told
 
 PIECE_BYTES_MAX = 65_536
 """What is read at once: most answers are smaller."""
 
 
 class Question(NamedTuple):
-    """A request: a POST where it has a body, which needs a `key` and stays the same when it is repeated."""
+    """A request: a POST where it has a body, which needs a `key` and stays the same when it is repeated.
+
+    `seconds_max` is how long the daemon may take.
+    """
 
     path: str
     query: Mapping[str, str] | None = None
     body: bytes | None = None
     key: str = ""
+    seconds_max: float = ANSWER_SECONDS_MAX
 
 
 def ask(sock: str, question: Question) -> dict[str, Any]:
@@ -61,7 +65,7 @@ def _exchange(path: str, question: Question) -> Generator[tuple[socket.socket, i
     """Send the question; yield the connection, the answer's status and the pieces of its body."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(WAIT_SECONDS_MAX)
+            connection.settimeout(question.seconds_max + WAIT_SECONDS_MORE)
             connection.connect(path)
             http = h11.Connection(h11.CLIENT)
             with suppress(ConnectionError):  # whoever has said no already need not hear the rest

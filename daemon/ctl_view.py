@@ -238,19 +238,6 @@ def outbox(answer: Answer) -> Sequence[Table]:
     return (_table("Outbox", ("requested at", "partner", "document", "effect"), answer["outbox"]),)
 
 
-def reconciled(answer: Answer) -> Sequence[Table]:
-    """Show where each shop's figures differ from the ledger's, and why."""
-    columns = ("article", "cause", "units", "ledger", "shop", "since", "detail", "mend")
-    return [
-        _table(
-            f"Channel {cell(each['channel'])}: {each['compared']} articles compared, {each['moving']} moving",
-            columns,
-            each["differences"],
-        )
-        for each in answer["channels"]
-    ]
-
-
 def last_audit(answer: Answer) -> Sequence[Table]:
     """Show when the log was audited last, and what came of it."""
     return (_table("Last audit", ("at", "ok", "events", "oversold units", "findings"), [answer]),)

@@ -17,7 +17,7 @@ from actors.order import stream_of
 from actors.ports import OrderRow, Recorded
 from actors.system import System
 from daemon.backlog import ANOMALIES_COUNTED_MAX, OpenBacklog
-from daemon.books import reconciled
+from daemon.books import Bookkeeper
 from daemon.control.asked import (
     HoldOrder,
     ReleaseOrder,
@@ -26,11 +26,11 @@ from daemon.control.asked import (
 from daemon.control.service import CONFLICT, NOT_FOUND, Mandate, Refused
 from daemon.control.wire import (
     CandidateTold,
-    ChannelReconciled,
     Done,
     ExpectedTold,
     OrderStory,
     OrderSummary,
+    Reconciled,
     RoutingTold,
     Status,
     Trial,
@@ -58,6 +58,7 @@ class OrderDesk:
         self._backlog = backlog
         self._orders = OrderAsking(system)
         self._words = PackingWords(system)
+        self._bookkeeper = Bookkeeper(system, inspection)
         self._version = version
         self._started_at = started_at
         self._partitions = partitions
@@ -151,9 +152,9 @@ class OrderDesk:
             f"too late, intercept {where[-1]}" if where else f"{order} could not be cancelled yet", CONFLICT
         )
 
-    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
-        """Return where the shops' figures differ from the ledger's, and why."""
-        return await reconciled(self._system, channel)
+    async def reconcile(self, channel: str | None) -> Reconciled:
+        """Return where shops, ledger and ERP differ, and why."""
+        return await self._bookkeeper.reconciled(channel)
 
 
 def _summary(row: OrderRow) -> OrderSummary:

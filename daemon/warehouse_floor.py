@@ -17,6 +17,7 @@ from actors.domain.stock_commands import (
     Adjust,
     AssignSlot,
     Count,
+    Mirror,
     Pack,
     Pick,
     Receive,
@@ -32,6 +33,7 @@ from actors.system import System
 from daemon.control.asked import (
     Adjustment,
     Counting,
+    MirroredPiece,
     PackFulfilment,
     Reception,
     Return,
@@ -50,7 +52,7 @@ UNAVAILABLE = 503
 SCAN_SECONDS_MAX = 10.0
 """A scanner that hears nothing for this long sends its scan again, under the same key."""
 
-NAMES_OF_A_CAUSE = ("fulfilment", "delivery", "reason", "source")
+NAMES_OF_A_CAUSE = ("fulfilment", "delivery", "reason", "source", "booked_as")
 """The fields by which an event that moves stock says for what it did."""
 
 ERP_REFERENCE_MAX = 20
@@ -178,6 +180,10 @@ class WarehouseFloor:
         now = self._system.surroundings.clock()
         command = Count(asked.sku, asked.slot, asked.units, asked.reason, warehouse, reference, now)
         return await self._ask(warehouse, command, mandate)
+
+    async def mirror(self, warehouse: str, asked: MirroredPiece, mandate: Mandate) -> Done | Trial:
+        """Take over what the ERP has booked already; it is not told of it."""
+        return await self._ask(warehouse, Mirror(asked.sku, asked.units, asked.booked_as), mandate)
 
     async def assign_slot(self, warehouse: str, asked: SlotAssignment, mandate: Mandate) -> Done | Trial:
         """Say where a SKU lies."""

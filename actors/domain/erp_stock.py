@@ -5,7 +5,7 @@ or while it was read. So what is in flight is re-applied: a figure is right if s
 or not, explain it. And a reading that began before another never takes its place.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
@@ -30,21 +30,15 @@ class AsOf(Struct, frozen=True):
 
 
 class Underway(Struct, frozen=True):
-    """A document that was asked for; `done_at` is when its outcome was known, None when it is not yet."""
+    """A document that was asked for; `done_at` is when its outcome was known, None when it is not yet.
+
+    `effect` names it in the log.
+    """
 
     document: ErpDocument
     asked_at: datetime
     done_at: datetime | None
-
-
-class StockGap(Struct, frozen=True):
-    """Units that nothing explains: theirs, ours, and how far theirs lies beyond what is in flight."""
-
-    warehouse: str
-    sku: str
-    theirs: int
-    ours: int
-    unexplained: int
+    effect: str = ""
 
 
 def newest(held: AsOf | None, read: AsOf) -> bool:
@@ -82,25 +76,3 @@ def in_flight(documents: Iterable[Underway], as_of: AsOf) -> dict[Place, tuple[i
             least, most = bounds.get(place, (0, 0))
             bounds[place] = (least - max(units, 0), most - min(units, 0))
     return bounds
-
-
-def gaps(
-    theirs: Mapping[Place, int], ours: Mapping[Place, int], flight: Mapping[Place, tuple[int, int]]
-) -> tuple[StockGap, ...]:
-    """Return every place whose figure is not explained, in the order of warehouses and SKUs.
-
-    Args:
-        theirs: the ERP's units by place; a place that it does not tell has none.
-        ours: what is physically there by our ledger, every document that was asked for counted in.
-        flight: what `in_flight` says of the same reading.
-    """
-    found: list[StockGap] = []
-    for place in theirs.keys() | ours.keys():
-        told, known = theirs.get(place, 0), ours.get(place, 0)
-        if told == known:
-            continue
-        least, most = flight.get(place, (0, 0))
-        beyond = told - min(max(told, known + least), known + most)
-        if beyond:
-            found.append(StockGap(*place, told, known, beyond))
-    return tuple(sorted(found, key=lambda gap: (gap.warehouse, gap.sku)))

@@ -29,6 +29,7 @@ from actors.domain.stock_events import (
     StockEffectRefused,
     StockEffectRequested,
     StockEvent,
+    StockMirrored,
     StockOpened,
     StockReceived,
     UnitsPicked,
@@ -152,7 +153,7 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             return (Movement(sku, "opening", "available", units),)
         case StockReceived() | UnitsReturned():
             return (_of_a_delivery(event),)
-        case StockAdjusted(sku, units, _):
+        case StockAdjusted(sku, units, _) | StockMirrored(sku, units, _):
             if units > 0:
                 return (Movement(sku, "count", "available", units),)
             return (Movement(sku, "available", "count", -units),)
@@ -243,6 +244,7 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
         case (
             StockAdjusted()
             | StockCounted()
+            | StockMirrored()
             | StockEffectRequested()
             | StockEffectDone()
             | StockEffectRefused()

@@ -9,6 +9,7 @@ without a rest: somebody wrote there, we have not heard of it, we have not told 
 how the figures are read, it does not know; so an ERP's books are compared by the same sum.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
@@ -73,6 +74,7 @@ class Difference(Struct, frozen=True):
         ledger, partner: the two figures; None where that side does not know the article.
         since: since when at the latest (a foreign write: since when at the earliest).
         about: what it is about, such as the orders that have not come.
+        is_new: whether no earlier look has told it.
     """
 
     article: str
@@ -82,6 +84,7 @@ class Difference(Struct, frozen=True):
     partner: int | None
     since: datetime
     about: tuple[str, ...] = ()
+    is_new: bool = True
 
 
 class Matter(Struct, frozen=True):
@@ -128,13 +131,19 @@ def _parts(whole: Difference, told: Told | None, unheard: list[Unheard]) -> Iter
         yield replace(whole, units=untold)
 
 
-def aged(found: Iterable[Difference], before: Iterable[Difference]) -> tuple[Difference, ...]:
-    """Return the differences with the instants at which they were first seen, if that was before."""
-    first = {(each.article, each.cause): each.since for each in before}
-    return tuple(
-        replace(each, since=min(each.since, first.get((each.article, each.cause), each.since)))
-        for each in found
-    )
+def aged(found: Iterable[Difference], known: Mapping[tuple[str, Cause], datetime]) -> tuple[Difference, ...]:
+    """Return the differences with the instants at which they were first seen, if that was before.
+
+    Args:
+        found: what differs now.
+        known: since when earlier looks know of an article and a cause; "" for many articles at once.
+    """
+    aged: list[Difference] = []
+    for each in found:
+        first = known.get((each.article, each.cause)) or known.get(("", each.cause))
+        is_known = replace(each, since=min(each.since, first), is_new=False) if first is not None else each
+        aged.append(is_known)
+    return tuple(aged)
 
 
 def matters(found: Iterable[Difference], partner: str, now: datetime) -> tuple[Matter, ...]:
@@ -184,17 +193,22 @@ def mend(difference: Difference, partner: str) -> str:
             by = f"{difference.units:+d}"
             return (
                 "it is set back by itself; if the goods were counted:"
-                f" wharfctl adjust WAREHOUSE {article} --by={by} --reason counted"
+                f" wharfctl stock adjust WAREHOUSE {shlex.quote(article)} --by={by} --reason counted"
             )
         case "not_imported":
             return (
-                "wharfctl anomalies: an order that cannot be read, or a partner that is away, is listed there"
+                "nothing, the next poll brings it; where it lasts:"
+                " wharfctl anomalies list names the order that cannot be read, or the partner that is away"
             )
         case "push_under_way":
-            return "wharfctl status: is the partner away? What is behind is told by itself"
+            return "nothing, it is told by itself; where it lasts: wharfctl partners says who is away"
         case "unknown_there":
             return (
                 f"give a product of {partner} the reference {article}, or list what holds it in the settings"
             )
         case "unknown_here":
-            return f"wharfctl receive WAREHOUSE {article}, or stop {partner} from selling it"
+            units = max(difference.units, 1)
+            return (
+                f"stop {partner} from selling it, or take it in:"
+                f" wharfctl receive WAREHOUSE DELIVERY {shlex.quote(article)} {units}"
+            )

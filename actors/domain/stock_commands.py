@@ -69,6 +69,17 @@ class Count(Struct, frozen=True, gc=False, tag=True):
     at: datetime
 
 
+class Mirror(Struct, frozen=True, gc=False, tag=True):
+    """Take over so many units (below zero: fewer) that the ERP has booked already, as `booked_as`.
+
+    Its idempotency key is the caller's matter.
+    """
+
+    sku: str
+    units: int
+    booked_as: str
+
+
 class AssignSlot(Struct, frozen=True, gc=False, tag=True):
     """Say where the SKU is picked from now on."""
 
@@ -147,6 +158,7 @@ StockCommand = (
     | Restock
     | Adjust
     | Count
+    | Mirror
     | AssignSlot
     | Reserve
     | Confirm

@@ -19,6 +19,7 @@ from actors.domain.stock_commands import (
     Dispatch,
     Done,
     Granted,
+    Mirror,
     NotEnough,
     OpenStock,
     Pack,
@@ -47,6 +48,7 @@ from actors.domain.stock_events import (
     StockEffectDone,
     StockEffectRefused,
     StockEvent,
+    StockMirrored,
     StockOpened,
     StockReceived,
     UnitsPicked,
@@ -84,7 +86,7 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
             return _fall_short(stock, command)
         case Restock():
             return _restock(stock, command)
-        case OpenStock() | Receive() | Adjust() | AssignSlot():
+        case OpenStock() | Receive() | Adjust() | Mirror() | AssignSlot():
             return _shelve(stock, command)
         case Count():
             counted = count(stock, command)
@@ -96,7 +98,7 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
             assert_never(command)
 
 
-def _shelve(stock: Stock, command: OpenStock | Receive | Adjust | AssignSlot) -> Decision:
+def _shelve(stock: Stock, command: OpenStock | Receive | Adjust | Mirror | AssignSlot) -> Decision:
     shelf = stock.shelves.get(command.sku)
     match command:
         case OpenStock(sku, units, slot, source):
@@ -112,13 +114,9 @@ def _shelve(stock: Stock, command: OpenStock | Receive | Adjust | AssignSlot) ->
                 return Decision((), Rejected("a reception needs units"))
             return Decision((StockReceived(delivery, sku, units, slot), *command.effects), DONE)
         case Adjust(sku, units, reason):
-            available = stock.available(sku)
-            if units == 0:
-                return Decision((), Rejected("an adjustment of zero units changes nothing"))
-            if available + units < 0:
-                why = f"only {available} of {sku} are available; the others are promised or not there"
-                return Decision((), Rejected(why))
-            return Decision((StockAdjusted(sku, units, reason), *command.effects), DONE)
+            return _correct(stock, sku, units, (StockAdjusted(sku, units, reason), *command.effects))
+        case Mirror(sku, units, booked_as):
+            return _correct(stock, sku, units, (StockMirrored(sku, units, booked_as),))
         case AssignSlot(sku, slot):
             if not slot:
                 return Decision((), Rejected("a slot needs a name"))
@@ -137,6 +135,16 @@ def _restock(stock: Stock, command: Restock) -> Decision:
         command.delivery, command.order, command.sku, command.units, command.condition, command.slot
     )
     return Decision((returned,), DONE)
+
+
+def _correct(stock: Stock, sku: str, units: int, events: tuple[StockEvent, ...]) -> Decision:
+    available = stock.available(sku)
+    if units == 0:
+        return Decision((), Rejected("an adjustment of zero units changes nothing"))
+    if available + units < 0:
+        why = f"only {available} of {sku} are available; the others are promised or not there"
+        return Decision((), Rejected(why))
+    return Decision(events, DONE)
 
 
 def _reserve(stock: Stock, command: Reserve) -> Decision:

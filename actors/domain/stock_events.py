@@ -96,6 +96,17 @@ class StockCounted(Struct, frozen=True, gc=False, tag="stock.counted"):
     reason: str
 
 
+class StockMirrored(Struct, frozen=True, gc=False, tag="stock.mirrored"):
+    """The shelf was corrected by what stands in the ERP's books already, as `booked_as` (count to available).
+
+    So the ERP is not told of it; `units` may be negative.
+    """
+
+    sku: str
+    units: int
+    booked_as: str
+
+
 class SlotAssigned(Struct, frozen=True, gc=False, tag="stock.slot_assigned"):
     """The SKU is picked from this slot from now on."""
 
@@ -199,6 +210,7 @@ StockEvent = (
     | UnitsReturned
     | StockAdjusted
     | StockCounted
+    | StockMirrored
     | SlotAssigned
     | UnitsReserved
     | ReservationRefused

@@ -1,16 +1,20 @@
 """An ERP's books in process: what a test writes into them is what is read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import trio
 
+from actors.domain.documents import ErpOrder
 from actors.erp_books import (
     ErpArticle,
     ErpCustomerFlags,
+    ErpMove,
     ErpPiece,
     ErpStock,
+    ErpStockLine,
     ExpectedLine,
 )
 from actors.errors import UnreachableError
@@ -22,7 +26,8 @@ START = datetime(2000, 1, 1, tzinfo=UTC)
 class MemoryErpBooks:
     """Books that tell what they hold; a position counts the pieces that were told.
 
-    `reads` are the names of the tables in the order in which they were read.
+    `reads` are the names of the tables in the order in which they were read, `stock` what lies in each place
+    of the `warehouses`, by `clock`; `meanwhile` happens while that is read.
     """
 
     away: bool = False
@@ -31,6 +36,12 @@ class MemoryErpBooks:
     expected_: list[ExpectedLine] = field(default_factory=list)
     pieces_: list[ErpPiece] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    clock: Callable[[], datetime] = lambda: START
+    warehouses: tuple[str, ...] = ()
+    stock: dict[tuple[str, str], int] = field(default_factory=dict)
+    moves_: list[ErpMove] = field(default_factory=list)
+    tells_moves: bool = True
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)
 
     async def articles(self) -> Sequence[ErpArticle]:
         """Return the articles."""
@@ -38,9 +49,21 @@ class MemoryErpBooks:
         return tuple(self.articles_)
 
     async def stock_reading(self) -> ErpStock:
-        """Return an empty reading."""
+        """Return what lies there as of when it is read; what is to happen meanwhile happens."""
         await self._read("stock")
-        return ErpStock(START, START, ())
+        began_at = self.clock()
+        lines = tuple(
+            ErpStockLine(warehouse, sku, "N", sellable=True, units=Decimal(units))
+            for (warehouse, sku), units in self.stock.items()
+        )
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return ErpStock(began_at, self.clock(), lines, self.warehouses)
+
+    async def moves(self, since: datetime) -> Sequence[ErpMove] | None:
+        """Return the moves of pieces that were touched since then."""
+        await self._read("moved")
+        return [move for move in self.moves_ if move.at >= since] if self.tells_moves else None
 
     def customer_of(self, channel: str) -> str | None:
         """Return the customer that bears the channel's name in capitals."""
@@ -62,6 +85,20 @@ class MemoryErpBooks:
         await self._read("invoices")
         ours = [piece for piece in self.pieces_ if piece.reference.partition(".")[0] == order]
         return [piece for piece in ours if piece.stage == "invoice"]
+
+    async def pieces(self, order: str) -> Sequence[ErpPiece]:
+        """Return the pieces of an order and of its notes."""
+        await self._read("pieces")
+        return [piece for piece in self.pieces_ if piece.reference.partition(".")[0] == order]
+
+    def named(self, ours: str) -> str:
+        """Return the name as it is: it has room for any."""
+        return ours
+
+    def remark_on(self, document: ErpOrder, amount: Decimal | None) -> str:
+        """Return nothing: what it is told is what it books."""
+        del document, amount
+        return ""
 
     async def changed(self, since: str) -> tuple[Sequence[ErpPiece], str]:
         """Return the pieces from the position on, the one at it again."""

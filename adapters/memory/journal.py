@@ -13,10 +13,12 @@ import msgspec
 import trio
 
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
+from actors.domain.documents import about
 from actors.domain.ledger import INNER_ACCOUNTS, movements
 from actors.domain.log import GENESIS, KINDS, chain, decode_event, encode_event, header, microseconds
 from actors.domain.partitions import PARTITIONS, partition_of, partition_of_key, stock_stream, warehouse_of
-from actors.inspection import AuditRun, BookedMovement, LogEnd, OrderFilter, Tip
+from actors.domain.stock_events import StockEffectRequested
+from actors.inspection import Asked, AuditRun, BookedMovement, LogEnd, OrderFilter, Tip
 from actors.ports import (
     Append,
     Balance,
@@ -255,6 +257,7 @@ class MemoryJournal:
             if (not wanted.states or row.state in wanted.states)
             and wanted.channel in ("", row.channel)
             and (wanted.placed_before is None or row.placed_at <= wanted.placed_before)
+            and (wanted.moved_after is None or row.state_since >= wanted.moved_after)
             and (not wanted.warehouse or row.order in there)
         ]
         return sorted(rows, key=_placed)[:limit]
@@ -317,6 +320,16 @@ class MemoryJournal:
         """See `Inspection.last_audit`: what nobody can come back to is never audited."""
         await trio.lowlevel.checkpoint()
         return None
+
+    async def asked(self, stream: str, names: Collection[str]) -> Sequence[Asked]:
+        """See `Inspection.asked`."""
+        await trio.lowlevel.checkpoint()
+        return [
+            Asked(recorded.event.effect, recorded.event.document, recorded.at)
+            for recorded in self.streams.get(stream, ())
+            if isinstance(recorded.event, StockEffectRequested)
+            and {recorded.event.effect, about(recorded.event.document)} & set(names)
+        ]
 
     async def order_counts(self) -> Mapping[str, int]:
         """See `Journal.order_counts`."""

@@ -4,11 +4,12 @@ There is no index for them: what a person asks now and then must not slow down w
 SKU's movements are read backwards along the log of its warehouse's partition, until there are enough.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from actors.domain.log import decode_event
 from actors.domain.partitions import partition_of, stock_stream
-from actors.inspection import BookedMovement, LogEnd, OrderFilter, Tip
+from actors.domain.stock_events import StockEffectRequested
+from actors.inspection import Asked, BookedMovement, LogEnd, OrderFilter, Tip
 from actors.ports import OrderRow, Recorded
 from adapters.postgres.connect import Connection, Pool
 from adapters.postgres.reads import order_of, recorded_of
@@ -20,6 +21,7 @@ async def find_orders(pool: Pool, wanted: OrderFilter, limit: int) -> Sequence[O
         "SELECT order_id, channel, shop_order, reference, state, state_since, due_at, placed_at, waiting_for,"
         " version FROM order_index WHERE ($1::text[] = '{}' OR state = ANY ($1))"
         " AND ($2 = '' OR channel = $2) AND ($3::timestamptz IS NULL OR placed_at <= $3)"
+        " AND ($6::timestamptz IS NULL OR state_since >= $6)"
         " AND ($4 = '' OR order_id IN"
         " (SELECT order_id FROM fulfilment WHERE warehouse = $4 AND closed_position IS NULL))"
         " ORDER BY placed_at, order_id LIMIT $5",
@@ -28,6 +30,7 @@ async def find_orders(pool: Pool, wanted: OrderFilter, limit: int) -> Sequence[O
         wanted.placed_before,
         wanted.warehouse,
         limit,
+        wanted.moved_after,
     )
     return [order_of(row) for row in rows]
 
@@ -105,3 +108,21 @@ async def movements(pool: Pool, warehouse: str, sku: str, limit: int) -> Sequenc
         )
         for row in rows
     ]
+
+
+async def asked(pool: Pool, stream: str, names: Collection[str]) -> Sequence[Asked]:
+    """Return what a stream asked for under these names; the whole stream is gone through."""
+    rows = await pool.fetch(
+        "SELECT kind, data, at FROM event WHERE partition = $1 AND stream = $2"
+        " AND kind = 'stock.effect_requested'"
+        " AND (data->>'effect' = ANY ($3) OR data->'document'->>'reference' = ANY ($3)) ORDER BY version",
+        partition_of(stream),
+        stream,
+        list(names),
+    )
+    found: list[Asked] = []
+    for row in rows:
+        event = decode_event(row["kind"], row["data"].encode())
+        if isinstance(event, StockEffectRequested):
+            found.append(Asked(event.effect, event.document, row["at"]))
+    return found

@@ -13,7 +13,7 @@ import trio
 
 from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of_key
-from actors.inspection import AuditRun, BookedMovement, LogEnd, OrderFilter
+from actors.inspection import Asked, AuditRun, BookedMovement, LogEnd, OrderFilter
 from actors.inspection import Tip as LogTip
 from actors.ports import (
     Append,
@@ -143,6 +143,10 @@ class PostgresJournal:
     async def last_audit(self) -> AuditRun | None:
         """Return the last audit that was made of the log, None where there was none."""
         return await self._ask(last_audit)
+
+    async def asked(self, stream: str, names: Collection[str]) -> Sequence[Asked]:
+        """Return what a warehouse's stream asked for under these names."""
+        return await self._ask(inspection.asked, stream, names)
 
     async def order_counts(self) -> Mapping[str, int]:
         """Return how many orders stand in each state."""

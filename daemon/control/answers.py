@@ -9,8 +9,14 @@ from typing import Any
 ANSWER_SECONDS_MAX = 30.0
 """Longer than any commit takes under load; whoever waited this long asks again with the same key."""
 
-WAIT_SECONDS_MAX = ANSWER_SECONDS_MAX + 5
-"""How long whoever asks waits: the daemon answers, if only that it cannot, a little before."""
+RECONCILE_SECONDS_MAX = 900.0
+"""A slow site is asked for all its stock twice, for a week's pieces, and one by one for what is missing."""
+
+WAIT_SECONDS_MORE = 5.0
+"""The daemon answers, if only that it cannot, a little before whoever asks gives up."""
+
+WAIT_SECONDS_MAX = ANSWER_SECONDS_MAX + WAIT_SECONDS_MORE
+"""How long whoever asks waits for a usual answer."""
 
 DONE = 200
 """The only status of an answer that is no problem."""

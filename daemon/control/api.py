@@ -11,6 +11,7 @@ from msgspec import Struct
 from actors.domain.order_state import LIFE_CYCLE
 from actors.inspection import OrderFilter
 from daemon.control.access import Role
+from daemon.control.answers import RECONCILE_SECONDS_MAX
 from daemon.control.asked import (
     Adjustment,
     CancelOrder,
@@ -21,6 +22,7 @@ from daemon.control.asked import (
     DropEffect,
     HoldOrder,
     LogLevel,
+    MirroredPiece,
     OpenGate,
     PackFulfilment,
     Reception,
@@ -146,7 +148,7 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
         return await desk.retry(order, mandate)
 
     async def reconcile(call: Call) -> Struct:
-        return Reconciled(tuple(await desk.reconcile(call.query.get("channel"))))
+        return await desk.reconcile(call.query.get("channel"))
 
     return (
         Reading("/v1/status", Status, status),
@@ -157,7 +159,13 @@ def _of_the_desk(desk: Desk) -> Sequence[Route]:
         Change(f"{_ORDER}/cancel", CancelOrder, _about("order", cancel)),
         Change(f"{_ORDER}/reroute", RerouteOrder, _about("order", desk.reroute)),
         Change(f"{_ORDER}/retry", RetryOrder, _about("order", retry)),
-        Reading("/v1/reconciliation", Reconciled, reconcile, query={"channel": "only this channel's shop"}),
+        Reading(
+            "/v1/reconciliation",
+            Reconciled,
+            reconcile,
+            query={"channel": "only this channel's shop"},
+            seconds_max=RECONCILE_SECONDS_MAX,
+        ),
     )
 
 
@@ -266,6 +274,7 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
         Change(f"{_WAREHOUSE}/returns", Return, _about("warehouse", floor.take_back)),
         Change(f"{_WAREHOUSE}/adjustments", Adjustment, _about("warehouse", floor.adjust)),
         Change(f"{_WAREHOUSE}/counts", Counting, _about("warehouse", floor.count)),
+        Change(f"{_WAREHOUSE}/mirrored", MirroredPiece, _about("warehouse", floor.mirror)),
         Change(f"{_WAREHOUSE}/slots", SlotAssignment, _about("warehouse", floor.assign_slot)),
     )
 

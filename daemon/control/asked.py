@@ -202,6 +202,14 @@ class Counting(_Asked, frozen=True):
     reason: Annotated[str, Meta(max_length=TEXT_MAX)] = ""
 
 
+class MirroredPiece(_Asked, frozen=True):
+    """The ERP has booked so many units more (or, below zero, fewer) already, as the piece of that name."""
+
+    sku: Name
+    units: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+    booked_as: Name
+
+
 class SlotAssignment(_Asked, frozen=True):
     """Where the SKU is picked from now on."""
 

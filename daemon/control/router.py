@@ -143,13 +143,17 @@ def _is_number(text: str, beyond: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A GET that answers `gives`; `query` names the parameters it knows, and what each is for."""
+    """A GET that answers `gives`; `query` names the parameters it knows, and what each is for.
+
+    `seconds_max` is how long the answer may take.
+    """
 
     path: str
     gives: type[Struct]
     answer: Callable[[Call], Awaitable[Answer]]
     query: Mapping[str, str] = field(default_factory=dict)
     role: Role = Role.VIEWER
+    seconds_max: float = ANSWER_SECONDS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +222,15 @@ class Router:
         return response
 
     async def _responded(self, request: Request, matching: Sequence[Match]) -> Response | Stream:
+        bounds = [route.seconds_max for route, _ in matching if isinstance(route, Reading)]
+        seconds_max = max(bounds, default=ANSWER_SECONDS_MAX)
         try:
-            with trio.fail_after(ANSWER_SECONDS_MAX):
+            with trio.fail_after(seconds_max):
                 answer = await self._answered(request, matching)
         except Refused as refused:
             return problem(refused.status, refused.reason)
         except trio.TooSlowError:
-            why = f"no answer within {ANSWER_SECONDS_MAX:g} s: ask again, a change under the same key"
+            why = f"no answer within {seconds_max:g} s: ask again, a change under the same key"
             return problem(HTTPStatus.GATEWAY_TIMEOUT, why)
         return answer if isinstance(answer, Response | Stream) else _json(HTTPStatus.OK, answer)
 

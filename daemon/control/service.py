@@ -18,6 +18,7 @@ from daemon.control.asked import (
     DropEffect,
     HoldOrder,
     LogLevel,
+    MirroredPiece,
     OpenGate,
     PackFulfilment,
     Reception,
@@ -38,7 +39,6 @@ from daemon.control.wire import (
     AuditTold,
     CarrierTold,
     ChangeTold,
-    ChannelReconciled,
     Done,
     EndTold,
     EventTold,
@@ -47,6 +47,7 @@ from daemon.control.wire import (
     OrderSummary,
     PartnerStatus,
     PickList,
+    Reconciled,
     Status,
     StockExplained,
     StockLevel,
@@ -139,8 +140,8 @@ class Desk(Protocol):
         """Stop the order for good; refused where it is too late, saying where it can be intercepted."""
         ...
 
-    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
-        """Read what this channel's shop shows, or every one's, and say where and why it differs.
+    async def reconcile(self, channel: str | None) -> Reconciled:
+        """Compare shops, ledger and ERP, or one channel's shop with the ledger, and say what differs.
 
         Refused with 404 where there is none of that name, with 503 where a shop does not answer.
         """
@@ -272,6 +273,10 @@ class Floor(Protocol):
 
     async def take_back(self, warehouse: str, asked: Return, mandate: Mandate) -> Done | Trial:
         """Take in what came back of an order; refused where that is more than has left."""
+        ...
+
+    async def mirror(self, warehouse: str, asked: MirroredPiece, mandate: Mandate) -> Done | Trial:
+        """Correct the shelf by what the ERP has booked already, without telling it."""
         ...
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:

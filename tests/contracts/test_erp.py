@@ -4,7 +4,7 @@ Each case is asked through the adapter and looked at in the simulated company fi
 """
 
 from collections.abc import AsyncGenerator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ WHOLE = Actions(
     articles=PROFILE.articles,
     expected=PROFILE.expected,
     changed=PROFILE.changed,
+    moved=PROFILE.moved,
 )
 """Pieces as `integration_piece` takes them, read by the site's own actions."""
 
@@ -287,3 +288,35 @@ async def test_what_a_user_closed_on_his_own_is_told_with_who_it_was(site: Site)
     assert [(piece.reference, piece.number, piece.changed_by) for piece in told] == [
         ("main-1042", "C2-1", "MARTINE")
     ]
+
+
+async def test_what_moved_stock_is_told_with_who_booked_it_which_way_and_on_which_piece(site: Site) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    await carried_out(site, order(), note(), reception(), credit())
+    site.divalto.count("CUP", "D02", -4)
+    site.divalto.sell("TEAPOT", "D01", 1)
+    await site.told()
+    moves = await site.erp.books.moves(before)
+    assert moves is not None
+    told = {(move.number, move.sku): move for move in moves if move.sku in ("TEAPOT", "CUP")}
+    assert {key: (move.kind, move.warehouse, int(move.units), move.by_us) for key, move in told.items()} == {
+        ("C3-1", "TEAPOT"): ("delivery", "paris", -3, True),
+        ("C3-1", "CUP"): ("delivery", "paris", -2, True),
+        ("F3-1", "TEAPOT"): ("reception", "paris", 10, True),
+        ("C4-1", "TEAPOT"): ("return", "paris", 1, True),
+        ("I3-1", "CUP"): ("count", "lyon", -4, False),
+        ("C3-2", "TEAPOT"): ("delivery", "paris", -1, False),
+    }
+    assert told["I3-1", "CUP"].by == "MARTINE"
+    assert told["I3-1", "CUP"].at >= before
+    assert told["C3-1", "CUP"].reference == note().reference
+    assert await site.erp.books.moves(before + timedelta(days=1)) == []
+
+
+async def test_every_piece_of_an_order_is_told_its_notes_and_their_invoices_too(site: Site) -> None:
+    for document in (order(), note(line("TEAPOT", 1))):
+        await site.erp.carry_out(document, PERSON)
+    site.divalto.invoice(note().reference)
+    await site.told()
+    pieces = {(piece.stage, piece.reference) for piece in await site.erp.books.pieces("main-1042")}
+    assert pieces >= {("order", "main-1042"), ("invoice", note().reference)}

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import pytest
 import trio
 
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
-from actors.domain.documents import ErpCancellation, ErpReception
+from actors.domain.documents import ErpAdjustment, ErpCancellation, ErpLine, ErpReception
 from actors.domain.log import GENESIS
 from actors.domain.order_events import (
     CancelAsked,
@@ -26,6 +27,7 @@ from actors.domain.stock_events import (
     StockAdjusted,
     StockEffectDone,
     StockEffectRequested,
+    StockMirrored,
     StockOpened,
     StockReceived,
     UnitsPicked,
@@ -586,6 +588,9 @@ async def test_orders_are_found_by_state_channel_age_and_the_warehouse_that_hold
     assert found(await journal.find_orders(OrderFilter(states=("held",)), 10)) == ["2"]
     assert found(await journal.find_orders(OrderFilter(channel="main"), 10)) == ["1", "3"]
     assert found(await journal.find_orders(OrderFilter(placed_before=NOW - timedelta(days=1)), 10)) == ["1"]
+    later = await journal.find_orders(OrderFilter(moved_after=NOW + timedelta(seconds=1)), 10)
+    assert found(later) == []
+    assert found(await journal.find_orders(OrderFilter(moved_after=NOW), 10)) == ["1", "2", "3"]
     assert found(await journal.find_orders(OrderFilter(warehouse="paris"), 10)) == ["3"]
     assert found(await journal.find_orders(OrderFilter(warehouse="lyon"), 10)) == []
     assert found(await journal.find_orders(OrderFilter(("picking",), "main", "paris", NOW), 10)) == ["3"]
@@ -637,6 +642,27 @@ async def test_where_the_log_ends_and_what_it_was_at_a_position_is_told(journal:
     }
     assert await journal.ends({paris: 2}) == [LogEnd(paris, 2, second.hash)]
     assert await journal.ends({paris: 3}) == [LogEnd(paris, 2, None)]
+
+
+async def test_what_a_warehouse_has_asked_for_is_found_by_its_effect_or_its_reference(
+    journal: InspectedJournal,
+) -> None:
+    counts = {
+        name: StockEffectRequested(
+            f"erp-adjustment:paris:{name}",
+            "erp",
+            ErpAdjustment(name, "paris", (ErpLine("1", "CUP", -1, Decimal(0), "paris"),), NOW),
+        )
+        for name in ("a", "b", "c")
+    }
+    for version, (name, effect) in enumerate(counts.items()):
+        mirrored = StockMirrored(f"SKU-{name}", 1, "I3-5")
+        await journal.append(stock(2 * version, mirrored, effect))
+    told = await journal.asked("stock-paris", ["c", "erp-adjustment:paris:a", "d"])
+    assert [(each.effect, each.document, each.at) for each in told] == [
+        (counts[name].effect, counts[name].document, NOW) for name in ("a", "c")
+    ]
+    assert list(await journal.asked("stock-lyon", ["a"])) == []
 
 
 async def test_what_was_appended_since_is_told_once_and_in_its_order(journal: InspectedJournal) -> None:

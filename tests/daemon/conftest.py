@@ -1,7 +1,7 @@
 """A desk and a floor in memory: one order, one warehouse, and every change remembered under its key."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import trio
@@ -18,6 +18,7 @@ from daemon.control.asked import (
     DropEffect,
     HoldOrder,
     LogLevel,
+    MirroredPiece,
     OpenGate,
     PackFulfilment,
     Reception,
@@ -52,10 +53,13 @@ from daemon.control.wire import (
     CarrierTold,
     ChannelReconciled,
     DifferenceTold,
+    DiscrepancyTold,
     Done,
     EndTold,
+    ErpReconciled,
     EventTold,
     ExpectedTold,
+    FiguresTold,
     LastAudit,
     MovementTold,
     OrderStory,
@@ -64,6 +68,7 @@ from daemon.control.wire import (
     PartnerStatus,
     PickLine,
     PickList,
+    Reconciled,
     RoutingTold,
     Status,
     Step,
@@ -137,14 +142,30 @@ class FakeDesk:
         await trio.lowlevel.checkpoint()
         return [Untold("erp-order:main-7", "order-main-7", "erp", "erp.order", AT)][:limit]
 
-    async def reconcile(self, channel: str | None) -> Sequence[ChannelReconciled]:
+    async def reconcile(self, channel: str | None) -> Reconciled:
         await trio.lowlevel.checkpoint()
         if channel not in (None, "main"):
             raise Refused(f"there is no channel {channel}", NOT_FOUND)
-        told = DifferenceTold(
-            "CUP", "foreign_write", 2, 5, 7, AT, (), "somebody wrote 2 more", "wharfctl adjust"
+        told = DifferenceTold("CUP", "foreign_write", 2, 5, 7, AT, (), "written", "wharfctl stock adjust")
+        erp = ErpReconciled(AT, AT, 9, 1, True, (FiguresTold("lyon", "CUP", 5, 7, 7, {"main": 7}),))
+        found = DiscrepancyTold(
+            "erp",
+            "stock",
+            "lyon CUP",
+            "count",
+            2,
+            AT - timedelta(hours=3),
+            "exact",
+            is_new=True,
+            evidence=("I3-5",),
+            detail="counted",
+            mend="mirror it",
+            commands=("wharfctl stock mirror",),
+            settles_by=None,
+            anomaly="",
         )
-        return [ChannelReconciled("main", AT, 1, 0, (told,))]
+        channels = (ChannelReconciled("main", AT, 1, 0, (told,)),)
+        return Reconciled(AT, channels, 12, 0, erp, (found,), ("the shop main: it is away",))
 
     async def partners(self) -> Sequence[PartnerStatus]:
         return (await self.status()).partners
@@ -226,6 +247,10 @@ class FakeFloor:
         return await self._do(asked, mandate)
 
     async def count(self, warehouse: str, asked: Counting, mandate: Mandate) -> Done:
+        await self._known(warehouse)
+        return await self._do(asked, mandate)
+
+    async def mirror(self, warehouse: str, asked: MirroredPiece, mandate: Mandate) -> Done:
         await self._known(warehouse)
         return await self._do(asked, mandate)
 

@@ -20,6 +20,7 @@ from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from daemon.control.asked import (
     Adjustment,
     Counting,
+    MirroredPiece,
     PackFulfilment,
     ParcelLine,
     ParcelPacked,
@@ -96,6 +97,19 @@ async def test_a_count_brings_the_books_and_the_erp_to_what_lies_there_once() ->
         )
         with pytest.raises(Refused, match="TEAPOT lies in slot"):
             await floor.count("lyon", Counting(sku="TEAPOT", units=2, slot="Z"), Mandate("uid 0", "b"))
+
+
+async def test_what_the_erp_has_booked_already_is_taken_over_and_it_is_not_told() -> None:
+    async with open_floor() as (floor, erp):
+        for key in ("a", "a", "b"):
+            await floor.mirror("lyon", MirroredPiece("TEAPOT", 2, "I3-5"), Mandate("uid 0", key))
+        assert [level.available for level in await floor.stock("lyon", "TEAPOT")] == [7]
+        (last, *_) = (await floor.explain("lyon", "TEAPOT", 1)).movements
+        assert (last.kind, last.about, last.units) == ("stock.mirrored", "I3-5", 2)
+        with pytest.raises(Refused, match="only 7 of TEAPOT are available"):
+            await floor.mirror("lyon", MirroredPiece("TEAPOT", -8, "I3-6"), Mandate("uid 0", "c"))
+        await trio.sleep(0.05)
+        assert erp.booked == {}
 
 
 async def test_a_warehouse_that_nobody_has_is_named() -> None:

@@ -29,8 +29,8 @@ from adapters.erps.divalto import blocks, changing, goods
 from adapters.erps.divalto.blocks import Built
 from adapters.erps.divalto.books import Books
 from adapters.erps.divalto.flows import Flows
-from adapters.erps.divalto.lookups import NOTHING_TO_CLOSE, LookUps, amount_remark, is_open_order, outcome_of
-from adapters.erps.divalto.pieces import InexpressibleError, Piece, tiers_of
+from adapters.erps.divalto.lookups import NOTHING_TO_CLOSE, LookUps, is_open_order, outcome_of
+from adapters.erps.divalto.pieces import InexpressibleError, Piece, amount_remark, tiers_of
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.reading import Reader
 from adapters.erps.divalto.shared import Shared

@@ -8,18 +8,31 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TypeVar
 
+from msgspec.structs import replace
+
+from actors.domain.documents import ErpOrder
 from actors.erp_books import (
     ErpArticle,
     ErpCustomerFlags,
+    ErpMove,
     ErpPiece,
     ErpStock,
     ErpStockLine,
     ExpectedLine,
 )
 from actors.errors import MalformedError
-from adapters.erps.divalto import pieces, wire
+from adapters.erps.divalto import blocks, pieces, wire
 from adapters.erps.divalto.hours import at_site
-from adapters.erps.divalto.pieces import Article, Piece, sku_namer
+from adapters.erps.divalto.moved import (
+    MOVED_COLUMNS,
+    MOVED_KEY,
+    STAMP,
+    instant_of,
+    is_told,
+    is_us,
+    read_moves,
+)
+from adapters.erps.divalto.pieces import Article, Piece, amount_remark, sku_namer
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.reading import Reader
 from adapters.erps.divalto.text import reference
@@ -37,9 +50,6 @@ CUSTOMER_COLUMNS = ("TIERS", "VISA", "FEU", "HSDT")
 EXPECTED_KEY = ("PREFPINO", "PINO", "ENRNO")
 EXPECTED_COLUMNS = (*EXPECTED_KEY, "TIERS", "REF", "SREF1", "SREF2", "DEPO", "CDQTE", "DELDEMDT")
 CHANGED_COLUMNS = (*pieces.PIECE_COLUMNS, "USERMO", "USERMODH", "ENT_ID")
-
-STAMP = "%Y%m%d%H%M%S"
-"""How USERMODH spells an instant, by the site's clock."""
 
 STAGES = {pieces.QUOTE: "quote", pieces.ORDER: "order", pieces.NOTE: "note", pieces.INVOICE: "invoice"}
 
@@ -94,7 +104,8 @@ class Books:
             ErpStockLine(warehouse, self._sku_of(article), nature, nature in natures, total)
             for (warehouse, article, nature), total in units.items()
         )
-        return ErpStock(began_at, self._now().astimezone(UTC), lines)
+        warehouses = tuple(sorted(self._settings.depots))
+        return ErpStock(began_at, self._now().astimezone(UTC), lines, warehouses)
 
     async def customer(self, customer: str) -> ErpCustomerFlags | None:
         """Return a customer's flags; see `ErpBooks`."""
@@ -141,12 +152,7 @@ class Books:
 
     async def invoices(self, order: str) -> Sequence[ErpPiece]:
         """Return the invoices of an order; see `ErpBooks`."""
-        wanted = reference(order)
-        parties = ("",) if self._settings.customer_policy == "each" else self._settings.web_customers
-        found: list[Piece] = []
-        for tiers in parties:
-            found += await self._reader.pieces(pieces.CUSTOMER, tiers, wanted)
-            found += await self._reader.pieces_beginning(pieces.CUSTOMER, tiers, f"{wanted}.")
+        found = await self._pieces_of(order)
         return [_piece(piece) for piece in found if piece.stage == pieces.INVOICE]
 
     async def changed(self, since: str) -> tuple[Sequence[ErpPiece], str]:
@@ -157,16 +163,57 @@ class Books:
         def read(rows: Sequence[Row]) -> list[ErpPiece]:
             who = wire.columns(rows, "USERMO", "USERMODH")
             return [
-                _piece(piece, changed_by.strip(), changed_at.strip())
+                self._touched(_piece(piece), changed_by.strip(), changed_at.strip())
                 for piece, (changed_by, changed_at) in zip(pieces.read_pieces(rows), who, strict=True)
             ]
 
         found = await self._read(query, read)
         return found, max((piece.changed_at for piece in found), default=since)
 
+    def _touched(self, piece: ErpPiece, by: str, at: str) -> ErpPiece:
+        return replace(
+            piece,
+            changed_by=by,
+            changed_at=at,
+            by_us=is_us(by, self._settings.user),
+            touched_at=instant_of(at, self._settings) if at else None,
+        )
+
     def position(self, at: datetime) -> str:
         """Return the position of an instant; see `ErpBooks`."""
         return at_site(at, self._settings).strftime(STAMP)
+
+    def named(self, ours: str) -> str:
+        """Return how a name of ours stands on a piece; see `ErpBooks`."""
+        return reference(ours)
+
+    async def moves(self, since: datetime) -> Sequence[ErpMove] | None:
+        """Return what pieces touched since then moved; see `ErpBooks`."""
+        found: list[ErpMove] = []
+        for ticod in (pieces.CUSTOMER, pieces.SUPPLIER, pieces.INTERNAL):
+            key = {"TICOD": ticod, "USERMODH": self.position(since)}
+            query = Query("moved", key, MOVED_COLUMNS, MOVED_KEY, rank=Rank.ARTICLE)
+            if not is_told(query, self._settings):
+                return None
+            found += await self._read(query, lambda rows: read_moves(rows, self._settings, self._sku_of))
+        return found
+
+    async def pieces(self, order: str) -> Sequence[ErpPiece]:
+        """Return every piece of an order and of its notes; see `ErpBooks`."""
+        return [_piece(piece) for piece in await self._pieces_of(order)]
+
+    def remark_on(self, document: ErpOrder, amount: Decimal | None) -> str:
+        """Say so where an order's amount is not ours; see `ErpBooks`."""
+        return amount_remark(blocks.order_amount(document, self._settings), amount, self._settings)
+
+    async def _pieces_of(self, order: str) -> list[Piece]:
+        wanted = reference(order)
+        parties = ("",) if self._settings.customer_policy == "each" else self._settings.web_customers
+        found: list[Piece] = []
+        for tiers in parties:
+            found += await self._reader.pieces(pieces.CUSTOMER, tiers, wanted)
+            found += await self._reader.pieces_beginning(pieces.CUSTOMER, tiers, f"{wanted}.")
+        return found
 
     async def _read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:
         rows = await self._transport.rows(query)
@@ -197,15 +244,13 @@ class Books:
         return closed_on is not None and closed_on <= at_site(self._now(), self._settings).date()
 
 
-def _piece(piece: Piece, changed_by: str = "", changed_at: str = "") -> ErpPiece:
+def _piece(piece: Piece) -> ErpPiece:
     return ErpPiece(
         piece.reference,
         piece.name,
         STAGES.get(piece.stage, piece.stage),
         closed=piece.state != pieces.ACTIVE,
         amount=piece.amount,
-        changed_by=changed_by,
-        changed_at=changed_at,
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adapters.erps.divalto.soap import SoapClient
 
 REFERENCE = "PINOTIERS"
-BY_REFERENCE = ("pieces", "notes", "changed")
+BY_REFERENCE = ("pieces", "notes", "changed", "moved")
 
 
 class Flows:

@@ -4,7 +4,6 @@ The rule itself stands in `pieces`. Nothing here writes.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import assert_never
 
 from actors.domain.documents import (
@@ -21,7 +20,7 @@ from actors.domain.documents import (
 from actors.ports import Outcome
 from adapters.erps.divalto import blocks, changing, pieces
 from adapters.erps.divalto.books import Books
-from adapters.erps.divalto.pieces import InexpressibleError, Piece
+from adapters.erps.divalto.pieces import InexpressibleError, Piece, amount_remark
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.reading import Reader
 from adapters.erps.divalto.text import reference
@@ -121,13 +120,6 @@ class LookUps:
         if len(found) != 1 or not is_open_order(found[0]):
             return ""
         return amount_remark(blocks.order_amount(document, self._settings), found[0].amount, self._settings)
-
-
-def amount_remark(ours: Decimal | None, theirs: Decimal | None, settings: DivaltoSettings) -> str:
-    """Say so when Divalto's amount is not ours: its prices, discounts or foot are not the shop's."""
-    if ours is None or theirs is None or abs(ours - theirs) <= settings.amount_tolerance:
-        return ""
-    return f"it comes to {theirs} without tax at Divalto, to {ours} here"
 
 
 def outcome_of(found: Sequence[Piece], *, remark: str = "") -> Outcome | None:

@@ -111,6 +111,13 @@ def amount_of(text: str) -> Decimal | None:
         return None
 
 
+def amount_remark(ours: Decimal | None, theirs: Decimal | None, settings: DivaltoSettings) -> str:
+    """Say so when Divalto's amount is not ours: its prices, discounts or foot are not the shop's."""
+    if ours is None or theirs is None or abs(ours - theirs) <= settings.amount_tolerance:
+        return ""
+    return f"it comes to {theirs} without tax at Divalto, to {ours} here"
+
+
 def read_open_lines(records: Sequence[Mapping[str, str]]) -> list[OpenLine]:
     """Return the lines still on order, in the piece's own order; WireError where one makes no sense."""
     return [

@@ -116,9 +116,10 @@ class Actions(Struct, frozen=True, forbid_unknown_fields=True):
     customers: Question = Question()
     expected: Question = Question()
     changed: Question = Question()
+    moved: Question = Question()
 
 
-LISTED = ("pieces", "lines", "stock", "articles", "customers", "expected", "changed")
+LISTED = ("pieces", "lines", "stock", "articles", "customers", "expected", "changed", "moved")
 """The questions that read."""
 
 

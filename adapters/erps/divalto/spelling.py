@@ -49,7 +49,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
 
     `lines_nested` says whether an element of `imouvtb` holds its fields under `imouv` (and of `ieadtb` under
     `iead`). `parameters_inside` says whether `parameters` stands inside `action` or beside it. The paths lead
-    through the answer's inner JSON, names separated by dots.
+    through the answer's inner JSON, names separated by dots. `sense_in` is MOUV.SENS of what comes in.
     """
 
     service: str = "WEB_SERVICE_INFINITY"
@@ -82,4 +82,6 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
     customers: Dictionary = Dictionary("GTRSCLI.dhoq", "Client", "Equal_Tiers")
     expected: Dictionary = Dictionary("GTRSMOUV.dhoq", "MouvementEntete", "Equal_Ticod_Picod_Cdce4")
     changed: Dictionary = Dictionary("GTRSENT.dhoq", "Entete", "Greater_Usermodh")
+    moved: Dictionary = Dictionary("GTRSMOUV.dhoq", "MouvementEntete", "Greater_Usermodh")
     stock_columns: StockColumns = StockColumns()
+    sense_in: str = "1"

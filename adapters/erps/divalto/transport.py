@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from adapters.erps.divalto.turns import Rank
 
-Table = Literal["pieces", "notes", "lines", "stock", "articles", "customers", "expected", "changed"]
+Table = Literal["pieces", "notes", "lines", "stock", "articles", "customers", "expected", "changed", "moved"]
 """What can be read: pieces by their reference or, as "notes", by its beginning; lines of a piece; the stock
 of a depot; articles with their sub-references; one customer; open lines of purchase orders; pieces that were
-changed since an instant."""
+changed since an instant, and the lines of those that moved stock."""
 
 Row = Mapping[str, str]
 """Columns by the dictionary's names, right-trimmed, every value a string."""

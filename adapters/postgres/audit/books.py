@@ -23,6 +23,7 @@ from actors.domain.stock_events import (
     StockEffectRefused,
     StockEffectRequested,
     StockEvent,
+    StockMirrored,
     StockOpened,
     StockReceived,
     UnitsPicked,
@@ -105,7 +106,7 @@ class Books:
                 return [(sku, _SUPPLIER, _AVAILABLE, units)]
             case UnitsReturned(_, _, sku, units, condition):
                 return [(sku, _CUSTOMER, _QUARANTINE if condition == "damaged" else _AVAILABLE, units)]
-            case StockAdjusted() | StockCounted():
+            case StockAdjusted() | StockMirrored() | StockCounted():
                 return _corrected(event)
             case UnitsReserved(_, _, lines):
                 self._promise(position, warehouse, event)
@@ -201,8 +202,8 @@ class Books:
             self._close(promise)
 
 
-def _corrected(event: StockAdjusted | StockCounted) -> list[Move]:
-    if isinstance(event, StockAdjusted):
+def _corrected(event: StockAdjusted | StockMirrored | StockCounted) -> list[Move]:
+    if not isinstance(event, StockCounted):
         return [_of_the_shelf(event.sku, event.units)]
     moves: list[Move] = []
     if event.found:

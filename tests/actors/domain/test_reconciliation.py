@@ -125,8 +125,11 @@ def test_a_difference_that_lasts_keeps_the_instant_at_which_it_was_first_seen(
 ) -> None:
     first = Difference("CUP", cause, 1, 1, 2, NOW - timedelta(minutes=minutes))
     other = Difference("POT", cause, 1, 1, 2, NOW)
-    again = aged((Difference("CUP", cause, 3, 1, 4, NOW), other), (first,))
-    assert [each.since for each in again] == [first.since, NOW]
+    found = (Difference("CUP", cause, 3, 1, 4, NOW), other)
+    again = aged(found, {("CUP", cause): first.since})
+    assert [(each.since, each.is_new) for each in again] == [(first.since, False), (NOW, True)]
+    many = aged(found, {("", cause): first.since})
+    assert [(each.since, each.is_new) for each in many] == [(first.since, False)] * 2
 
 
 @given(st.sampled_from(CAUSES))
@@ -153,7 +156,7 @@ def test_a_mend_carries_the_command_that_books_what_was_counted() -> None:
     assert detail(written, "shop main") == (
         "shop main shows 7 of CUP, and the ledger says 10: somebody wrote 3 fewer there"
     )
-    assert "wharfctl adjust WAREHOUSE CUP --by=-3 --reason counted" in mend(written, "shop main")
+    assert "wharfctl stock adjust WAREHOUSE CUP --by=-3 --reason counted" in mend(written, "shop main")
 
 
 def test_every_cause_has_words_and_a_mend() -> None:

@@ -72,6 +72,7 @@ EVENTS = {
     "order.short": ("fulfilment", "sku", "missing"),
     "stock.adjusted": ("sku", "units", "reason"),
     "stock.counted": ("sku", "slot", "counted", "found", "lost", "surplus", "reason"),
+    "stock.mirrored": ("sku", "units", "booked_as"),
     "stock.dispatched": ("fulfilment", "lines"),
     "stock.effect_done": ("effect", "reference"),
     "stock.effect_refused": ("effect", "why"),

@@ -13,6 +13,7 @@ import trio
 
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.simulator.business import Business
+from adapters.erps.divalto.simulator.checks import OPERATIONS
 from adapters.erps.divalto.simulator.custom import Custom
 from adapters.erps.divalto.simulator.drop import Drop
 from adapters.erps.divalto.simulator.historic import Historic
@@ -282,6 +283,29 @@ class Divalto:
     def expect(self, supplier: str, ref: str, depot: str, units: int, due: str = "") -> str:
         """Order units from a supplier, as a buyer does at a screen; return the purchase order's name."""
         header = {"TICOD": "F", "PICOD": "2", "TIERS": supplier, "DEPO": depot, "OP": "F", "DELDEMDT": due}
+        line = {"REF": ref, self._spelling.quantity: str(units)}
+        duty = {self._spelling.duty: self._spelling.duty_create}
+        with self._as_user():
+            return self._business.integrate({"ipar": duty, "ient": header, "imouvtb": [line]}).name
+
+    def count(self, ref: str, depot: str, units: int) -> str:
+        """Correct the stock by so many units, as a user does by an internal piece; return its name."""
+        return self._book("I", "I0000000", "JI" if units > 0 else "II", ref, depot, abs(units))
+
+    def sell(self, ref: str, depot: str, units: int, customer: str = "WEB") -> str:
+        """Deliver units over the counter, which no shop of ours knows of; return the note's name."""
+        return self._book("C", customer, "C", ref, depot, units)
+
+    def delete(self, reference: str) -> None:
+        """Delete every piece of that reference; what it moved comes back."""
+        for header in [each for each in self._tables.headers if each.pinotiers == reference]:
+            for line in header.lines if header.picod >= NOTE else ():
+                key = StockKey(line.article, line.depo)
+                self._tables.move(key, -OPERATIONS[line.op] * line.units, header.name)
+            self._tables.remove_header(header)
+
+    def _book(self, ticod: str, tiers: str, op: str, ref: str, depot: str, units: int) -> str:
+        header = {"TICOD": ticod, "PICOD": str(NOTE), "TIERS": tiers, "DEPO": depot, "OP": op}
         line = {"REF": ref, self._spelling.quantity: str(units)}
         duty = {self._spelling.duty: self._spelling.duty_create}
         with self._as_user():

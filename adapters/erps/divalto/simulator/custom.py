@@ -62,6 +62,7 @@ PROFILE = Actions(
         action="ATTENDUS", form="json", ask='{"dos":"${DOS}","picod":"${PICOD}"}', rows="lignes"
     ),
     changed=Question(action="MODIFIEES", ask="<DOS>${DOS}<DEPUIS>${USERMODH}", rows="pieces"),
+    moved=Question(action="MOUVEMENTS", ask="<DOS>${DOS}<TICOD>${TICOD}<DEPUIS>${USERMODH}", rows="lignes"),
 )
 
 
@@ -78,6 +79,7 @@ class Custom:
             "LISTE_ARTICLES": self._articles,
             "ATTENDUS": self._expected,
             "MODIFIEES": self._changed,
+            "MOUVEMENTS": self._moved,
         }
 
     def _integrate(self, _param: str, asked: Asked) -> str:
@@ -131,6 +133,11 @@ class Custom:
     def _changed(self, _param: str, asked: Asked) -> str:
         since = dict(asked).get("DEPUIS", "")
         return _json(pieces=[row for row in self._views.pieces("C") if row["USERMODH"] >= since])
+
+    def _moved(self, _param: str, asked: Asked) -> str:
+        since, ticod = dict(asked).get("DEPUIS", ""), dict(asked).get("TICOD", "")
+        rows = [row for row in self._views.moved() if row["USERMODH"] >= since and row["TICOD"] == ticod]
+        return _json(lignes=rows)
 
 
 def _json(**tables: list[Row]) -> str:

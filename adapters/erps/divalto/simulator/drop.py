@@ -130,6 +130,7 @@ class Drop:
             "articles": views.articles(),
             "customers": list(views.customers()),
             "expected": views.expected(),
+            "moved": views.moved(),
         }
         for name, rows in tables.items():
             written = io.StringIO()

@@ -38,6 +38,7 @@ class Records:
         self._open(spelling.customers, spelling.customers.equal, self._customer)
         self._open(spelling.expected, spelling.expected.equal, lambda _key: views.expected())
         self._open(spelling.changed, spelling.changed.equal, self._changed)
+        self._open(spelling.moved, spelling.moved.equal, self._moved)
 
     def _open(self, dictionary: Dictionary, condition: str, rows: Condition) -> None:
         if condition:
@@ -103,6 +104,10 @@ class Records:
     def _changed(self, key: Mapping[str, str]) -> Iterable[Row]:
         since, ticod = _of(key, "usermodh"), _of(key, "ticod")
         return [row for row in self._views.pieces(ticod) if row["USERMODH"] >= since]
+
+    def _moved(self, key: Mapping[str, str]) -> Iterable[Row]:
+        since, ticod = _of(key, "usermodh"), _of(key, "ticod")
+        return [row for row in self._views.moved() if row["USERMODH"] >= since and row["TICOD"] == ticod]
 
 
 def _parameters(text: str) -> dict[str, str]:

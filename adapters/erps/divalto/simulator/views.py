@@ -6,8 +6,11 @@ It owns how rows look, whether RecordSql or an export shows them.
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from adapters.erps.divalto.simulator.checks import OPERATIONS
 from adapters.erps.divalto.simulator.tables import (
     ACTIVE,
+    INVOICE,
+    NOTE,
     ORDER,
     WIDTHS,
     ArticleKey,
@@ -83,7 +86,12 @@ class Views:
             "DEPO": line.depo,
             "OP": line.op,
             "CDCE4": line.state,
+            "PINOTIERS": line.header.pinotiers,
+            "PIREF": line.header.piref,
+            "USERMO": line.header.changed_by,
         }
+        noted = line.units if line.note_number else Decimal(0)
+        billed = line.units if line.header.picod == INVOICE else Decimal(0)
         return {
             **_padded(chars),
             "ENRNO": str(line.enrno),
@@ -93,6 +101,10 @@ class Views:
             "BLNO": str(line.note_number),
             "DELDEMDT": line.header.due,
             "CDQTE": _text(line.units, QUANTITY),
+            "BLQTE": _text(noted, QUANTITY),
+            "FAQTE": _text(billed, QUANTITY),
+            "SENS": "1" if OPERATIONS[line.op] > 0 else "2",
+            "USERMODH": line.header.changed_at,
             "PUB": _text(line.pub, PRICE),
             "PPAR": _text(line.ppar, QUANTITY),
             "MONT": _text(line.amount, AMOUNT),
@@ -110,6 +122,11 @@ class Views:
             if (header.ticod, header.picod, header.state) == ("F", ORDER, ACTIVE)
             for line in header.open_lines
         ]
+
+    def moved(self) -> list[Row]:
+        """Return the lines of all pieces that moved stock."""
+        notes = [header for header in self._tables.headers if header.picod >= NOTE]
+        return [self.line(line) for header in notes for line in header.lines]
 
     def stock(self, depot: str | None) -> list[Row]:
         """Return what lies in a depot, or in all (MVTL_STOCK_V)."""
