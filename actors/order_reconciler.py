@@ -5,6 +5,7 @@ the sides are read, and how much that may cost the partners.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +19,7 @@ from actors.domain.erp_stock import Underway
 from actors.domain.order_draft import shop
 from actors.domain.order_history import Asked, History, history
 from actors.domain.order_reconciliation import Pieces, Shown, Sight, Standing, order_discrepancies
-from actors.domain.order_state import Order, effect_id
+from actors.domain.order_state import effect_id
 from actors.domain.partitions import order_stream
 from actors.erp_books import ErpBooks
 from actors.errors import PartnerError, UnreachableError
@@ -36,7 +37,7 @@ ORDERS_MAX = 20_000
 """Orders looked at in a night: a week of 3,000 a day. The report says when there are more."""
 
 TOGETHER = 200
-"""Streams read side by side: the journal answers such reads together."""
+"""Orders held at once: the journal answers the reads of so many together."""
 
 LOOK_UPS_MAX = 500
 """Orders looked up one by one at the ERP, some 100 ms each; the others are looked at the next time."""
@@ -119,30 +120,22 @@ class OrderReconciler:
             differing: older orders that have to be looked at as well, as they differed before.
             channel: only this channel's orders.
         """
-        unread: list[str] = []
-        rows = await self._rows(now, channel, unread)
-        theirs = await self._theirs(now, unread)
+        look = _Look(now)
+        rows = await self._rows(now, channel, look.unread)
+        theirs = await self._theirs(now, look.unread)
         others = (theirs.by_order.keys() | set(differing)) - rows.keys()
         rows |= await self._older(others, channel)
-        shown = await self._shown(rows.values(), unread)
-        histories, moving = await self._histories(rows, now)
-        await self._look_up(histories, theirs, unread)
-        await self._see_tracking(histories, shown, now, unread)
-        found: list[Discrepancy] = []
-        vanished: list[Underway] = []
-        certain: set[tuple[str, str]] = set()
-        for name, told in histories.items():
-            pieces = self._pieces_of(told, theirs)
-            sight = Sight(told, pieces, shown.get(name, Shown()), anomalies, now)
-            found += order_discrepancies(sight)
-            vanished += _vanished(told, pieces)
-            if pieces is not None:
-                certain.add((ERP, name))
-            if sight.shown.standing != "unread":
-                certain.add((shop(told.order), name))
-        return OrdersLook(
-            len(histories), moving, tuple(unread), frozenset(certain), tuple(found), tuple(vanished)
-        )
+        shown = await self._shown(rows.values(), look.unread)
+        latest = sorted(rows, key=lambda name: (rows[name].state_since, name), reverse=True)
+        for begin in range(0, len(latest), TOGETHER):
+            histories = await self._histories(latest[begin : begin + TOGETHER], look)
+            await self._look_up(histories, theirs, look)
+            await self._see_tracking(histories, shown, look)
+            for name, told in histories.items():
+                look.take(
+                    Sight(told, self._pieces_of(told, theirs), shown.get(name, Shown()), anomalies, now)
+                )
+        return look.told()
 
     # --- our side ---
 
@@ -166,28 +159,22 @@ class OrderReconciler:
                 found[name] = row
         return found
 
-    async def _histories(
-        self, rows: Mapping[str, OrderRow], began: datetime
-    ) -> tuple[dict[str, History], int]:
-        """Return the orders that stood still, and how many did not."""
+    async def _histories(self, names: Sequence[str], look: "_Look") -> dict[str, History]:
+        """Return the orders that stood still; the others are counted."""
         found: dict[str, History] = {}
-        moving = 0
 
         async def read(name: str) -> None:
             recorded = await self._journal.read(order_stream(name))
             events = [(each.event, each.at) for each in recorded]
-            if not events or events[-1][1] >= began - SAME_MOMENT:
-                nonlocal moving
-                moving += 1
+            if not events or events[-1][1] >= look.now - SAME_MOMENT:
+                look.moving += 1
             else:
                 found[name] = history(events)  # type: ignore[arg-type] # an order's stream
 
-        names = sorted(rows)
-        for begin in range(0, len(names), TOGETHER):
-            async with trio.open_nursery() as nursery:
-                for name in names[begin : begin + TOGETHER]:
-                    nursery.start_soon(read, name)
-        return dict(sorted(found.items())), moving
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(read, name)
+        return found
 
     # --- the ERP's side ---
 
@@ -206,25 +193,22 @@ class OrderReconciler:
             theirs.add(pieces)
         return theirs
 
-    async def _look_up(self, histories: Mapping[str, History], theirs: _Theirs, unread: list[str]) -> None:
+    async def _look_up(self, histories: Mapping[str, History], theirs: _Theirs, look: "_Look") -> None:
         """Look for what is missing under its own reference: it may only not have been touched for long."""
         books = self._books
         if books is None or not theirs.is_read:
             return
         missing = [name for name, told in histories.items() if self._is_missing(told, theirs)]
+        taken = missing[: LOOK_UPS_MAX - look.looked_up]
+        look.looked_up += len(taken)
+        look.not_looked_up += len(missing) - len(taken)
         try:
-            for name in missing[:LOOK_UPS_MAX]:
-                known = {
-                    piece.number
-                    for each in theirs.by_order.get(name, ())
-                    for piece in theirs.by_reference[each]
-                }
-                theirs.add(piece for piece in await books.pieces(name) if piece.number not in known)
+            for name in taken:
+                theirs.add(await books.pieces(name))
                 theirs.certain.add(name)
         except PartnerError as error:
-            unread.append(f"the ERP: {error}")
-        if len(missing) > LOOK_UPS_MAX:
-            unread.append(f"{len(missing) - LOOK_UPS_MAX} orders were not looked up at the ERP")
+            look.unread.append(f"the ERP: {error}")
+            theirs.is_read = False
 
     def _is_missing(self, told: History, theirs: _Theirs) -> bool:
         """Return whether anything that the ERP has taken is not among the pieces that were read."""
@@ -275,26 +259,71 @@ class OrderReconciler:
         return found
 
     async def _see_tracking(
-        self, histories: Mapping[str, History], shown: dict[str, Shown], now: datetime, unread: list[str]
+        self, histories: Mapping[str, History], shown: dict[str, Shown], look: "_Look"
     ) -> None:
         """Ask the shops whether they show the parcels that they were told of lately."""
-        lately = [
-            (name, asked)
-            for name, told in histories.items()
-            if (asked := _last_tracking(told)) is not None
-            and asked.at >= now - TRACKED_BACK
-            and shown.get(name, Shown()).standing not in ("unread", "deleted")
-        ]
-        if len(lately) > TRACKINGS_MAX:
-            unread.append(f"the tracking of {len(lately) - TRACKINGS_MAX} orders was not looked at")
-        for name, asked in sorted(lately, key=lambda each: each[1].at)[-TRACKINGS_MAX:]:
-            order: Order = histories[name].order
+        for name, told in histories.items():
+            asked = _last_tracking(told)
+            standing = shown.get(name, Shown()).standing
+            if asked is None or asked.at < look.now - TRACKED_BACK or standing in ("unread", "deleted"):
+                continue
+            if look.tracked >= TRACKINGS_MAX:
+                look.not_tracked += 1
+                continue
+            look.tracked += 1
+            port = self._shops[told.order.facts.channel]
             try:
-                is_there = await self._shops[order.facts.channel].find(asked.document) is not None  # type: ignore[arg-type] # tracking
+                outcome = await port.find(asked.document)  # type: ignore[arg-type] # tracking
             except PartnerError as error:
-                unread.append(f"the tracking of {name}: {error}")
-                return
-            shown[name] = Shown(shown[name].standing, tracking=is_there)
+                look.unread.append(f"the tracking of {name}: {error}")
+                look.tracked = TRACKINGS_MAX
+                continue
+            shown[name] = Shown(standing, tracking=outcome is not None)
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look as it goes on: what it has found, and what it has cost the partners so far."""
+
+    now: datetime
+    compared: int = 0
+    moving: int = 0
+    looked_up: int = 0
+    not_looked_up: int = 0
+    tracked: int = 0
+    not_tracked: int = 0
+    unread: list[str] = field(default_factory=list)
+    certain: set[tuple[str, str]] = field(default_factory=set)
+    found: list[Discrepancy] = field(default_factory=list)
+    vanished: list[Underway] = field(default_factory=list)
+
+    def take(self, sight: Sight) -> None:
+        """Take one order into the account."""
+        order = sight.history.order
+        self.compared += 1
+        self.found += order_discrepancies(sight)
+        self.vanished += _vanished(sight.history, sight.pieces)
+        if sight.pieces is not None:
+            self.certain.add((ERP, order.id))
+        if sight.shown.standing != "unread":
+            self.certain.add((shop(order), order.id))
+
+    def told(self) -> OrdersLook:
+        """Return what was found."""
+        unread = list(self.unread)
+        if self.not_looked_up:
+            unread.append(f"{self.not_looked_up} orders were not looked up at the ERP")
+        if self.not_tracked:
+            unread.append(f"the tracking of {self.not_tracked} orders was not looked at")
+        found = sorted(self.found, key=lambda each: each.subject)
+        return OrdersLook(
+            self.compared,
+            self.moving,
+            tuple(unread),
+            frozenset(self.certain),
+            tuple(found),
+            tuple(self.vanished),
+        )
 
 
 async def _standings(port: ShopPort, wanted: Collection[str]) -> dict[str, str]:

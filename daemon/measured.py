@@ -1,7 +1,7 @@
 """The partners' ports with a watch beside them: how each call ended, and how long it took.
 
 It stands between the actors and the adapters, so that every call is seen: polls and stock as well as what
-drains tell. It changes no answer.
+drains tell. It changes no answer. The ERP's books are handed on as they are: nobody waits for them.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -56,6 +56,7 @@ def measured(partners: Partners, told: Told) -> Partners:
         {name: _Shop(shop, _Watch(f"shop-{name}", told)) for name, shop in partners.shops.items()},
         _Erp(partners.erp, _Watch("erp", told)),
         {name: _Carrier(port, _Watch(f"carrier-{name}", told)) for name, port in partners.carriers.items()},
+        partners.books,
     )
 
 

@@ -38,6 +38,7 @@ from actors.inspection import AuditRun
 from actors.ports import CarrierPort, Contact, ErpPort, Poll, ShopLine, ShopOrder, ShopPort
 from actors.supervisor import RestartPolicy, supervise
 from actors.system import Partners, Rules, Surroundings, System
+from adapters.memory.erp_books import MemoryErpBooks
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from daemon import logs
@@ -280,6 +281,11 @@ async def test_a_call_that_fails_is_counted_by_whose_fault_it_is(error: Exceptio
         got[f"wharfinger_partner_calls_total{{operation=poll}}{{outcome={outcome}}}{{partner=shop-main}}"]
         == 1
     )
+
+
+def test_the_erps_books_are_handed_on_beside_what_is_measured() -> None:
+    books = MemoryErpBooks()
+    assert measured(Partners({}, MemoryErp({}), {}, books), Metrics(utc_now).called).books is books
 
 
 @pytest.fixture
