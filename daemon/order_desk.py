@@ -96,7 +96,7 @@ class OrderDesk:
             timeline=timeline(recorded),
             routing=tuple(told for each in recorded if (told := _routing(each)) is not None),
             packing=await self._words.read(state.facts.payload.id),
-            invoices=state.invoices,
+            invoices=state.erp.invoices,
             expected=self._expected(row),
         )
 

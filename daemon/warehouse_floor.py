@@ -161,7 +161,7 @@ class WarehouseFloor:
             return await self._orders.would(asked.order, command)
         await self._orders.row(asked.order)
         order = await self._orders.ask(asked.order, command, mandate.key)
-        if command.delivery not in order.returns:
+        if command.delivery not in order.back.returns:
             left = left_for_customer(order, asked.sku)
             raise Refused(f"{left} of {asked.sku} have left for {asked.order} and not come back")
         return Done()

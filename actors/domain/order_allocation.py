@@ -72,7 +72,7 @@ def next_steps(order: Order, now: datetime) -> tuple[Step, ...]:
         Step(kind, part.fulfilment, part.warehouse, _question(order, kind, part, now))
         for kind, part in own_steps(order)
     )
-    return steps + tuple(_restock(order, each) for each in to_restock(order)) if order.returns else steps
+    return steps + tuple(_restock(order, each) for each in to_restock(order)) if order.back.returns else steps
 
 
 def _restock(order: Order, came: GoodsReturned) -> Step:

@@ -73,12 +73,12 @@ class Draft:
         order = self.order
         if not erp_has_order(order):  # the document is a large one to make only to find it told already
             self.tell("erp-order", order.id, ERP, erp_order(order, unplaced_at))
-        elif order.erp_stale:
+        elif order.erp.stale:
             self._tell_erp_what_is_open(unplaced_at)
 
     def tell_erp_of_change(self) -> None:
         """Ask the ERP to follow, if it has the order and what is open of it may be other lines by now."""
-        if self.order.erp_stale:
+        if self.order.erp.stale:
             self._tell_erp_what_is_open("")
 
     def _tell_erp_what_is_open(self, unplaced_at: str) -> None:
@@ -89,8 +89,8 @@ class Draft:
         order = self.order
         if effect_id("erp-order", order.id) in order.refusals:
             return
-        open_there = _summed(order.erp_told)
-        for noted in order.erp_noted.values():
+        open_there = _summed(order.erp.told)
+        for noted in order.erp.noted.values():
             open_there.subtract(_summed(noted))
         lines = erp_open_lines(order, unplaced_at)
         if _summed(lines) == +open_there:

@@ -13,7 +13,7 @@ def mind_erp(draft: Draft) -> None:
     """
     order, word = draft.order, draft.facts.erp
     held = order.holds.get("erp")
-    if order.ended or order.erp_overruled or erp_has_order(order):
+    if order.ended or order.erp.overruled or erp_has_order(order):
         return
     objections = word.objections(order.facts.channel, order.facts.lines)
     if held is not None and not objections:
@@ -28,5 +28,5 @@ def mind_erp(draft: Draft) -> None:
 
 def invoiced(draft: Draft, command: Invoiced) -> None:
     """Keep the number of an invoice that accounts have made of the order, or of a part of it."""
-    if command.invoice not in draft.order.invoices:
+    if command.invoice not in draft.order.erp.invoices:
         draft.add(OrderInvoiced(command.invoice))

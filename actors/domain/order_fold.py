@@ -7,7 +7,6 @@ from typing import TypeVar, assert_never
 from msgspec.structs import replace
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised, AnomalyResolved
-from actors.domain.documents import ErpChange, ErpDeliveryNote, ErpOrder
 from actors.domain.order_events import (
     AllocationRefused,
     AllocationReleased,
@@ -42,6 +41,7 @@ from actors.domain.order_events import (
     RefundNoted,
     RerouteAsked,
 )
+from actors.domain.order_sides import came_back, moved_on, telling
 from actors.domain.order_state import REROUTABLE, Order, Parcel, Part, PartState, first_asked, stage_of
 from actors.domain.stock_events import Quantity
 
@@ -103,8 +103,9 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
         case OrderHeld(hold):
             return replace(order, holds={**order.holds, hold: event})
         case HoldReleased(hold, by):
-            overruled = order.erp_overruled or (hold == "erp" and by != "erp")
-            return replace(order, holds=_without(order.holds, hold), erp_overruled=overruled)
+            overrules = hold == "erp" and by != "erp"
+            erp = replace(order.erp, overruled=True) if overrules else order.erp
+            return replace(order, holds=_without(order.holds, hold), erp=erp)
         case OrderRouted(plan):
             planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
             count = order.parts_planned + len(plan)
@@ -113,7 +114,7 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
                 parts={**order.parts, **planned},
                 parts_planned=count,
                 backordered=None,
-                erp_stale=bool(order.erp_told),
+                erp=moved_on(order.erp),
             )
         case OrderBackordered():
             return replace(order, backordered=event, refused={})
@@ -149,14 +150,10 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, parcels={**order.parcels, parcel: moved}, tracked=seen)
         case OrderDelivered():
             return replace(order, ended="delivered")
-        case RefundNoted(lines):
-            return replace(order, refunded={line.sku: line.units for line in lines})
-        case GoodsReturned(delivery):
-            return replace(order, returns={**order.returns, delivery: event})
+        case RefundNoted() | GoodsReturned() | GoodsRestocked():
+            return replace(order, back=came_back(order.back, event))
         case OrderInvoiced(invoice):
-            return replace(order, invoices=(*order.invoices, invoice))
-        case GoodsRestocked(delivery):
-            return replace(order, restocked=order.restocked | {delivery})
+            return replace(order, erp=replace(order.erp, invoices=(*order.erp.invoices, invoice)))
         case CancelAsked(by):
             return replace(order, cancel_asked=by)
         case CancelRefused():
@@ -214,7 +211,7 @@ def _edit(order: Order, event: LinesEdited) -> Order:
         order,
         imported=replace(facts, lines=event.lines, total=event.total, shipping=event.shipping),
         former_lines=tuple(line for line in (*facts.lines, *order.former_lines) if line.sku not in sold),
-        erp_stale=bool(order.erp_told),
+        erp=moved_on(order.erp),
     )
     surplus = edited.surplus()
     left = {
@@ -228,22 +225,12 @@ def _edit(order: Order, event: LinesEdited) -> Order:
 
 def _ask(order: Order, event: EffectRequested) -> Order:
     effect, document = event.effect, event.document
-    told, noted, stale = order.erp_told, order.erp_noted, order.erp_stale
-    match document:
-        case ErpOrder() | ErpChange():
-            told, noted, stale = document.lines, {}, False
-        case ErpDeliveryNote():
-            noted = {**noted, document.reference: document.lines}
-        case _:
-            pass
     return replace(
         order,
         effects={**order.effects, effect: document},
         effects_asked=order.effects_asked | {effect},
         refusals=_without(order.refusals, first_asked(effect)),
-        erp_told=told,
-        erp_noted=noted,
-        erp_stale=stale,
+        erp=telling(order.erp, document),
     )
 
 

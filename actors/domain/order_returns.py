@@ -15,11 +15,11 @@ from actors.domain.stock_events import Quantity
 def take_back(draft: Draft, command: TakeBack) -> None:
     """Take it that units came back: never more than have left, and each delivery once."""
     order = draft.order
-    if command.delivery in order.returns:
+    if command.delivery in order.back.returns:
         return
     if not 0 < command.units <= left_for_customer(order, command.sku):
         return
-    already = [Quantity(each.sku, each.units) for each in order.returns.values()]
+    already = [Quantity(each.sku, each.units) for each in order.back.returns.values()]
     returned = GoodsReturned(
         delivery=command.delivery,
         warehouse=command.warehouse,
@@ -30,7 +30,7 @@ def take_back(draft: Draft, command: TakeBack) -> None:
         by=command.by,
     )
     draft.add(returned)
-    reference = f"{order.id}.R{len(draft.order.returns)}"
+    reference = f"{order.id}.R{len(draft.order.back.returns)}"
     came = (command.warehouse, Quantity(command.sku, command.units))
     credit = ErpReturn(
         reference=reference,
@@ -56,7 +56,7 @@ def note_refund(draft: Draft, command: Import) -> None:
         beyond[line.sku] += line.units
     credited = {line.sku for line in command.credited}
     lines = tuple(Quantity(sku, units) for sku, units in beyond.items() if units > 0 and sku in credited)
-    if lines == tuple(Quantity(sku, units) for sku, units in order.refunded.items()):
+    if lines == tuple(Quantity(sku, units) for sku, units in order.back.refunded.items()):
         return
     draft.add(RefundNoted(lines))
     awaited = expected_back(draft.order)
@@ -73,7 +73,7 @@ def note_refund(draft: Draft, command: Import) -> None:
 def restock_answered(draft: Draft, command: Answered) -> None:
     """Take a warehouse's answer: it has taken in what came back, now or before."""
     delivery = command.fulfilment
-    if delivery not in draft.order.returns or delivery in draft.order.restocked:
+    if delivery not in draft.order.back.returns or delivery in draft.order.back.restocked:
         return
     if isinstance(command.answer, Rejected):
         _put_before_a_person(draft, delivery, command.answer.why)
@@ -83,7 +83,7 @@ def restock_answered(draft: Draft, command: Answered) -> None:
 
 def return_stranded(draft: Draft, command: Stranded) -> None:
     """Take it that the warehouse that goods came back to cannot be asked."""
-    returned = draft.order.returns.get(command.fulfilment)
+    returned = draft.order.back.returns.get(command.fulfilment)
     if returned is None:
         return
     why = "is not in the settings" if command.gone else "crashes on it"

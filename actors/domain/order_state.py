@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors.domain.documents import Document, ErpLine
+from actors.domain.documents import Document
 from actors.domain.order_commands import PartStep
 from actors.domain.order_events import (
     GoodsReturned,
@@ -17,6 +17,7 @@ from actors.domain.order_events import (
     OrderImported,
     OrderLine,
 )
+from actors.domain.order_sides import AtErp, Back
 from actors.domain.stock_events import PackedParcel, Quantity
 
 PartState = Literal["planned", "allocated", "confirmed", "packed", "shipped", "gone"]
@@ -117,14 +118,11 @@ class Order(Struct, frozen=True, gc=False):
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
     picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
-    `refusals` are what partners would not take, by the effect that first asked. `refunded` is what the shop
-    has refunded of what has left, by SKU, `returns` what came back, by delivery, and `restocked` names those
-    that their warehouse has taken in. `former_lines` are of SKUs that the shop has taken out since: a floor
-    may have packed them. `erp_told` are the lines that the ERP was told last to keep open, `erp_noted` those
-    delivered since by fulfilment, and `erp_stale` says that they may be others by now. `erp_overruled` says
-    that a person let the order go on although the ERP objects to it, `invoices` are the ERP's numbers.
-    `promised` is when all its units were on floors for the first time,
-    and `waited` whether it ever stood in a hold or for stock.
+    `refusals` are what partners would not take, by the effect that first asked. `former_lines` are of SKUs
+    that the shop has taken out since: a floor may have packed them. `erp` is the ERP's side, `back` what
+    comes back.
+    `promised` is when all its units were on floors for the first time, and `waited` whether it ever stood in
+    a hold or for stock.
     """
 
     imported: OrderImported | None = None
@@ -152,15 +150,9 @@ class Order(Struct, frozen=True, gc=False):
     cancels_refused: frozenset[str] = frozenset()
     cancelled_by: str = ""
     ended: Literal["", "shipped", "delivered", "cancelled"] = ""
-    erp_overruled: bool = False
-    invoices: tuple[str, ...] = ()
-    refunded: Mapping[str, int] = {}
-    returns: Mapping[str, GoodsReturned] = {}
-    restocked: frozenset[str] = frozenset()
     former_lines: tuple[OrderLine, ...] = ()
-    erp_told: tuple[ErpLine, ...] = ()
-    erp_noted: Mapping[str, tuple[ErpLine, ...]] = {}
-    erp_stale: bool = False
+    erp: AtErp = AtErp()
+    back: Back = Back()
     stage: Stage = "new"
 
     @property
@@ -271,7 +263,7 @@ def to_give_back(order: Order) -> Iterable[Part]:
 
 def to_restock(order: Order) -> Iterable[GoodsReturned]:
     """Return what came back and no warehouse has taken in yet."""
-    return (each for each in order.returns.values() if each.delivery not in order.restocked)
+    return (each for each in order.back.returns.values() if each.delivery not in order.back.restocked)
 
 
 def left(order: Order) -> Counter[str]:
@@ -285,17 +277,13 @@ def left(order: Order) -> Counter[str]:
 
 def left_for_customer(order: Order, sku: str) -> int:
     """Return how many units of the SKU have left and not come back."""
-    return left(order)[sku] - _came_back(order, sku)
+    return left(order)[sku] - order.back.came(sku)
 
 
 def expected_back(order: Order) -> tuple[Quantity, ...]:
     """Return what the shop has refunded of what has left and has not come back."""
-    back = {sku: units - _came_back(order, sku) for sku, units in order.refunded.items()}
-    return tuple(Quantity(sku, units) for sku, units in back.items() if units > 0)
-
-
-def _came_back(order: Order, sku: str) -> int:
-    return sum(each.units for each in order.returns.values() if each.sku == sku)
+    awaited = {sku: units - order.back.came(sku) for sku, units in order.back.refunded.items()}
+    return tuple(Quantity(sku, units) for sku, units in awaited.items() if units > 0)
 
 
 def has_own_step(order: Order) -> bool:

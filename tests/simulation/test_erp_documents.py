@@ -221,10 +221,10 @@ async def test_the_invoice_that_accounts_make_comes_back_to_its_order_once() -> 
             "main-1", TakeBack("R1/TEAPOT", "paris", "TEAPOT", 1, "sellable", "", "jane")
         )
         invoice = house.site.divalto.invoice("main-1.1")
-        while (await house.order()).invoices != (invoice,):
+        while (await house.order()).erp.invoices != (invoice,):
             await trio.sleep(0.01)
         await trio.sleep(0.2)
-        assert (await house.order()).invoices == (invoice,), "neither twice nor the credit note"
+        assert (await house.order()).erp.invoices == (invoice,), "neither twice nor the credit note"
 
 
 async def test_what_suppliers_owe_is_known_by_warehouse_and_date() -> None:

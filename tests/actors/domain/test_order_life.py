@@ -1140,7 +1140,7 @@ def test_an_invoice_is_kept_once_however_often_it_is_read() -> None:
     story = shipped()
     assert story.tell(Invoiced("C4-17")) == ["OrderInvoiced"]
     assert story.tell(Invoiced("C4-17")) == []
-    assert story.order.invoices == ("C4-17",)
+    assert story.order.erp.invoices == ("C4-17",)
     assert story.order.stage == "shipped"
 
 
