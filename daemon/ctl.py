@@ -20,6 +20,13 @@ from daemon.ctl_helm import HELM
 from daemon.ctl_order import order
 
 
+def states(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    """Return the states that a word may become."""
+    from actors.domain.order_state import LIFE_CYCLE
+
+    return [state for state in LIFE_CYCLE if state.startswith(begun)]
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--socket",
@@ -50,7 +57,12 @@ def status(ask: Asking) -> None:
 
 
 @main.command()
-@click.option("--state", multiple=True, help="Only orders in this state; may be given several times.")
+@click.option(
+    "--state",
+    multiple=True,
+    shell_complete=states,
+    help="Only orders in this state; may be given several times.",
+)
 @click.option("--channel", help="Only orders of this channel.")
 @click.option("--warehouse", help="Only orders of which this warehouse holds something.")
 @click.option("--older-than", type=age, metavar="AGE", help="Only orders placed before: 90m, 36h or 7d.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from daemon import ctl_view as view
-from daemon.ctl_asking import FAILED, Asking, asking, end, key_option, limit_option, path_to
+from daemon.ctl_asking import AWAY, FAILED, Asking, asking, end, key_option, limit_option, path_to
 
 
 @click.command()
@@ -63,12 +63,18 @@ def trail(ask: Asking, *, user: str, about: str, limit: int) -> None:
 @click.option("--every", default=2.0, show_default=True, type=click.FloatRange(0.2, 60), metavar="SECONDS")
 @asking
 def top(ask: Asking, *, every: float) -> None:
-    """Show the daemon at a glance again and again, until interrupted."""
+    """Show the daemon at a glance again and again, until interrupted; one that restarts is waited for."""
+    was_there = False
     try:
         while True:
             if sys.stdout.isatty():
                 click.clear()
-            ask.read(path_to("status"), view.status)
+            try:
+                ask.read(path_to("status"), view.status)
+                was_there = True
+            except SystemExit as ended:
+                if ended.code != AWAY or not was_there:
+                    raise
             time.sleep(every)
     except KeyboardInterrupt:
         return

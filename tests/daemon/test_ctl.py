@@ -329,6 +329,23 @@ def test_whoever_follows_the_log_or_looks_again_and_again_ends_it_by_ctrl_c(path
         process.stdout.close()
 
 
+def test_whoever_looks_again_and_again_waits_for_a_daemon_that_restarts(path: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved.sock"
+    command = [*PROGRAM, "--socket", str(path), "top", "--every", "0.2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert any("erp" in line for line in iter(process.stdout.readline, ""))
+    path.rename(moved)
+    for _ in range(2):
+        assert "no daemon answers" in process.stderr.readline()
+    moved.rename(path)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    process.stdout.close()
+    process.stderr.close()
+
+
 def test_who_asked_for_what_is_told_with_what_came_of_it(path: Path) -> None:
     wharfctl(path, "order", "hold", "main-7", "--reason", "the customer called", "--key", "k")
     wharfctl(path, "order", "cancel", "main-8")

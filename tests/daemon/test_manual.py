@@ -82,3 +82,16 @@ def test_bash_completes_a_command_of_wharfctl() -> None:
         [str(program)], env={**os.environ, **words}, capture_output=True, text=True, check=True
     )
     assert told.stdout.split() == ["plain,release", "plain,reroute", "plain,retry"]
+
+
+def test_bash_completes_a_state_of_orders() -> None:
+    program = Path(sys.executable).with_name("wharfctl")
+    words = {
+        "COMP_WORDS": "wharfctl orders --state p",
+        "COMP_CWORD": "3",
+        "_WHARFCTL_COMPLETE": "bash_complete",
+    }
+    told = subprocess.run(
+        [str(program)], env={**os.environ, **words}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["plain,picking", "plain,packed"]
