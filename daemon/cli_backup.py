@@ -11,9 +11,26 @@ from daemon.cli_running import NOT_WELL, config_option, endings, settings_of
 if TYPE_CHECKING:
     from daemon.upkeep import BackupReport
 
+
+def _address_in(_context: click.Context, _option: click.Parameter, file: Path) -> str:
+    """Return the address that the file holds; an empty one would mean whatever database is nearest."""
+    from daemon.settings_checks import address_problem
+    from daemon.settings_reading import Secrets
+
+    try:
+        address = Secrets(Path(), {}).from_file(str(file.absolute())).reveal().strip()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if why := address_problem(address):
+        raise click.BadParameter(f"what {file} holds {why}")
+    return address
+
+
 restored_option = click.option(
     "--restored-dsn-file",
+    "restored",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    callback=_address_in,
     required=True,
     help="A file with the address of the database that the backup was restored into.",
 )
@@ -23,10 +40,9 @@ restored_option = click.option(
 @config_option
 @restored_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def backup_check(*, config: Path, restored_dsn_file: Path, as_json: bool) -> None:
+def backup_check(*, config: Path, restored: str, as_json: bool) -> None:
     """Audit a restored backup, and tell how far it is behind the live log; exit 1 if it is worth nothing."""
     settings = settings_of(config)
-    restored = restored_dsn_file.read_text().strip()
     with endings(settings):
         from daemon import upkeep
 

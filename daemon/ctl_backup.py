@@ -3,8 +3,6 @@
 So the restored database's address, a secret, does not go over the socket, and the daemon has no work with it.
 """
 
-from pathlib import Path
-
 import click
 
 from daemon.cli_backup import restored_option, show_backup
@@ -17,13 +15,13 @@ SECONDS_MAX = 30.0
 @click.command(name="backup-check")
 @restored_option
 @asking
-def backup_check(ask: Asking, *, restored_dsn_file: Path) -> None:
+def backup_check(ask: Asking, *, restored: str) -> None:
     """Audit a restored backup, and tell how far it is behind the live log; exit 1 if it is worth nothing."""
     from actors.inspection import LogEnd
     from daemon import upkeep
 
     try:
-        restored, positions = upkeep.backup_examined(restored_dsn_file.read_text().strip(), SECONDS_MAX)
+        examined, positions = upkeep.backup_examined(restored, SECONDS_MAX)
     except upkeep.UNUSABLE as error:
         end(AWAY, str(error))
     at = ",".join(f"{partition}:{position}" for partition, position in positions.items())
@@ -32,7 +30,7 @@ def backup_check(ask: Asking, *, restored_dsn_file: Path) -> None:
         LogEnd(each["partition"], each["position"], bytes.fromhex(each["hash"]) if each["hash"] else None)
         for each in answer["ends"]
     ]
-    report = upkeep.backup_judged(restored, ends)
+    report = upkeep.backup_judged(examined, ends)
     show_backup(report, as_json=ask.as_json)
     if not report.ok:
         raise SystemExit(FAILED)

@@ -74,12 +74,17 @@ def database(settings: Database) -> list[Problem]:
         return [Problem("database.data_dir", "is one database too many beside dsn")]
     if settings.data_dir and not Path(settings.data_dir).is_absolute():
         return [Problem("database.data_dir", "has to be an absolute path")]
-    if settings.dsn is not None and not settings.dsn.reveal().startswith(("postgresql://", "postgres://")):
-        return [Problem("database.dsn", "has to begin with postgresql://")]
-    if settings.dsn is not None and not _names_hosts(settings.dsn.reveal()):
-        why = "names no host that can be read: in a password / is spelled %2F, @ %40, : %3A, ? %3F, # %23"
-        return [Problem("database.dsn", why)]
-    return []
+    why = address_problem(settings.dsn.reveal()) if settings.dsn is not None else ""
+    return [Problem("database.dsn", why)] if why else []
+
+
+def address_problem(dsn: str) -> str:
+    """Return why a database's address cannot be used, without any part of it; "" where it can."""
+    if not dsn.startswith(("postgresql://", "postgres://")):
+        return "has to begin with postgresql://"
+    if not _names_hosts(dsn):
+        return "names no host that can be read: in a password / is spelled %2F, @ %40, : %3A, ? %3F, # %23"
+    return ""
 
 
 def _names_hosts(dsn: str) -> bool:

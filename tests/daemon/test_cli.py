@@ -156,6 +156,28 @@ def test_a_credential_that_cannot_be_read_is_named_and_nothing_is_begun(
         assert not (folder / "control.sock").exists()
 
 
+@pytest.mark.parametrize(("spoil", "why"), SPOILT[:-1], ids=[spoil.__name__ for spoil, _ in SPOILT[:-1]])
+def test_the_address_of_a_restored_backup_that_cannot_be_read_is_wrong_usage(
+    tmp_path: Path, spoil: Callable[[Path], None], why: str
+) -> None:
+    config, address = configured(tmp_path, port=free_port()), tmp_path / "restored.dsn"
+    address.write_text("postgresql:///x")
+    spoil(address)
+    result = wharfinger("backup-check", "--config", str(config), "--restored-dsn-file", str(address))
+    assert result.exit_code == 2
+    said = (why.format(address), f"File '{address}' is a directory", f"File '{address}' does not exist")
+    assert any(text in result.stderr.replace("\n", " ") for text in said)
+
+
+def test_the_address_of_a_restored_backup_is_checked_before_anybody_is_asked(tmp_path: Path) -> None:
+    config, address = configured(tmp_path, port=free_port()), tmp_path / "restored.dsn"
+    address.write_text(f"postgresql://w:{HUNTER}/{HUNTER}@db/x\n")
+    result = wharfinger("backup-check", "--config", str(config), "--restored-dsn-file", str(address))
+    assert result.exit_code == 2
+    assert "names no host that can be read" in result.stderr
+    assert HUNTER not in result.stderr
+
+
 @contextmanager
 def as_somebody_else() -> Iterator[None]:
     """Give up root's right to read everything, where the tests have it."""
