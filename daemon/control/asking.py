@@ -1,6 +1,7 @@
 """One request for a change on its way: who wants what, how far it came, and how the trail tells of it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class Asking:
 
     request: Request
     role: Role
+    names: Mapping[str, str]
     body: Struct | None = None
     dry_run: bool = False
     key: str = ""
@@ -40,6 +42,12 @@ class Asking:
     def given(self) -> str:
         """The key as it was sent."""
         return (self.request.header("idempotency-key") or "").strip('"')
+
+    @property
+    def order(self) -> str:
+        """The order that it is about, by its path or its fulfilment, whose id begins with it; "" for none."""
+        fulfilment = str(getattr(self.body, "fulfilment", ""))
+        return self.names.get("order", "") or fulfilment.rpartition(".")[0]
 
     def mandate(self) -> Mandate:
         """Return on whose word, and under which key, it is to be done."""

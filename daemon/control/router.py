@@ -269,7 +269,7 @@ class Router:
         self, request: Request, route: Change[Any], names: Mapping[str, str], role: Role
     ) -> Struct:
         """Make a change; who wanted it is durable before, and what came of it after, whatever that was."""
-        asking = Asking(request, role)
+        asking = Asking(request, role, names)
         with concerning(names.get("order", "")):
             try:
                 asking.number = await self._begin(request, route, asking)
@@ -302,17 +302,18 @@ class Router:
 
     async def _end(self, asking: Asking) -> None:
         told = asking.told()
-        log.info(
-            "control_change",
-            path=told.path,
-            pid=told.pid,
-            uid=told.uid,
-            role=told.role,
-            idempotency=told.key,
-            dry_run=told.dry_run,
-            outcome=asking.outcome,
-            why=asking.why,
-        )
+        with concerning(asking.order):
+            log.info(
+                "control_change",
+                path=told.path,
+                pid=told.pid,
+                uid=told.uid,
+                role=told.role,
+                idempotency=told.key,
+                dry_run=told.dry_run,
+                outcome=asking.outcome,
+                why=asking.why,
+            )
         if asking.number is not None:
             await self._trail.settled(asking.number, asking.outcome, asking.why)
 

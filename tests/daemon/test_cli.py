@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -179,7 +179,7 @@ def test_the_address_of_a_restored_backup_is_checked_before_anybody_is_asked(tmp
 
 
 @contextmanager
-def as_somebody_else() -> Iterator[None]:
+def as_somebody_else() -> Generator[None]:
     """Give up root's right to read everything, where the tests have it."""
     is_root = os.geteuid() == 0
     if is_root:

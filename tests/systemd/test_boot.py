@@ -1,5 +1,6 @@
 """The units on a real systemd: what an operator does to a service, and what befalls one."""
 
+import json
 import re
 import subprocess
 import time
@@ -124,6 +125,23 @@ def test_reload_puts_other_rules_in_force_and_fails_aloud_when_they_are_wrong(da
         settings(daemon).write_text(text)
         daemon.run("systemctl", "reload", SERVICE)
     assert daemon.wharfctl("status")["rules"] == before
+
+
+def test_the_journal_can_be_read_by_priority(daemon: Machine) -> None:
+    def shown(priority: str) -> set[str]:
+        command = ("journalctl", "--unit", SERVICE, "--priority", priority, "--output", "cat", "--no-pager")
+        lines = [line for line in daemon.run(*command).stdout.splitlines() if line.startswith("{")]
+        return {json.loads(line)["event"] for line in lines}
+
+    text = settings(daemon).read_text()
+    try:
+        settings(daemon).write_text(text.replace("parts_max = 2", "parts_max = 99"))
+        daemon.run("kill", "-HUP", pid_of(daemon))
+        daemon.until(lambda: "rules_not_reloaded" in shown("warning"), "it does not say what is wrong")
+    finally:
+        settings(daemon).write_text(text)
+    assert "daemon_ready" in shown("info") - shown("warning")
+    assert "rules_not_reloaded" not in shown("err")
 
 
 def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_started_anew(daemon: Machine) -> None:

@@ -100,20 +100,24 @@ async def test_the_log_says_who_changed_what_and_what_came_of_it(services: Servi
     await router.answer(change("/v1/orders/main-8/hold", {"reason": "r"}, peer(OPERATORS), key="l"))
     await router.answer(change(*RELOAD, peer(VIEWERS), query="?dry_run=true"))
     await router.answer(change(*RELOAD, peer()))
+    scan = {"fulfilment": "main-9.1", "slot": "A-01", "sku": "TEAPOT", "units": 1}
+    await router.answer(change("/v1/warehouses/lyon/scans", scan, peer(OPERATORS), key="s"))
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [(line["event"], line["path"], line["uid"], line["pid"]) for line in lines] == [
         ("control_change", "/v1/orders/main-7/hold", 1000, 4242),
         ("control_change", "/v1/orders/main-8/hold", 1000, 4242),
         ("control_change", "/v1/reload", 1000, 4242),
         ("control_stranger", "/v1/reload", 1000, 4242),
+        ("control_change", "/v1/warehouses/lyon/scans", 1000, 4242),
     ]
     assert [(line.get("outcome"), line.get("why")) for line in lines] == [
         ("done", ""),
         ("refused", "there is no order main-8"),
         ("refused", "this takes the role admin, and you are viewer"),
         (None, None),
+        ("done", ""),
     ]
-    assert [line.get("order") for line in lines] == ["main-7", "main-8", None, None]
+    assert [line.get("order") for line in lines] == ["main-7", "main-8", None, None, "main-9"]
     assert lines[0]["idempotency"] == "k"
 
 
