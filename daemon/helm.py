@@ -19,6 +19,14 @@ WRONG = 422
 DEBUG_SECONDS = 1_800
 """Debug shows personal data: whoever forgets to end it, or is called away, has shown half an hour of it."""
 
+STOP_AFTER_S = 0.5
+"""By then the answer is recorded and gone: a daemon that has nothing in hand ends within milliseconds."""
+
+
+async def _stop_soon() -> None:
+    await trio.sleep(STOP_AFTER_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
 
 class ProcessHelm:
     """Implements `daemon.control.service.Helm`.
@@ -44,12 +52,12 @@ class ProcessHelm:
         return Done()
 
     async def drain(self, asked: Drain, mandate: Mandate) -> Done | Trial:
-        """Do what SIGTERM does, by the same way."""
+        """Do what SIGTERM does, by the same way, once whoever asked has had the answer."""
         del asked
         await trio.lowlevel.checkpoint()
         if mandate.dry_run:
             return Trial((Consequence("daemon.stopping", {}),))
-        os.kill(os.getpid(), signal.SIGTERM)
+        trio.lowlevel.spawn_system_task(_stop_soon)
         return Done()
 
     async def log_level(self, asked: LogLevel, mandate: Mandate) -> Done | Trial:
