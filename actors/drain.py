@@ -98,21 +98,18 @@ class _Errand:
     contacts: Mapping[str, Contact]
     taken: list[Taken] = field(default_factory=list)
 
-    @property
-    def has_next(self) -> bool:
-        """Whether the partner can be told one more effect in this row."""
+    def next(self) -> PendingEffect | None:
+        """Return the first effect that was not taken, None where the row ends with what was."""
         told = len(self.taken)
         if told >= min(len(self.lane.effects), IN_A_ROW_MAX):
-            return False
+            return None
         if told and is_found_by_what_stands(self.taken[-1].effect.document):
-            return False  # the next would hide what became of it
-        person = contact_of(self.lane.effects[told])
-        return not person or person in self.persons  # else it came since, and somebody has to be looked up
-
-    @property
-    def next(self) -> PendingEffect:
-        """The first effect that was not taken; the last one if all were."""
-        return self.lane.effects[min(len(self.taken), len(self.lane.effects) - 1)]
+            return None  # the next would hide what became of it
+        effect = self.lane.effects[told]
+        person = contact_of(effect)
+        if person and person not in self.persons:
+            return None  # it came since, and somebody has to be looked up
+        return effect
 
 
 class Drain:
@@ -232,7 +229,7 @@ class Drain:
 
     def _hand_on(self, nursery: trio.Nursery, errand: _Errand) -> None:
         """Hand a lane to who calls the partner, or to who records where nobody has to be asked."""
-        refusal = self._refusal(errand)
+        refusal = self._refusal(errand, errand.lane.effects[0])
         if refusal is not None:
             nursery.start_soon(self._conclude, errand, refusal)
         else:
@@ -257,9 +254,9 @@ class Drain:
 
         Return what ended the row.
         """
-        while errand.has_next:
+        while (effect := errand.next()) is not None:
             try:
-                verdict = self._refusal(errand) or await self._attempt(errand)
+                verdict = self._refusal(errand, effect) or await self._attempt(errand, effect)
             except Exception as error:  # noqa: BLE001 - a bug, of which whoever records has to hear
                 return error
             if not isinstance(verdict, Taken):
@@ -267,16 +264,15 @@ class Drain:
             errand.taken.append(verdict)
         return None
 
-    def _refusal(self, errand: _Errand) -> Refused | None:
-        """Return why the partner is not to be told the next effect, if so."""
-        given_up = self._given_up.get(errand.next.effect)
+    def _refusal(self, errand: _Errand, effect: PendingEffect) -> Refused | None:
+        """Return why the partner is not to be told an effect, if so."""
+        given_up = self._given_up.get(effect.effect)
         if given_up is not None:
             return Refused(given_up)
-        person = contact_of(errand.next)
+        person = contact_of(effect)
         return Refused("the person's data was erased") if person and person not in errand.contacts else None
 
-    async def _attempt(self, errand: _Errand) -> Verdict:
-        effect = errand.next
+    async def _attempt(self, errand: _Errand, effect: PendingEffect) -> Verdict:
         contact = errand.contacts.get(contact_of(effect))
         may_be_done = self._lanes.may_be_done(effect)
 
@@ -358,7 +354,7 @@ class Drain:
             # not overtake it: the answer is found again when its owner is mended.
             log.warning("outcome_not_heard", partner=self.partner, stream=errand.lane.stream)
             return NONSENSE_RETRY_S
-        return await self._after_crash(errand.next, end)
+        return await self._after_crash(errand.lane.effects[0], end)
 
     def _settled(self, lane: Lane, effect: PendingEffect) -> None:
         self._given_up.pop(effect.effect, None)  # if it was given up, that came too late

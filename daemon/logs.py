@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from actors.concerning import concerned
 from actors.domain.tracing import trace_id
 from daemon.log_flood import Flood
 from daemon.log_levels import Levels, Passing, number_of
@@ -51,7 +52,6 @@ def configure(
     levels = Levels(level)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _Heard(levels),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -158,11 +158,11 @@ def _say_returned(over: Mapping[str, Passing], levels: Levels) -> None:
 
 
 def _named(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the module, and the trace of the order that the line is about."""
+    """Name the module, the order that the line is about, and its trace."""
     name = getattr(logger, "name", "")
     if name:
         event["logger"] = name
-    order = event.pop("order", "")
+    order = event.pop("order", "") or concerned()
     if order:
         event["order"] = order
         event["trace"] = trace_id(str(order))
