@@ -390,7 +390,7 @@ def test_every_command_of_ours_in_the_runbook_is_one_and_takes_these_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "restored.dsn").touch()
+    (tmp_path / "restored.dsn").write_text("postgresql://localhost/restored", encoding="utf-8")
     assert len(commands()) > len(alerts())
     for program, *words in commands():
         command: click.Command = PROGRAMS[program]
