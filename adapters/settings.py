@@ -3,7 +3,16 @@
 It owns no file and no format: the daemon reads the settings and resolves where a secret lies.
 """
 
+import base64
+import json
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus
+
 from msgspec import Struct
+
+HIDDEN_LENGTH_MIN: Final = 4
+"""A shorter secret stands in half of all words: only the names of fields can tell that one is there."""
 
 
 class Secret:
@@ -33,6 +42,15 @@ class Secret:
 
 NO_SECRET = Secret("")
 """A secret that is not given."""
+
+
+def spellings(secrets: Iterable[str]) -> frozenset[str]:
+    """Return how these may stand in a text: as they are, in a URL, in JSON, as Basic credentials."""
+    found: set[str] = set()
+    for secret in secrets:
+        basic = base64.b64encode(f"{secret}:".encode()).decode()
+        found |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], basic}
+    return frozenset(text for text in found if len(text) >= HIDDEN_LENGTH_MIN)
 
 
 class Problem(Struct, frozen=True):

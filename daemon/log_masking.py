@@ -3,12 +3,10 @@
 It also bounds every field. Names of fields are judged by closed lists, texts by the shapes of what they hold.
 """
 
-import base64
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 from structlog.typing import EventDict
@@ -30,9 +28,6 @@ DEPTH_MAX = 4
 
 SEARCHED = 3
 """So many times a field's length is searched for secrets before it is cut."""
-
-HIDDEN_LENGTH_MIN = 4
-"""A shorter secret stands in half of all words: it is masked by the names of fields alone."""
 
 MASK = "***"
 PERSONAL = "<personal>"
@@ -77,7 +72,7 @@ class Protection:
     """A processor that masks secrets and people, and bounds every field.
 
     Args:
-        hidden: texts that never show, wherever they stand: see `spellings`.
+        hidden: texts that never show, wherever they stand: see `adapters.settings.spellings`.
     """
 
     def __init__(self, hidden: Collection[str] = ()) -> None:
@@ -182,12 +177,3 @@ def _password_in(address: str) -> Iterable[str]:
     if password:
         yield password
         yield unquote(password)
-
-
-def spellings(secrets: Iterable[str]) -> frozenset[str]:
-    """Return how these may stand in a text: as they are, in a URL, in JSON, as Basic credentials."""
-    found: set[str] = set()
-    for secret in secrets:
-        basic = base64.b64encode(f"{secret}:".encode()).decode()
-        found |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], basic}
-    return frozenset(text for text in found if len(text) >= HIDDEN_LENGTH_MIN)

@@ -17,9 +17,10 @@ from structlog.typing import EventDict, WrappedLogger
 
 from actors.concerning import concerned
 from actors.domain.tracing import trace_id
+from adapters.settings import spellings
 from daemon.log_flood import Flood
 from daemon.log_levels import Levels, Passing, number_of
-from daemon.log_masking import Protection, spellings
+from daemon.log_masking import Protection
 
 LINE_BYTES_MAX = 40_000
 """journald cuts what is longer than 48 KiB (LineMax=) in two, and neither half is JSON."""

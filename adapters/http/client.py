@@ -5,7 +5,8 @@ httpx has had no release for years; whoever replaces it changes this module alon
 
 import logging
 import zlib
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -14,12 +15,18 @@ import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, UnreachableError
 from adapters.http.sending import Whole
+from adapters.settings import Secret, spellings
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A page of 500 orders in full is about 3 MiB; more than this is not an answer."""
 
 BODY_TOLD_MAX = 1_500
 """Characters of a body in the log, at debug alone: an order in full, and the beginning of a page of them."""
+
+NOT_TOLD = "***"
+
+HIDDEN_NOW_MAX = 2
+"""Secrets of the moment: the token in use, and the one before it, which a call under way may still hold."""
 
 log = structlog.get_logger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # below it tells whole addresses, and some are secrets
@@ -51,12 +58,23 @@ class Answer:
 
 
 class Client:
-    """A partner's HTTP endpoint. Redirects are not followed: a shop sends a wrong host to its front page."""
+    """A partner's HTTP endpoint. Redirects are not followed: a shop sends a wrong host to its front page.
+
+    What it tells the log of an exchange holds none of the `hidden` secrets, nor of those that `hide` adds.
+    """
 
     def __init__(
-        self, system: str, base_url: str, *, seconds_max: float = 30.0, connect_seconds_max: float = 5.0
+        self,
+        system: str,
+        base_url: str,
+        *,
+        hidden: Iterable[str] = (),
+        seconds_max: float = 30.0,
+        connect_seconds_max: float = 5.0,
     ) -> None:
         self.system = system
+        self._hidden = spellings(hidden)
+        self._hidden_now: deque[frozenset[str]] = deque(maxlen=HIDDEN_NOW_MAX)
         self._http = httpx.AsyncClient(
             base_url=base_url,
             timeout=httpx.Timeout(seconds_max, connect=connect_seconds_max),
@@ -72,6 +90,10 @@ class Client:
         """Close the connections."""
         await self._http.aclose()
 
+    def hide(self, secret: Secret) -> None:
+        """Hide a secret that did not stand in the settings, such as a token; the last ones stay hidden."""
+        self._hidden_now.append(spellings((secret.reveal(),)))
+
     async def exchange(
         self,
         method: str,
@@ -82,11 +104,13 @@ class Client:
         content: bytes | None = None,
         changes: bool | None = None,
         doing: str | None = None,
+        tells: bool = True,
     ) -> Answer:
         """Send one request and return the answer whatever its status.
 
         `changes` says whether a lost answer leaves the outcome unknown: by default, except with GET and HEAD.
-        `doing` is what errors and the log call the request, where its path is a secret.
+        `doing` is what errors and the log call the request, where its path is a secret; the log hears of no
+        body unless it `tells`, which what brings a new secret must not.
 
         Raises:
             UnreachableError: nothing was sent, or nothing can have changed.
@@ -108,10 +132,10 @@ class Client:
                 "partner_exchange",
                 partner=self.system,
                 doing=doing,
-                query=params,
-                sent=_told(content or b""),
+                query={name: self._masked(value) for name, value in (params or {}).items()},
+                sent=self._told(content or b"") if tells else NOT_TOLD,
                 status=response.status_code,
-                answered=_told(body),
+                answered=self._told(body) if tells else NOT_TOLD,
                 seconds=round(trio.current_time() - began, 3),
             )
             return Answer(response.status_code, response.headers, body)
@@ -124,6 +148,21 @@ class Client:
             raise senseless(self.system, doing, str(error)) from error
         except httpx.TransportError as error:
             raise lost(self.system, doing, type(error).__name__) from error
+
+    def _told(self, body: bytes) -> str:
+        """Return the beginning of a body for the log, and how large the whole is where that is not all.
+
+        It is masked before it is cut, so that no half of a secret is left at the end.
+        """
+        text = self._masked(body[: 2 * BODY_TOLD_MAX].decode("utf-8", "replace"))
+        if len(body) <= BODY_TOLD_MAX:
+            return text
+        return f"{text[:BODY_TOLD_MAX]}… of {len(body)} bytes"
+
+    def _masked(self, text: str) -> str:
+        for secret in self._hidden.union(*self._hidden_now):
+            text = text.replace(secret, NOT_TOLD)
+        return text
 
     async def _read(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         body = bytearray()
@@ -145,13 +184,6 @@ class Client:
 
 class _UnreadableError(Exception):
     """There is an answer, but it is too large or its encoding is broken."""
-
-
-def _told(body: bytes) -> str:
-    """Return the beginning of a body for the log, and how large the whole is where that is not all."""
-    if len(body) <= BODY_TOLD_MAX:
-        return body.decode("utf-8", "replace")
-    return f"{body[:BODY_TOLD_MAX].decode('utf-8', 'replace')}… of {len(body)} bytes"
 
 
 def _decoded(body: bytes, encoding: str) -> bytes:

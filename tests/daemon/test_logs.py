@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from actors.concerning import concerning, concerning_stream
 from actors.domain.tracing import trace_id
 from actors.ports import Contact
-from adapters.settings import Secret
+from adapters.settings import Secret, spellings
 from daemon import logs
 from daemon.log_flood import BURST, SETTLE_SECONDS, Flood
 from daemon.log_levels import Levels
-from daemon.log_masking import secrets_in, spellings
+from daemon.log_masking import secrets_in
 
 HUNTER = "hunter2hunter2"
 ADA = Contact(name="Ada Lovelace", email="ada@example.org", street="1 rue Ada", city="Lyon")

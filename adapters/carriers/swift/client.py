@@ -17,8 +17,9 @@ class SwiftClient:
 
     def __init__(self, system: str, settings: SwiftSettings) -> None:
         self.system = system
-        self._http = Client(system, settings.url.rstrip("/"), seconds_max=settings.seconds_max)
-        self._headers = {"X-Api-Key": settings.api_key.reveal(), "Accept": "application/json"}
+        key = settings.api_key.reveal()
+        self._http = Client(system, settings.url.rstrip("/"), hidden=(key,), seconds_max=settings.seconds_max)
+        self._headers = {"X-Api-Key": key, "Accept": "application/json"}
 
     async def aclose(self) -> None:
         """Close the connections."""

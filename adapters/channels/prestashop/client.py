@@ -60,7 +60,9 @@ class Webservice:
     def __init__(self, settings: PrestaShopSettings, name: str) -> None:
         self.system = f"shop {name}"
         self.clock: datetime | None = None
-        self._client = Client(self.system, settings.url, seconds_max=settings.seconds_max)
+        self._client = Client(
+            self.system, settings.url, hidden=(settings.key,), seconds_max=settings.seconds_max
+        )
         self._limit = trio.CapacityLimiter(settings.connections)
         self._unreadable: set[str] = set()
         self._always: dict[str, str] = {}

@@ -36,7 +36,12 @@ class DivaltoClient:
     def __init__(self, system: str, settings: DivaltoSettings, gate: Gate) -> None:
         self._system = system
         self._settings = settings
-        self._http = Client(system, settings.url, seconds_max=settings.execute_seconds_max)
+        self._http = Client(
+            system,
+            settings.url,
+            hidden=(settings.password.reveal(),),
+            seconds_max=settings.execute_seconds_max,
+        )
         self._gate = gate
         self._tokens = TokenSource(self._authenticate, settings.token_seconds)
 
@@ -213,7 +218,7 @@ class DivaltoClient:
         answer: Answer | None = None
         with trio.move_on_after(settings.auth_seconds_max):
             answer = await self._http.exchange(
-                "POST", wire.AUTH_PATH, headers=_JSON_HEADERS, content=body, changes=False
+                "POST", wire.AUTH_PATH, headers=_JSON_HEADERS, content=body, changes=False, tells=False
             )
         if answer is None:
             raise UnreachableError(self._system, doing, "no answer in time")
@@ -229,7 +234,9 @@ class DivaltoClient:
             # it.
             why = without(envelope.why, *self._secrets()) or "no token in the answer"
             raise UnreachableError(self._system, doing, why)
-        return Secret(envelope.token)
+        token = Secret(envelope.token)
+        self._http.hide(token)
+        return token
 
     def _speaks_of_token(self, why: str) -> bool:
         words = "".join(letter if letter.isalpha() else " " for letter in why.lower()).split()

@@ -49,7 +49,12 @@ class WebHook:
         self._system = system
         self._settings = settings
         self._hook = settings.webhook
-        self._http = Client(system, settings.url, seconds_max=settings.execute_seconds_max)
+        self._http = Client(
+            system,
+            settings.url,
+            hidden=(self._hook.code.reveal(), self._hook.customer_code.reveal()),
+            seconds_max=settings.execute_seconds_max,
+        )
         self._gate = gate
 
     async def aclose(self) -> None:

@@ -39,7 +39,9 @@ class Door:
         self.settings = settings
         self.in_query = settings.key_in_query
         self.with_shop = settings.id_shop is not None
-        self._client = Client(f"shop {name}", settings.url, seconds_max=settings.seconds_max)
+        self._client = Client(
+            f"shop {name}", settings.url, hidden=(settings.key,), seconds_max=settings.seconds_max
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
