@@ -82,7 +82,8 @@ lint-ruff: $(VENV)/dev.stamp
 # ASYNC124 wants what a protocol makes async to be sync, ASYNC128 does not see a task_status that is handed on. ASYNC110 stands in ruff, with its exceptions.
 NOT_ASYNC := ASYNC110,ASYNC114,ASYNC124,ASYNC127,ASYNC128,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 lint-async: $(VENV)/dev.stamp
-	@$(BIN)/flake8-async --disable $(NOT_ASYNC) $(or $(ARGS),$(shell git ls-files -co --exclude-standard '*.py'))
+	@printf '%s\n' $(or $(ARGS),$(shell git ls-files -co --exclude-standard '*.py')) | \
+		xargs -n 25 -P $(WORKERS) $(BIN)/flake8-async --disable $(NOT_ASYNC)
 
 lint-mypy: $(VENV)/dev.stamp
 	@$(BIN)/mypy $(ARGS)
