@@ -129,7 +129,7 @@ def test_the_shops_articles_are_told_and_its_packs_as_settings(
     command = [sys.executable, "-m", "daemon", "articles", "--config", str(config), "--channel", "main"]
     told = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
     assert told.returncode == 0, told.stderr
-    assert "ART-04-S\t" in told.stdout
+    assert "ART-04-S\tArticle 4\t\t300\t" in told.stdout
     assert told.stdout.endswith("[channels.main.products.SET-01]\ncontains = { ART-01 = 1, ART-02 = 2 }\n")
     assert shop.key not in told.stdout + told.stderr
 
