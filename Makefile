@@ -3,7 +3,8 @@
 
 # Makes .venv; to change it, make clean first.
 PYTHON ?= python3
-WORKERS ?= 2
+# One more than the two cores: a third of the time a test waits for a process or a clock.
+WORKERS ?= 3
 # kill -9, so often; make test has twenty of them.
 KILLS ?= 100
 ARGS ?=
@@ -20,12 +21,13 @@ DESTDIR ?=
 # Where `make deb` puts the package.
 PACKAGES ?= dist
 
-.PHONY: help demo test test-kill test-shop test-systemd test-storm bench lint format lock clean install uninstall deb
+.PHONY: help demo test test-long test-kill test-shop test-systemd test-storm bench lint format lock clean install uninstall deb
 .PHONY: lint-format lint-ruff lint-async lint-mypy lint-pyright lint-imports
 
 help:
 	@echo 'make demo       a whole merchant on this machine: shop, ERP, carriers, two warehouses, and the daemon'
 	@echo 'make test       the tests'
+	@echo 'make test-long  more walks and bad days by seed than make test plays'
 	@echo 'make test-kill  the long run of kill -9 under load'
 	@echo 'make test-shop  what holds in front of any shop, in a real PrestaShop that may be worked in'
 	@echo 'make test-systemd  the units on a real systemd (as root, with systemd-container)'
@@ -45,7 +47,10 @@ demo: $(VENV)/runtime.stamp
 # The tests start the daemon a hundred times. Where PYTHONDONTWRITEBYTECODE is set, each would compile all of it anew.
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m compileall -q daemon actors adapters migrations
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not storm and not bench and not systemd' $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not long and not storm and not bench and not systemd' $(ARGS)
+
+test-long: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 test-kill: $(VENV)/dev.stamp
 	@WHARFINGER_KILLS=$(KILLS) $(BIN)/python -m pytest tests/simulation/test_kill_nine.py $(ARGS)
@@ -82,7 +87,7 @@ lint-ruff: $(VENV)/dev.stamp
 # ASYNC124 wants what a protocol makes async to be sync, ASYNC128 does not see a task_status that is handed on. ASYNC110 stands in ruff, with its exceptions.
 NOT_ASYNC := ASYNC110,ASYNC114,ASYNC124,ASYNC127,ASYNC128,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 lint-async: $(VENV)/dev.stamp
-	@printf '%s\n' $(or $(ARGS),$(shell git ls-files -co --exclude-standard '*.py')) | \
+	@printf '%s\n' $(or $(ARGS),$(shell git grep --untracked -lwE 'async|await|trio' -- '*.py')) | \
 		xargs -n 25 -P $(WORKERS) $(BIN)/flake8-async --disable $(NOT_ASYNC)
 
 lint-mypy: $(VENV)/dev.stamp

@@ -341,7 +341,12 @@ async def look_at_the_books(day: Day) -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", [*range(SEEDS), *(pytest.param(100 + n, marks=pytest.mark.slow) for n in range(40))]
+    "seed",
+    [
+        *range(SEEDS),
+        *(pytest.param(n, marks=pytest.mark.slow) for n in range(100, 110)),
+        *(pytest.param(n, marks=pytest.mark.long) for n in range(110, 140)),
+    ],
 )
 @settings(
     max_examples=1,

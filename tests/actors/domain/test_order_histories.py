@@ -691,7 +691,13 @@ def test_the_life_cycle_lists_what_happens_and_nothing_else() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10_000, 12_000, 100))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *range(10_000, 10_500, 100),
+        *(pytest.param(n, marks=pytest.mark.long) for n in range(10_500, 12_000, 100)),
+    ],
+)
 def test_long_walks(seed: int) -> None:
     for each in range(seed, seed + 100):
         walk(each, 200)
