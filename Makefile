@@ -20,6 +20,8 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 # Where `make deb` puts the package.
 PACKAGES ?= dist
+# EXTRA=sftp installs what the extra of that name needs as well.
+EXTRA ?=
 
 .PHONY: help demo test test-long test-kill test-shop test-systemd test-storm bench lint format lock clean install uninstall deb
 .PHONY: lint-format lint-ruff lint-async lint-mypy lint-pyright lint-imports
@@ -31,7 +33,7 @@ help:
 	@echo 'make test-kill  the long run of kill -9 under load'
 	@echo 'make test-shop  what holds in front of any shop, in a real PrestaShop that may be worked in'
 	@echo 'make test-systemd  the units on a real systemd (as root, with systemd-container)'
-	@echo 'make install    install below PREFIX ($(PREFIX)), with the units; it starts nothing and overwrites no settings'
+	@echo 'make install    install below PREFIX ($(PREFIX)), with the units; it starts nothing and overwrites no settings; EXTRA=sftp'
 	@echo 'make deb        a Debian package of what make install puts there (PYTHON=/usr/bin/python3), in $(PACKAGES)'
 	@echo 'make uninstall  remove what make install put there; settings and data stay'
 	@echo 'make test-storm thousands of documents to an ERP that loses its answers'
@@ -104,7 +106,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format $(ARGS)
 
 install: $(VENV)/runtime.stamp
-	@systemd/install.sh '$(BIN)/python' '$(PYTHON)' '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)'
+	@systemd/install.sh '$(BIN)/python' '$(PYTHON)' '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)' '$(EXTRA)'
 
 deb: $(VENV)/runtime.stamp
 	@systemd/deb.sh '$(BIN)/python' '$(PYTHON)' '$(PACKAGES)'
@@ -115,7 +117,9 @@ uninstall:
 lock:
 	@command -v uv >/dev/null || { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
 	uv pip compile $(LOCK) --group build --output-file requirements.txt pyproject.toml
-	uv pip compile $(LOCK) --group build --group dev --constraint requirements.txt \
+	uv pip compile $(LOCK) --extra sftp --constraint requirements.txt \
+		--output-file requirements-sftp.txt pyproject.toml
+	uv pip compile $(LOCK) --group build --group dev --constraint requirements.txt --constraint requirements-sftp.txt \
 		--output-file requirements-dev.txt pyproject.toml
 
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

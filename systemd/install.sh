@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Wharfinger as the checkout has it: install.sh VENV_PYTHON PYTHON PREFIX SYSCONFDIR DESTDIR
+# Installs Wharfinger as the checkout has it: install.sh VENV_PYTHON PYTHON PREFIX SYSCONFDIR DESTDIR [EXTRA]
 #   PREFIX/lib/wharfinger           the program and what it needs, as locked with hashes
 #   PREFIX/bin                      wharfinger, wharfctl
 #   PREFIX/lib/systemd/system       the units; PREFIX/lib/sysusers.d: the groups
@@ -8,7 +8,7 @@
 # It starts nothing, enables nothing, and never writes over a file below SYSCONFDIR.
 set -eu
 
-venv_python=$1 python=$2 prefix=$3 sysconfdir=$4 destdir=$5
+venv_python=$1 python=$2 prefix=$3 sysconfdir=$4 destdir=$5 extra=${6:-}
 root=$(cd "$(dirname "$0")/.." && pwd)
 lib=$prefix/lib/wharfinger
 units=$prefix/lib/systemd/system
@@ -34,7 +34,7 @@ mkdir -p "$destdir$prefix/lib"
 fresh=$(mktemp -d "$destdir$prefix/lib/.wharfinger.XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 chmod 755 "$fresh"
-"$venv_python" -m pip install -qq --require-hashes --target "$fresh" -r "$root/requirements.txt"
+"$venv_python" -m pip install -qq --require-hashes --target "$fresh" -r "$root/requirements${extra:+-$extra}.txt"
 "$venv_python" -m pip install -qq --no-deps --no-build-isolation --target "$fresh" "$root"
 rm -rf "$fresh/bin"
 "$venv_python" -m compileall -qq -s "$fresh" -p "$lib" "$fresh" || true

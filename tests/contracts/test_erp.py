@@ -58,12 +58,15 @@ WAYS: dict[str, dict[str, Any]] = {
     "files as XML": {"way": "files"},
     "files as CSV": {"way": "files", "files": {"form": "csv"}},
     "files as xlsx": {"way": "files", "files": {"form": "xlsx"}},
+    "files by SFTP": {"way": "files", "files": {"form": "csv"}, "by_sftp": True},
 }
 
 
 @pytest.fixture(params=WAYS)
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Site]:
     given = dict(WAYS[request.param])
+    if "SFTP" in request.param:
+        pytest.importorskip("paramiko", reason="an extra of the distribution; the development lock has it")
     if "files" in request.param:
         given["folder"] = tmp_path
     with trio.fail_after(30):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["requirements.txt", "requirements-dev.txt"]
+LOCKS = ["requirements.txt", "requirements-sftp.txt", "requirements-dev.txt"]
 
 
 def requirements(name: str) -> Iterator[str]:
@@ -40,13 +40,19 @@ def test_no_address_and_no_path_of_a_machine_stands_in_it(name: str) -> None:
 
 
 def test_the_tests_run_on_the_versions_that_users_get() -> None:
-    assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
+    for name in ("requirements.txt", "requirements-sftp.txt"):
+        assert pins(name).items() <= pins("requirements-dev.txt").items()
 
 
 def test_everything_the_project_asks_for_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
     asked = [*project["project"]["dependencies"], *groups["build"], *project["build-system"]["requires"]]
-    for name, wanted in (("requirements.txt", asked), ("requirements-dev.txt", [*asked, *groups["dev"]])):
+    by_sftp = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["sftp"]]
+    for name, wanted in (
+        ("requirements.txt", asked),
+        ("requirements-sftp.txt", by_sftp),
+        ("requirements-dev.txt", [*asked, *groups["dev"]]),
+    ):
         names = {re.split(r"[^\w.-]", requirement)[0] for requirement in wanted}
         assert names <= pins(name).keys()

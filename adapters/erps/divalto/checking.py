@@ -1,8 +1,11 @@
 """Whether the profile of a site can be: it owns what is wrong with settings of the right types. Pure."""
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from string import Template
 
+from adapters.erps.divalto import host_keys
+from adapters.erps.divalto.files_settings import SftpSettings
 from adapters.erps.divalto.plugin import (
     CONCURRENCY_MAX,
     DEPOT_LENGTH,
@@ -119,7 +122,32 @@ def _wrong_files(settings: DivaltoSettings) -> list[Problem]:
     ]
     if not 0.01 <= files.look_seconds <= 60:  # noqa: PLR2004 - a file share is not to be worn out
         found.append(Problem("files.look_seconds", "has to be between 0.01 and 60"))
-    return found + [Problem("files.encoding", "is no encoding")] * (not _is_encoding(files.encoding))
+    found += [Problem("files.encoding", "is no encoding")] * (not _is_encoding(files.encoding))
+    return found + (_wrong_sftp(files.sftp) if files.sftp.host else [])
+
+
+def _wrong_sftp(sftp: SftpSettings) -> list[Problem]:
+    """Return what keeps an SFTP server from being spoken to; nobody is trusted at first sight."""
+    found = list[Problem]()
+    if find_spec("paramiko") is None:
+        found.append(Problem("files.sftp", "needs the extra wharfinger[sftp]: paramiko is not installed"))
+    if not sftp.user:
+        found.append(Problem("files.sftp.user", "is needed"))
+    if not sftp.key.reveal() and not sftp.password.reveal():
+        found.append(Problem("files.sftp.key", "is needed, or a password"))
+    if not sftp.host_keys:
+        why = "is needed: what `ssh-keyscan HOST | ssh-keygen -lf -` tells, compared with the server's own"
+        found.append(Problem("files.sftp.host_keys", why))
+    for entry in sftp.host_keys:
+        try:
+            host_keys.read(entry)
+        except ValueError as error:
+            found.append(Problem("files.sftp.host_keys", str(error)))
+    if not 1 <= sftp.port <= 65_535:  # noqa: PLR2004 - TCP's
+        found.append(Problem("files.sftp.port", "has to be between 1 and 65535"))
+    if not 0.1 <= sftp.seconds_max <= 600:  # noqa: PLR2004 - as the other ways
+        found.append(Problem("files.sftp.seconds_max", "has to be between 0.1 and 600"))
+    return found
 
 
 def _wrong_encodings(encodings: Sequence[str]) -> list[Problem]:

@@ -4,11 +4,40 @@ from typing import Literal
 
 from msgspec import Struct
 
+from adapters.settings import NO_SECRET, Secret
 
-class FileSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The folders of a site that takes pieces by files; a folder of another machine has to be mounted.
+
+class SftpSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The SFTP server on which a site's folders lie; it wants the extra `wharfinger[sftp]`.
 
     Attributes:
+        host, port: where it is; without a host the folders are this machine's.
+        user: who logs in there.
+        key: a private key as OpenSSH writes it, and its passphrase where it has one.
+        password: for a server that takes no key; with both given, the password is what it asks for besides.
+        host_keys: the server's own keys, any of which it may show: each a fingerprint ("SHA256:...", as
+            `ssh-keygen -l` tells it) or a line of known_hosts. A server with another key is not spoken to.
+        seconds_max: how long connecting, and each single thing that is asked, may take.
+    """
+
+    host: str = ""
+    port: int = 22
+    user: str = ""
+    key: Secret = NO_SECRET
+    passphrase: Secret = NO_SECRET
+    password: Secret = NO_SECRET
+    host_keys: tuple[str, ...] = ()
+    seconds_max: float = 30.0
+
+
+class FileSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The folders of a site that takes pieces by files.
+
+    A file that is being written is called `.NAME.part`: a task of the site's has to leave it alone. Exports
+    have to appear whole in the same manner.
+
+    Attributes:
+        sftp: the server that the folders lie on; mounted ones and this machine's need none.
         inbox: the folder that Divalto's task takes files from; each bears one piece, and is gone when it has
             been taken.
         rejected: the folder that a file comes back to, under its name, with the reasons in it.
@@ -26,6 +55,7 @@ class FileSettings(Struct, frozen=True, forbid_unknown_fields=True):
             known to hold it.
     """
 
+    sftp: SftpSettings = SftpSettings()
     inbox: str = ""
     rejected: str = ""
     exports: str = ""

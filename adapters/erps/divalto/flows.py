@@ -8,6 +8,8 @@ import msgspec
 
 from adapters.erps.divalto.actions import ActionTransport
 from adapters.erps.divalto.client import DivaltoClient
+from adapters.erps.divalto.files_settings import FileSettings
+from adapters.erps.divalto.folders import Folders, LocalFolders
 from adapters.erps.divalto.gate import Gate
 from adapters.erps.divalto.plugin import DivaltoSettings, Way, flow_of
 from adapters.erps.divalto.rest import RestTransport
@@ -42,10 +44,12 @@ class Flows:
             self._ways["execute"] = ActionTransport(system, settings, self._rest, now)
         if self.soap is not None:
             self._ways["soap"] = ActionTransport(system, settings, self.soap, now)
+        self.folders: Folders | None = None
         if "files" in ways:
             from adapters.erps.divalto.files import FileTransport  # late: with spreadsheets, and XML for them
 
-            self._ways["files"] = FileTransport(system, settings, gate)
+            self.folders = folders_of(system, settings.files)
+            self._ways["files"] = FileTransport(system, settings, gate, self.folders)
         self.web_hook: WebHook | None = None
         self._writer: Writer
         write = settings.flows.write
@@ -87,3 +91,12 @@ def _soap(system: str, settings: DivaltoSettings, gate: Gate) -> "SoapClient":
     from adapters.erps.divalto.soap import SoapClient  # late: few sites have it, and it brings an XML library
 
     return SoapClient(system, settings, gate)
+
+
+def folders_of(system: str, settings: FileSettings) -> Folders:
+    """Return the folders that a site shares: mounted ones, or those of its SFTP server."""
+    if not settings.sftp.host:
+        return LocalFolders(system)
+    from adapters.erps.divalto.sftp import SftpFolders  # an extra: only sites with such a server have it
+
+    return SftpFolders(system, settings.sftp)

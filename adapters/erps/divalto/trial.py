@@ -1,7 +1,7 @@
 """Tries a site's profile step by step, reading only, and says what fails and what to do about it.
 
 It owns the order of the steps and their hints; it writes nothing to Divalto and prints nothing. Into the
-folder of a site that takes files it puts an empty file of its own, to see that it may.
+folder of a site that takes files it puts a small file of its own, to see that it may.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,6 +12,7 @@ from adapters.erps.divalto.books import Books
 from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.envelope import OPERATION
 from adapters.erps.divalto.flows import Flows
+from adapters.erps.divalto.folders import Folders
 from adapters.erps.divalto.pieces import ACTIVE, CUSTOMER, INTERNAL, ORDER, SUPPLIER, Piece
 from adapters.erps.divalto.plugin import DivaltoSettings, flow_of
 from adapters.erps.divalto.reading import Reader
@@ -66,6 +67,8 @@ class _Trial:
             return self._steps
         if self._flows.web_hook is not None:
             await self._try("web hook", self._web_hook, "look at url and at webhook.code")
+        if self._flows.folders is not None and not await self._of_folders(self._flows.folders):
+            return self._steps
         if not await self._try("account and pieces", self._by_reference, self._hint("pieces")):
             return self._steps
         await self._try("notes of an order", self._by_beginning, self._hint("notes"))
@@ -103,6 +106,30 @@ class _Trial:
         if OPERATION not in names:
             return wrong(step, f"it describes {', '.join(names) or 'nothing'}", "look at soap.url")
         return well(step, f"{OPERATION} is there")
+
+    async def _of_folders(self, folders: Folders) -> bool:
+        """Try each folder that the profile names; the first shows whether their server is to be spoken to."""
+        files = self._settings.files
+        where = "on the SFTP server" if files.sftp.host else "on this machine"
+
+        async def written(step: str) -> Finding:
+            await folders.clock(files.inbox)
+            return well(step, f"files can be written {where}")
+
+        async def listed(step: str) -> Finding:
+            folder = files.rejected if step.endswith("rejects") else files.exports
+            return well(step, f"{len(await folders.names(folder))} files {where}")
+
+        tries: list[tuple[str, str, Attempt]] = []
+        if self._settings.flows.write == "files":
+            tries = [("inbox", files.inbox, written), ("rejects", files.rejected, listed)]
+        tries.append(("exports", files.exports, listed))
+        for name, path, attempt in tries:
+            hint = f"look at files.{'rejected' if name == 'rejects' else name}"
+            hint += " and at files.sftp" if files.sftp.host else ""
+            if path and not await self._try(f"folder of {name}", attempt, hint):
+                return False
+        return True
 
     async def _web_hook(self, step: str) -> Finding:
         hook = self._flows.web_hook

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
@@ -39,6 +39,9 @@ from adapters.erps.divalto.spelling import Spelling
 from adapters.erps.divalto.webhook_settings import WebHookSettings
 from adapters.settings import Secret
 
+if TYPE_CHECKING:
+    from adapters.erps.divalto.simulator.share import Share
+
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 PERSON = Contact(
@@ -64,6 +67,7 @@ class Site:
     erp: DivaltoErp
     settings: DivaltoSettings
     drop: Drop | None = None
+    share: "Share | None" = None
 
     async def told(self) -> None:
         """Wait, where there are exports, until what has happened so far stands in them."""
@@ -83,6 +87,7 @@ async def open_site(
     way: Way = "rest",
     folder: Path | None = None,
     files: Mapping[str, Any] = {},
+    by_sftp: bool = False,
     **settings: Any,  # noqa: ANN401 - any of DivaltoSettings'
 ) -> AsyncGenerator[Site]:
     """Yield a site with depots D01 (paris) and D02 (lyon).
@@ -93,6 +98,7 @@ async def open_site(
         way: which way all flows go.
         folder: where the folders of a site that takes files are made, empty.
         files: settings of those that are to differ.
+        by_sftp: whether the adapter reaches those folders over SFTP alone, which is its `Site.share`.
         settings: those that are to differ.
     """
     divalto = Divalto("1", 7, depots=("D01", "D02"), switches=switches, spelling=theirs)
@@ -110,14 +116,21 @@ async def open_site(
         flows = FlowSettings(way, way, way, way)
         ours = msgspec.structs.replace(ours, **{"flows": flows, **settings})
         drop: Drop | None = None
+        share: Share | None = None
         if folder is not None:
             dropped = _folders(folder, files)
             ours = msgspec.structs.replace(ours, files=dropped)
             drop = divalto.drop(dropped)
             await nursery.start(drop.run)
+        if folder is not None and by_sftp:
+            from adapters.erps.divalto.simulator import share as sftp  # what it is made with is an extra
+
+            share = sftp.Share(folder)
+            await nursery.start(share.serve)
+            ours = msgspec.structs.replace(ours, files=share.seen_by(ours.files))
         erp = DivaltoErp("divalto", ours)
         try:
-            yield Site(divalto, erp, ours, drop)
+            yield Site(divalto, erp, ours, drop, share)
         finally:
             with trio.move_on_after(5, shield=True):
                 await erp.aclose()

@@ -11,10 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
+from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from adapters.erps.divalto import sheet, xlsx
+from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.files_settings import FileSettings
-from adapters.erps.divalto.simulator.rehearsal import PERSON, Site, line, note, open_site, order, reception
+from adapters.erps.divalto.simulator.rehearsal import (
+    PERSON,
+    Site,
+    change,
+    line,
+    note,
+    open_site,
+    order,
+    reception,
+)
 from adapters.erps.divalto.wire import WireError
 
 steady = settings(deadline=None, derandomize=True, max_examples=50)
@@ -79,6 +89,72 @@ async def test_an_export_from_before_the_piece_was_taken_proves_nothing(tmp_path
         async with files_site(tmp_path, wait_seconds=0.3, export_seconds=3600.0) as site:
             with pytest.raises(UnreachableError, match="no export that is new enough"):
                 await site.erp.find(order())
+
+
+async def test_a_piece_whose_taking_nobody_saw_is_not_judged_by_an_export_from_before_it(
+    tmp_path: Path,
+) -> None:
+    with trio.fail_after(20):
+        async with files_site(tmp_path, wait_seconds=0.3) as site:
+            await site.erp.carry_out(order(reference="main-9"), PERSON)
+            await paused(site)
+            with pytest.raises(OutcomeUnknownError, match="not been taken"):
+                await site.erp.carry_out(order(), PERSON)
+            file = tmp_path / "inbox" / "C2C-main-1042.xml"
+            taken = file.rename(tmp_path / "taken")  # and no export since
+            for _ in range(2):
+                with pytest.raises(UnreachableError, match="no export that is new enough"):
+                    await site.erp.find(order())
+            taken.rename(file)
+            site.divalto.switches.closed = False
+            await site.told()
+            assert (await site.settle(order(), PERSON)).reference == "C2-2"
+            assert site.divalto.duplicates() == ()
+
+
+async def paused(site: Site) -> None:
+    """Have the site's task do nothing from now on."""
+    site.divalto.switches.closed = True
+    await trio.sleep(0.1)  # the pass that was under way is over
+
+
+async def test_a_file_of_an_earlier_process_is_not_judged_by_an_export_from_before_it_was_taken(
+    tmp_path: Path,
+) -> None:
+    with trio.fail_after(20):
+        async with files_site(tmp_path, wait_seconds=0.3) as site:
+            await site.erp.find(order())
+            await paused(site)
+            waiting = tmp_path / "inbox" / "C2C-main-1042.xml"
+            waiting.write_bytes(b"dropped by a daemon that died")
+            restarted = DivaltoErp("divalto", site.settings)
+
+            async def exported_meanwhile() -> None:
+                await trio.sleep(0.1)
+                (tmp_path / "exports" / "pieces.csv").touch()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(exported_meanwhile)
+                assert await restarted.find(order(reference="main-9")) is None
+            waiting.unlink()
+            with pytest.raises(UnreachableError, match="no export that is new enough"):
+                await restarted.find(order())
+
+
+async def test_a_change_whose_file_waits_is_not_told_anew(tmp_path: Path) -> None:
+    with trio.fail_after(20):
+        async with files_site(tmp_path, wait_seconds=0.3) as site:
+            await site.erp.carry_out(order(), PERSON)
+            await paused(site)
+            longer = change(line("TEAPOT", 3), line("CUP", 2, "3.3333"), line("SHIRT/XL/BLUE", 1))
+            with pytest.raises(PartnerError):
+                await site.erp.carry_out(longer, None)
+            with pytest.raises(UnreachableError, match="waits in the folder"):
+                await site.erp.find(longer)
+            site.divalto.switches.closed = False
+            await site.told()
+            assert (await site.settle(longer)).reference == "C2-1"
+            assert len(site.divalto.pieces()[0].lines) == 4
 
 
 async def test_a_note_is_not_held_up_by_another_orders_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import trio
 
 from actors.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from adapters.erps.divalto.checking import problems
-from adapters.erps.divalto.files_settings import FileSettings
+from adapters.erps.divalto.files_settings import FileSettings, SftpSettings
 from adapters.erps.divalto.pieces import (
     Article,
     InexpressibleError,
@@ -69,6 +69,19 @@ def test_usual_settings_have_no_problem() -> None:
         ("files.exports", {"flows": FlowSettings(look_up="files")}),
         ("files.encoding", {"flows": FlowSettings(stock="files"), "files": FileSettings(encoding="base64")}),
         ("files.look_seconds", {"flows": FlowSettings(stock="files"), "files": FileSettings(look_seconds=0)}),
+        *(
+            (f"files.sftp.{key}", {"flows": FlowSettings(write="files"), "files": FileSettings(sftp=sftp)})
+            for key, sftp in (
+                ("user", SftpSettings("sftp.example")),
+                ("key", SftpSettings("sftp.example", user="u")),
+                ("host_keys", SftpSettings("sftp.example", user="u", key=Secret("k"))),
+                ("host_keys", SftpSettings("sftp.example", host_keys=("SHA256:short",))),
+                ("host_keys", SftpSettings("sftp.example", host_keys=("any",))),
+                ("host_keys", SftpSettings("sftp.example", host_keys=("ssh-ed25519 AAAAB3NzaC1yc2E=",))),
+                ("port", SftpSettings("sftp.example", port=0)),
+                ("seconds_max", SftpSettings("sftp.example", seconds_max=0)),
+            )
+        ),
         ("encodings", {"encodings": ("utf-8", "latin-17")}),
         ("actions.stock.ask", {"actions": Actions(stock=Question(action="A", ask="<REF>$"))}),
         ("customer_policy", {"flows": FlowSettings(look_up="soap"), "customer_policy": "each"}),
