@@ -202,3 +202,28 @@ def test_the_profile_that_the_manual_shows_can_be(tmp_path: Path) -> None:
     config.write_text(f"{before}[erp]\n{profile}\n[carriers.swift]{after.partition('[carriers.swift]')[2]}")
     result = CliRunner().invoke(main, ["check", "--config", str(config)])
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.skipif(not MANUAL.exists(), reason="where the wheel is tried there is no manual")
+@pytest.mark.parametrize("write", ["webhook", "files"])
+def test_the_ways_that_the_manual_shows_can_be_and_their_secrets_come_from_files(
+    tmp_path: Path, write: str
+) -> None:
+    if write == "files":
+        pytest.importorskip("paramiko", reason="an extra of the distribution; the development lock has it")
+    tables = [part.partition("```")[0] for part in MANUAL.read_text().split("```toml\n")]
+    ways = "\n".join(part for part in tables if part.startswith(("[erp.webhook]", "[erp.files]")))
+    ways = ways.replace("SHA256:...", "SHA256:" + "A" * 43).replace(
+        '"sftp.divalto.example"', '"127.0.0.1"\nport = 9'
+    )
+    account = ACCOUNT.format(url="http://127.0.0.1:9") + f'flows = {{ write = "{write}" }}\n'
+    for name in ("secret_erp.webhook", "secret_erp.sftp"):
+        (tmp_path / name).write_text("s3cret-of-a-file")
+    good = check(tmp_path, f"{account}\n\n{ways}", "--erp", "--json")
+    assert "s3cret-of-a-file" not in good.output
+    assert told(good)["settings"] == "ok: complete; "  # what follows cannot be reached from here
+
+    missing = ways.replace("code_file", "# code_file").replace("key_file", "# key_file")
+    wrong = check(tmp_path, f"{account}\n\n{missing}", "--erp", "--json")
+    assert wrong.exit_code != 0
+    assert f"{'webhook.code' if write == 'webhook' else 'files.sftp.key'}: is needed" in wrong.output

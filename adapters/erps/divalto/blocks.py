@@ -68,6 +68,7 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
     ]
     named, changed = reference_of(document.reference, settings, document.shop_reference)
     header = {
+        **({"TACOD": settings.tariff} if settings.tariff else {}),
         **settings.order_header,
         **settings.channel_headers.get(document.channel, {}),
         **header_of(CUSTOMER, ORDER, tiers, document.placed_at, settings),
@@ -76,8 +77,6 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
         "DEV": document.currency,
         **named,
     }
-    if settings.tariff:
-        header["TACOD"] = settings.tariff
     country = contact.country if contact is not None else ""
     regime = settings.tax_regimes.get(country) or settings.tax_regimes.get("*")
     if regime:

@@ -38,6 +38,7 @@ HEADER_LENGTHS: Mapping[str, int] = {
     "REMCOD": 8,
     "REPR_0001": 20,
     "STRES": 1,
+    "TACOD": 8,
     "TOUR": 6,
     "TVATIE": 8,
 }
@@ -137,7 +138,7 @@ class DivaltoSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         internal_stage: PICOD of internal pieces.
         prefix: PREFPINO of new pieces, "" for the site's own.
         return_stage: PICOD of a return: 3 for a note that accounts credit later, 4 for a credit note at once.
-        tariff: TACOD of orders, "" for the customer's.
+        tariff: TACOD of orders, "" for the customer's; a header of its own goes before it.
         order_header: other columns that every order bears, such as {"REGL": "CB", "BLMOD": "COLIS"}.
         channel_headers: the same for the orders of one channel, over those of all.
         reference_field: the column that bears our reference: PINOTIERS, which is indexed with TIERS, or

@@ -13,7 +13,6 @@ import trio
 
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.simulator.business import Business
-from adapters.erps.divalto.simulator.checks import OPERATIONS
 from adapters.erps.divalto.simulator.custom import Custom
 from adapters.erps.divalto.simulator.drop import Drop
 from adapters.erps.divalto.simulator.historic import Historic
@@ -92,7 +91,7 @@ class Divalto:
         self._tables = Tables(dos, lambda: f"{now():%Y%m%d%H%M%S}")
         self._tables.user = self.account.user
         self._business = Business(self._tables, self.switches, spelling)
-        self.views = Views(self._tables, spelling)
+        self.views = Views(self._tables, self.switches, spelling)
         records = Records(self._tables, self.views, self.switches, spelling)
         secret = rng.randbytes(32)
         infinity = Infinity(self._business, self.switches, spelling, dos)
@@ -301,7 +300,7 @@ class Divalto:
         for header in [each for each in self._tables.headers if each.pinotiers == reference]:
             for line in header.lines if header.picod >= NOTE else ():
                 key = StockKey(line.article, line.depo)
-                self._tables.move(key, -OPERATIONS[line.op] * line.units, header.name)
+                self._tables.move(key, -self.switches.operations[line.op] * line.units, header.name)
             self._tables.remove_header(header)
 
     def _book(self, ticod: str, tiers: str, op: str, ref: str, depot: str, units: int) -> str:

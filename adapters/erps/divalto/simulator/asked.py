@@ -10,6 +10,9 @@ from typing import Any
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import WIDTHS
 
+NUMBERS = ("CDQTE", "HTMT", "PIEDMT_0001", "PPAR", "PUB", "QTE")
+"""Columns whose decimals come in with the site's own sign."""
+
 BAD_REQUEST, NOT_FOUND, REFUSED = "1", "2", "3"
 
 
@@ -32,6 +35,8 @@ def texts(block: Mapping[str, Any], switches: Switches) -> dict[str, str]:
         if switches.not_latin1 == "refuse" and any(letter > "\xff" for letter in text):
             raise BusinessError(REFUSED, f"Caractère incorrect: {column}")
         text = text.encode("latin-1", "replace").decode("latin-1")
+        if switches.decimal == "," and column in NUMBERS:
+            text = text.replace(".", "?").replace(",", ".")  # what has a point is no number there
         width = WIDTHS.get(column, len(text))
         if len(text) > width and switches.too_long == "refuse":
             raise BusinessError(REFUSED, f"Valeur trop longue: {column}")

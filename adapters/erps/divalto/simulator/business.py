@@ -20,7 +20,7 @@ from adapters.erps.divalto.simulator.asked import (
     texts,
     whole,
 )
-from adapters.erps.divalto.simulator.checks import OPERATIONS, AskedLine, Checks
+from adapters.erps.divalto.simulator.checks import AskedLine, Checks
 from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import (
     CLOSED,
@@ -299,4 +299,6 @@ class Business:
 
     def _move_stock(self, line: Line, piece: Header) -> None:
         if self._tables.articles[line.article.ref].stocked:
-            self._tables.move(StockKey(line.article, line.depo), OPERATIONS[line.op] * line.units, piece.name)
+            self._tables.move(
+                StockKey(line.article, line.depo), self._switches.operations[line.op] * line.units, piece.name
+            )

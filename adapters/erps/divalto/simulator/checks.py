@@ -19,10 +19,6 @@ from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import Article, ArticleKey, Header, StockKey, Tables
 from adapters.erps.divalto.spelling import Spelling
 
-OPERATIONS: Mapping[str, int] = {"C": -1, "D": 1, "F": 1, "G": -1, "JI": 1, "II": -1}
-"""Operation codes and which way they move stock. A transfer between depots (IO) is not simulated."""
-
-
 UNITS_MAX = Decimal("999999999.999")
 
 
@@ -95,7 +91,10 @@ class Checks:
         for article, depo, op, units in wanted:
             key = StockKey(article, depo)
             if self._tables.articles[article.ref].stocked:
-                left[key] = left.get(key, self._tables.balances.get(key, Decimal(0))) + OPERATIONS[op] * units
+                left[key] = (
+                    left.get(key, self._tables.balances.get(key, Decimal(0)))
+                    + self._switches.operations[op] * units
+                )
         if any(balance < 0 for balance in left.values()):
             raise BusinessError(REFUSED, "Stock insuffisant")
 
@@ -120,7 +119,7 @@ class Checks:
         article = ArticleKey(line.get("REF", ""), line.get("SREF1", ""), line.get("SREF2", ""))
         known = self.article(article)
         op = line.get("OP") or op
-        if op not in OPERATIONS:
+        if op not in self._switches.operations:
             raise BusinessError(REFUSED, "Code opération inexistant")
         units = number(line.get(self._spelling.quantity, ""))
         if not 0 < units <= UNITS_MAX:

@@ -70,13 +70,9 @@ class Infinity:
             (spelling.piece_number_path, str(piece.pino)),
             (spelling.piece_prefix_path, piece.prefix.ljust(10)),
             (spelling.piece_stage_path, str(piece.picod)),
-            (spelling.piece_amount_path, f"{piece.amount:.2f}"),
+            (spelling.piece_amount_path, f"{piece.amount:.2f}".replace(".", self._switches.decimal)),
         ):
-            *parents, last = path.removeprefix("result.").split(".")
-            place = named
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[last] = value
+            _put(named, path, value)
         return named
 
     def _result(self, script: str, code: str, message: str, named: Mapping[str, Any]) -> str:
@@ -85,9 +81,19 @@ class Infinity:
             told = json.dumps({"resultcode": code, "errormessage": message}, ensure_ascii=False)
             head = f'{{"label": "infinity","codeScript": "{script}","result":'
             return f'{head}{{"common":{told},"response":"transactionId": "1354"}}}}'
-        common = {"resultcode": code, "errormessage": message}
-        inner = {"label": "infinity", "codeScript": script, "result": {"common": common, **named}}
+        result = dict(named)
+        _put(result, self._spelling.code_path, code)
+        _put(result, self._spelling.message_path, message)
+        inner = {"label": "infinity", "codeScript": script, "result": result}
         return json.dumps(inner, ensure_ascii=False)
+
+
+def _put(result: dict[str, Any], path: str, value: str) -> None:
+    """Put a value where its dotted path leads below `result`."""
+    *parents, last = path.removeprefix("result.").split(".")
+    for parent in parents:
+        result = result.setdefault(parent, {})
+    result[last] = value
 
 
 def _diva_json(text: str) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 It owns which rows a condition selects; how they look is `views`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import Tables
 from adapters.erps.divalto.simulator.views import Row, Views
 from adapters.erps.divalto.spelling import Dictionary, Spelling
+
+_NUMBER = re.compile(r"\A(-?\d+)\.(\d+)\Z")
 
 Condition = Callable[[Mapping[str, str]], Iterable[Row]]
 
@@ -64,7 +67,10 @@ class Records:
         fields = [column for column in str(asked.get("fields", "")).split(";") if column not in ("", "*")]
         if page and any(column not in page[0] for column in fields):
             raise RecordsError("Champ inexistant")
-        return [{column: row[column] for column in fields or row} for row in page]
+        return [{column: self._told(row[column]) for column in fields or row} for row in page]
+
+    def _told(self, value: str) -> str:
+        return _NUMBER.sub(r"\1,\2", value) if self._switches.decimal == "," else value
 
     def _in_order(self, condition: Condition, parameters: str, orderby: str) -> list[Row]:
         """Return all rows in order; those of stock are kept until it moves, as an index would serve pages."""

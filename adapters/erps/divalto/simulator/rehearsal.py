@@ -88,6 +88,7 @@ async def open_site(
     folder: Path | None = None,
     files: Mapping[str, Any] = {},
     by_sftp: bool = False,
+    their_dos: str = "1",
     **settings: Any,  # noqa: ANN401 - any of DivaltoSettings'
 ) -> AsyncGenerator[Site]:
     """Yield a site with depots D01 (paris) and D02 (lyon).
@@ -99,9 +100,10 @@ async def open_site(
         folder: where the folders of a site that takes files are made, empty.
         files: settings of those that are to differ.
         by_sftp: whether the adapter reaches those folders over SFTP alone, which is its `Site.share`.
+        their_dos: the company file.
         settings: those that are to differ.
     """
-    divalto = Divalto("1", 7, depots=("D01", "D02"), switches=switches, spelling=theirs)
+    divalto = Divalto(their_dos, 7, depots=("D01", "D02"), switches=switches, spelling=theirs)
     for ref in ("TEAPOT", "CUP"):
         divalto.add_article(ref, price=Decimal("99.0000"))
     divalto.add_article("SHIRT", "XL", "BLUE")
@@ -169,6 +171,7 @@ def settings_for(divalto: Divalto, url: str) -> DivaltoSettings:
         webhook=WebHookSettings(Secret(WEB_HOOK_CODE)),
         soap=SoapSettings(url.removesuffix(BASE_PATH) + SOAP_PATH),
         settle_seconds=0.0,
+        look_back_days=4000,  # the documents' day is fixed: they are to be found in ten years too
     )
 
 

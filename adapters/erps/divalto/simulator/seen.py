@@ -17,6 +17,7 @@ class PieceSeen:
     name: str
     ticod: str
     picod: int
+    etb: str
     tiers: str
     reference: str
     closed: bool
@@ -34,6 +35,7 @@ def seen(header: Header) -> PieceSeen:
         name=header.name,
         ticod=header.ticod,
         picod=header.picod,
+        etb=header.etb,
         tiers=header.tiers,
         reference=header.pinotiers,
         closed=header.state == CLOSED,

@@ -3,9 +3,12 @@
 It owns no behaviour. Names that are inferred are turned by giving the simulator a `Spelling` of its own.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
+
+OPERATIONS: Mapping[str, int] = {"C": -1, "D": 1, "F": 1, "G": -1, "JI": 1, "II": -1}
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class Switches:
         declared, sent: the encoding that SOAP's answers declare, and the one that they are in.
         dies_before_removing: the task for files ends once between integrating a file and removing it.
         stock_of_all: INTERROGER_STOCK takes * for the article too.
+        operations: its operation codes and which way each moves stock; a transfer (IO) is not simulated.
+        decimal: what stands between units and decimals, in what comes in by REST and goes out.
         web_hook_good: what a web hook answers when it has taken what came.
         web_hook_refuses: how it says no: in its text under HTTP 200, or by the HTTP status as well.
         web_hook_lags: it answers before its program has run: see `WebHooks.run`.
@@ -67,6 +72,8 @@ class Switches:
     sent: str = "utf-8"
     dies_before_removing: bool = False
     stock_of_all: bool = True
+    operations: Mapping[str, int] = field(default_factory=lambda: OPERATIONS)
+    decimal: Literal[".", ","] = "."
     web_hook_good: Literal["200", "0"] = "200"
     web_hook_refuses: Literal["text", "status"] = "text"
     web_hook_lags: bool = False

@@ -6,7 +6,7 @@ It owns how rows look, whether RecordSql or an export shows them.
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from adapters.erps.divalto.simulator.checks import OPERATIONS
+from adapters.erps.divalto.simulator.switches import Switches
 from adapters.erps.divalto.simulator.tables import (
     ACTIVE,
     INVOICE,
@@ -39,8 +39,9 @@ class Views:
         names: what the columns of the stock view are called.
     """
 
-    def __init__(self, tables: Tables, spelling: Spelling) -> None:
+    def __init__(self, tables: Tables, switches: Switches, spelling: Spelling) -> None:
         self._tables = tables
+        self._switches = switches
         self.names = spelling.stock_columns
 
     def pieces(self, ticod: str) -> list[Row]:
@@ -103,7 +104,7 @@ class Views:
             "CDQTE": _text(line.units, QUANTITY),
             "BLQTE": _text(noted, QUANTITY),
             "FAQTE": _text(billed, QUANTITY),
-            "SENS": "1" if OPERATIONS[line.op] > 0 else "2",
+            "SENS": "1" if self._switches.operations[line.op] > 0 else "2",
             "USERMODH": line.header.changed_at,
             "PUB": _text(line.pub, PRICE),
             "PPAR": _text(line.ppar, QUANTITY),
