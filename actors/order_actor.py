@@ -168,7 +168,7 @@ class OrderActor:
         if not turn.events and not turn.answers:
             return
         for event in turn.events:
-            if isinstance(event, OrderRouted):
+            if type(event) is OrderRouted:
                 for part in event.plan:
                     self.directory.heads_for(part.warehouse, part.fulfilment)
         stream = order_stream(self.order)
@@ -185,15 +185,19 @@ class OrderActor:
         before, self.state = self.state, turn.state
         self.moved(before, turn.state, turn.events)
         for event in turn.events:
-            if isinstance(event, OrderRetold):
-                self.directory.words.pop(self.order, None)
-            if isinstance(event, OrderBackordered):
-                self._looks_again = True
-            if isinstance(event, AnomalyRaised):
-                log.warning("anomaly_raised", anomaly=event.anomaly, problem=event.problem)
-            if isinstance(event, EffectRequested):
-                pending = PendingEffect(event.effect, stream, event.partner, event.document, turn.facts.now)
-                self.directory.effect_pending(pending)
+            match event:
+                case EffectRequested(effect, partner, document):
+                    self.directory.effect_pending(
+                        PendingEffect(effect, stream, partner, document, turn.facts.now)
+                    )
+                case OrderRetold():
+                    self.directory.words.pop(self.order, None)
+                case OrderBackordered():
+                    self._looks_again = True
+                case AnomalyRaised(anomaly, problem):
+                    log.warning("anomaly_raised", anomaly=anomaly, problem=problem)
+                case _:
+                    pass
 
 
 class _Turn:

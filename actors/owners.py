@@ -60,9 +60,6 @@ class Owners:
         messages = [self._settled(name, each) for each in taken]
         return self._hall.hand(name, messages, then, may_gather=not is_awaited)
 
-    def _concerns_a_person(self, taken: Taken) -> bool:
-        return bool(taken.outcome.remark) or self._desk.has(_nonsense(taken.effect))
-
     def _settled(self, order: str, taken: Taken) -> OrderMessage:
         outcome = taken.outcome
         beside = self._label(order, taken.effect, outcome, taken.contact)

@@ -11,6 +11,9 @@ from actors.domain.ledger import CLOSED, Fulfilment
 from actors.domain.order_state import Order, due_at
 from actors.ports import FulfilmentRow, OrderRow
 
+UNCOVERED = ("new", "held", "routing", "backordered")
+"""The stages in which an order may want units that no part covers; in `allocating` it is about to hear."""
+
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Fulfilment)
 
@@ -27,7 +30,7 @@ def order_row(order: Order) -> OrderRow:
         state_since=order.since or facts.placed_at,
         due_at=due_at(order),
         placed_at=facts.placed_at,
-        waiting_for=() if order.stage == "allocating" else order.wanted(),
+        waiting_for=order.wanted() if order.stage in UNCOVERED else (),
         version=order.version,
     )
 

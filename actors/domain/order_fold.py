@@ -51,27 +51,56 @@ T = TypeVar("T")
 WAITING = ("held", "backordered")
 """The stages in which an order waits for a person, for money or for goods, and not for us."""
 
-STAGE_KEPT = (
-    ContactCorrected,
-    EffectRequested,
-    EffectDone,
-    EffectRefused,
-    ParcelLabelled,
-    ParcelTracked,
-    RefundNoted,
-    GoodsReturned,
-    GoodsRestocked,
-    OrderInvoiced,
-    AnomalyRaised,
-    AnomalyResolved,
+STAGE_KEPT = frozenset(
+    {
+        ContactCorrected,
+        EffectRequested,
+        EffectDone,
+        EffectRefused,
+        ParcelLabelled,
+        ParcelTracked,
+        RefundNoted,
+        GoodsReturned,
+        GoodsRestocked,
+        OrderInvoiced,
+        AnomalyRaised,
+        AnomalyResolved,
+    }
 )
 """Half of an order's events leave it in its stage; not asking which one is what makes the fold cheap."""
+
+DetourEvent = (
+    ContactCorrected
+    | OrderRetold
+    | LinesCorrected
+    | LinesEdited
+    | OrderHeld
+    | HoldReleased
+    | OrderBackordered
+    | AllocationRefused
+    | AllocationReleased
+    | RerouteAsked
+    | FulfilmentFellShort
+    | RefundNoted
+    | GoodsReturned
+    | GoodsRestocked
+    | CancelAsked
+    | CancelRefused
+    | OrderCancelled
+    | ParcelTracked
+    | OrderDelivered
+    | OrderInvoiced
+    | EffectRefused
+    | AnomalyRaised
+    | AnomalyResolved
+)
+"""What is no step of the straight way from the shop onto the truck: detours, and what comes after it."""
 
 
 def evolve(order: Order, event: OrderEvent | AnomalyEvent, at: datetime) -> Order:
     """Return the order after the event."""
     after = _fold(order, event)
-    stage = order.stage if isinstance(event, STAGE_KEPT) else stage_of(after)
+    stage = order.stage if type(event) in STAGE_KEPT else stage_of(after)
     since = at if stage != order.stage or order.since is None else order.since
     if order.promised is None and isinstance(event, OrderConfirmed) and after.is_on_floors():
         after = replace(after, promised=at)
@@ -86,12 +115,48 @@ def evolve(order: Order, event: OrderEvent | AnomalyEvent, at: datetime) -> Orde
     )
 
 
-def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
-    order: Order, event: OrderEvent | AnomalyEvent
-) -> Order:
+def _fold(order: Order, event: OrderEvent | AnomalyEvent) -> Order:
+    # What an order has most of comes first: each case that is passed is a look at the event's type.
     match event:
+        case EffectRequested():
+            return _ask(order, event)
+        case EffectDone(effect):
+            return replace(order, effects=_without(order.effects, effect))
+        case ParcelLabelled():
+            return _label(order, event)
         case OrderImported():
             return replace(order, imported=event)
+        case OrderRouted(plan):
+            planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
+            count = order.parts_planned + len(plan)
+            return replace(
+                order,
+                parts={**order.parts, **planned},
+                parts_planned=count,
+                backordered=None,
+                erp=moved_on(order.erp),
+            )
+        case FulfilmentAllocated(fulfilment):
+            return _move(order, fulfilment, "allocated")
+        case OrderConfirmed(fulfilments):
+            for fulfilment in fulfilments:
+                order = _move(order, fulfilment, "confirmed")
+            return replace(order, refused={})
+        case FulfilmentReady(fulfilment, parcels):
+            packed = replace(order.parts[fulfilment], state="packed", parcels=parcels)
+            return replace(order, parts={**order.parts, fulfilment: packed})
+        case FulfilmentShipped(fulfilment):
+            return _move(order, fulfilment, "shipped")
+        case OrderShipped():
+            return replace(order, ended="shipped")
+        case _:
+            return _fold_detour(order, event)
+
+
+def _fold_detour(  # noqa: C901, PLR0911, PLR0912 - one case an event
+    order: Order, event: DetourEvent
+) -> Order:
+    match event:
         case ContactCorrected(contact, country):
             return replace(order, imported=replace(order.facts, contact=contact, country=country))
         case OrderRetold(payload):
@@ -106,20 +171,8 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             overrules = hold == "erp" and by != "erp"
             erp = replace(order.erp, overruled=True) if overrules else order.erp
             return replace(order, holds=_without(order.holds, hold), erp=erp)
-        case OrderRouted(plan):
-            planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
-            count = order.parts_planned + len(plan)
-            return replace(
-                order,
-                parts={**order.parts, **planned},
-                parts_planned=count,
-                backordered=None,
-                erp=moved_on(order.erp),
-            )
         case OrderBackordered():
             return replace(order, backordered=event, refused={})
-        case FulfilmentAllocated(fulfilment):
-            return _move(order, fulfilment, "allocated")
         case AllocationRefused(fulfilment, shortages):
             house = order.parts[fulfilment].warehouse
             said = {(house, short.sku): short.available for short in shortages}
@@ -131,29 +184,10 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             skus = {line.sku for line in order.facts.lines} if avoid else set()
             avoided = order.avoid | {(avoid, sku) for sku in skus}
             return replace(order, giving_back=frozenset(left), avoid=avoided)
-        case OrderConfirmed(fulfilments):
-            for fulfilment in fulfilments:
-                order = _move(order, fulfilment, "confirmed")
-            return replace(order, refused={})
         case FulfilmentFellShort():
             return _fall_short(order, event)
-        case FulfilmentReady(fulfilment, parcels):
-            packed = replace(order.parts[fulfilment], state="packed", parcels=parcels)
-            return replace(order, parts={**order.parts, fulfilment: packed})
-        case FulfilmentShipped(fulfilment):
-            return _move(order, fulfilment, "shipped")
-        case OrderShipped():
-            return replace(order, ended="shipped")
-        case ParcelTracked(parcel, status, carrier_event):
-            moved = replace(order.parcels[parcel], status=status)
-            seen = order.tracked | {carrier_event}
-            return replace(order, parcels={**order.parcels, parcel: moved}, tracked=seen)
-        case OrderDelivered():
-            return replace(order, ended="delivered")
         case RefundNoted() | GoodsReturned() | GoodsRestocked():
             return replace(order, back=came_back(order.back, event))
-        case OrderInvoiced(invoice):
-            return replace(order, erp=replace(order.erp, invoices=(*order.erp.invoices, invoice)))
         case CancelAsked(by):
             return replace(order, cancel_asked=by)
         case CancelRefused():
@@ -161,15 +195,17 @@ def _fold(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, cancel_asked="", cancels_refused=refused)
         case OrderCancelled(by):
             return replace(order, ended="cancelled", cancel_asked="", cancelled_by=by, backordered=None)
-        case EffectRequested():
-            return _ask(order, event)
-        case EffectDone(effect):
-            return replace(order, effects=_without(order.effects, effect))
+        case ParcelTracked(parcel, status, carrier_event):
+            moved = replace(order.parcels[parcel], status=status)
+            seen = order.tracked | {carrier_event}
+            return replace(order, parcels={**order.parcels, parcel: moved}, tracked=seen)
+        case OrderDelivered():
+            return replace(order, ended="delivered")
+        case OrderInvoiced(invoice):
+            return replace(order, erp=replace(order.erp, invoices=(*order.erp.invoices, invoice)))
         case EffectRefused(effect):
             refusals = {**order.refusals, first_asked(effect): order.effects[effect]}
             return replace(order, effects=_without(order.effects, effect), refusals=refusals)
-        case ParcelLabelled():
-            return _label(order, event)
         case AnomalyRaised(anomaly, problem):
             return replace(order, anomalies={**order.anomalies, anomaly: problem})
         case AnomalyResolved(anomaly):

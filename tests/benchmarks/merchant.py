@@ -88,10 +88,10 @@ class Merchant:
             for _ in range(PICKERS):
                 nursery.start_soon(self._work, to_do.clone())
             while True:
-                on_the_floor = {name for name, each in stock.fulfilments.items() if each.state == "floor"}
-                for name in on_the_floor - given:
-                    work.send_nowait(name)
-                given = on_the_floor
+                for name, each in stock.fulfilments.items():
+                    if each.state == "floor" and name not in given:
+                        given.add(name)
+                        work.send_nowait(name)
                 await trio.sleep(LOOK_AGAIN_S)
 
     async def _work(self, to_do: trio.MemoryReceiveChannel[str]) -> None:
