@@ -4,7 +4,7 @@ Each case is asked through the adapter and looked at in the simulated company fi
 """
 
 from collections.abc import AsyncGenerator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -294,7 +294,7 @@ async def test_what_a_user_closed_on_his_own_is_told_with_who_it_was(site: Site)
 
 
 async def test_what_moved_stock_is_told_with_who_booked_it_which_way_and_on_which_piece(site: Site) -> None:
-    before = datetime.now(UTC).replace(microsecond=0)
+    before = site.now().replace(microsecond=0)
     await carried_out(site, order(), note(), reception(), credit())
     site.divalto.count("CUP", "D02", -4)
     site.divalto.sell("TEAPOT", "D01", 1)

@@ -3,10 +3,11 @@
 It owns sample data only; what is done with it is the caller's matter.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from adapters.erps.divalto.simulator.share import Share
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+"""When a rehearsal begins, at the site and at the adapter, whatever day it is played on."""
 
 PERSON = Contact(
     name="Zoë Łukasiewicz",
@@ -66,6 +68,7 @@ class Site:
     divalto: Divalto
     erp: DivaltoErp
     settings: DivaltoSettings
+    now: Callable[[], datetime]
     drop: Drop | None = None
     share: "Share | None" = None
 
@@ -103,7 +106,12 @@ async def open_site(
         their_dos: the company file.
         settings: those that are to differ.
     """
-    divalto = Divalto(their_dos, 7, depots=("D01", "D02"), switches=switches, spelling=theirs)
+    began = time.monotonic()
+
+    def now() -> datetime:
+        return NOON + timedelta(seconds=time.monotonic() - began)  # not Trio's clock: a thread asks as well
+
+    divalto = Divalto(their_dos, 7, depots=("D01", "D02"), switches=switches, spelling=theirs, now=now)
     for ref in ("TEAPOT", "CUP"):
         divalto.add_article(ref, price=Decimal("99.0000"))
     divalto.add_article("SHIRT", "XL", "BLUE")
@@ -130,9 +138,9 @@ async def open_site(
             share = sftp.Share(folder)
             await nursery.start(share.serve)
             ours = msgspec.structs.replace(ours, files=share.seen_by(ours.files))
-        erp = DivaltoErp("divalto", ours)
+        erp = DivaltoErp("divalto", ours, now=now)
         try:
-            yield Site(divalto, erp, ours, drop, share)
+            yield Site(divalto, erp, ours, now, drop, share)
         finally:
             with trio.move_on_after(5, shield=True):
                 await erp.aclose()
@@ -171,7 +179,6 @@ def settings_for(divalto: Divalto, url: str) -> DivaltoSettings:
         webhook=WebHookSettings(Secret(WEB_HOOK_CODE)),
         soap=SoapSettings(url.removesuffix(BASE_PATH) + SOAP_PATH),
         settle_seconds=0.0,
-        look_back_days=4000,  # the documents' day is fixed: they are to be found in ten years too
     )
 
 

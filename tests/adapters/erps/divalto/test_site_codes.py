@@ -1,7 +1,7 @@
 """What one site names otherwise than the next: its codes, numbers, paths, and what its errors mean."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.plugin import Operations, SoapSettings
 from adapters.erps.divalto.simulator import Switches, is_auth, is_write
 from adapters.erps.divalto.simulator.rehearsal import (
+    NOON,
     PERSON,
     adjustment,
     credit,
@@ -103,7 +104,7 @@ async def test_pieces_are_listed_as_far_back_as_the_profile_says() -> None:
     with trio.fail_after(20):
         for days, found in ((1, None), (40, "C2-1")):
             async with open_site(way="soap", look_back_days=days) as site:
-                old = msgspec.structs.replace(order(), placed_at=datetime.now(UTC) - timedelta(days=30))
+                old = msgspec.structs.replace(order(), placed_at=NOON - timedelta(days=30))
                 site.divalto.faults.lose_next(is_write_by_soap)
                 with pytest.raises(OutcomeUnknownError):
                     await site.erp.carry_out(old, PERSON)
