@@ -253,7 +253,7 @@ class Channel:
             async with trio.open_nursery() as nursery:
                 if poll.more:
                     nursery.start_soon(ahead.read)
-                await self._intake.take(poll.orders, self._read_at)
+                await self._intake.take(poll.orders, self._read_at - poll.ahead_s)
                 self.window.forget(poll.orders)
                 if poll.cursor != cursor:
                     cursor = poll.cursor

@@ -413,11 +413,16 @@ class ShopStanding(Struct, frozen=True, gc=False):
 
 
 class Poll(Struct, frozen=True, gc=False):
-    """What changed in the shop; `cursor` is saved once all is durable, `more` asks for another poll."""
+    """What changed in the shop; `cursor` is saved once all is durable, `more` asks for another poll.
+
+    `ahead_s` is by how many seconds the oldest of it was asked for before the poll was: a page that was read
+    ahead.
+    """
 
     orders: tuple[ShopOrder | UnreadableOrder, ...]
     cursor: str
     more: bool
+    ahead_s: float = 0.0
 
 
 class Pushed(Struct, frozen=True, gc=False):

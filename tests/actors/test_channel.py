@@ -21,6 +21,7 @@ from actors.channel import (
     Channel,
     ChannelSettings,
 )
+from actors.copies import FRESH_S
 from actors.desk import Desk, Matter
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.assortment import Assortment, Contents
@@ -54,10 +55,11 @@ class Shop(MemoryShop):
     seconds_a_push: float = 0.0
     pushed: list[dict[str, int]] = field(default_factory=list)
     polled: list[str | None] = field(default_factory=list)
+    ahead_s: float = 0.0
 
     async def poll(self, cursor: str | None) -> Poll:
         self.polled.append(cursor)
-        return await MemoryShop.poll(self, cursor)
+        return replace(await MemoryShop.poll(self, cursor), ahead_s=self.ahead_s)
 
     async def push_stock(self, levels: Mapping[str, int]) -> Pushed:
         if self.takes_no_stock:
@@ -186,6 +188,17 @@ async def test_everything_that_changed_is_imported_page_by_page(autojump_clock: 
         assert house.shop.polled == [None, "3", "6", "9"]
         await house.channel.poll()
         assert house.shop.polled[-1] == "10"
+
+
+async def test_an_order_of_a_page_that_was_read_ahead_is_as_old_as_its_reading(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        await trio.sleep(100)
+        house.shop.ahead_s = FRESH_S + 1
+        house.shop.place(order(1))
+        await house.channel.poll()
+        now, copies = trio.current_time(), house.directory.copies
+        assert not copies.are_fresh("main-1", "main"), "a floor would get what the customer has changed since"
+        assert not copies.is_late("main-1", now - FRESH_S), "whatever was read since overtakes it"
 
 
 async def test_the_cursor_moves_only_when_everything_before_it_is_durable(autojump_clock: Clock) -> None:

@@ -8,7 +8,8 @@ parsed.
 A first import is measured twice: of an old shop, most of whose orders ended long ago, and of one whose orders
 are all open, which need their customers and addresses. Each through the adapter alone, and the whole way:
 adapter, intake, order actors, journal on Postgres with fsync; it ends when every order is durable and so is
-the cursor behind them.
+the cursor behind them. The ERP takes 20 ms for a document, as in the benchmark `erp`: one that answered at
+once would have a document of every order recorded while the next ones are imported.
 """
 
 import contextlib
@@ -27,6 +28,9 @@ import trio
 
 from actors.adopting import cursor_name
 from actors.channel import ChannelSettings
+from actors.domain.documents import ErpDocument
+from actors.domain.order_state import order_id
+from actors.ports import Contact, Outcome, Poll
 from actors.system import Partners, Surroundings, System
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.cursor import Cursor
@@ -35,6 +39,7 @@ from adapters.channels.prestashop.simulator import FULL_KEY
 from adapters.memory.partners import MemoryCarrier, MemoryErp
 from adapters.postgres.journal import open_journal
 from daemon.collector import collect_seldom
+from tests.benchmarks.erp import CALL_S
 from tests.benchmarks.measure import Figure, Lab, Timing, figure, goal, median_rate, median_ratio, progress
 from tests.benchmarks.merchant import RULES, SITE
 from tests.benchmarks.shop_child import Asked
@@ -60,6 +65,15 @@ class Child:
         """Return what the shop was asked since this was last called."""
         answer = httpx.get(f"{self.settings.url}/bench/asked")
         return msgspec.json.decode(answer.content, type=list[Asked])
+
+
+class CostlyErp(MemoryErp):
+    """An ERP that needs its time for each document."""
+
+    async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
+        """Book it."""
+        await trio.sleep(CALL_S)
+        return await super().carry_out(document, contact)
 
 
 @contextlib.contextmanager
@@ -100,18 +114,20 @@ def measure(lab: Lab) -> list[Figure]:
 
 
 def _first_import(lab: Lab, child: Child, kind: str, orders: int) -> list[Figure]:
-    trio.run(_read_all, child)  # renders what is asked, and tells what that is
+    _, open_orders = trio.run(_read_all, child)  # renders what is asked, and tells what that is
     targets = [each.target for each in child.asked()]
+    durable: list[int] = []
 
     def bare() -> Timing:
         return Timing(orders / trio.run(_bare, child, targets))
 
     def adapter() -> Timing:
-        return Timing(orders / trio.run(_read_all, child))
+        return Timing(orders / trio.run(_read_all, child)[0])
 
     def whole() -> Timing:
         dsn = lab.database()
-        seconds = trio.run(_import_all, child, dsn)
+        seconds, count = trio.run(_import_all, child, dsn, orders)
+        durable.append(count)
         lab.drop(dsn)
         return Timing(orders / seconds)
 
@@ -120,8 +136,16 @@ def _first_import(lab: Lab, child: Child, kind: str, orders: int) -> list[Figure
         figure(NAME, f"{kind}: bare reads", median_rate(limit), "orders/s"),
         figure(NAME, f"{kind}: read by the adapter", median_rate(read), "orders/s"),
         goal(NAME, f"{kind}: read, of bare reads", median_ratio(read, limit), "x", ">=", 0.9),
-        figure(NAME, f"{kind}: imported", median_rate(imported), "orders/s"),
-        goal(NAME, f"{kind}: imported, of bare reads", median_ratio(imported, limit), "x", ">=", 0.9),
+        figure(NAME, f"{kind}: imported and durable", median_rate(imported), "orders/s"),
+        goal(
+            NAME,
+            f"{kind}: imported and durable, of bare reads",
+            median_ratio(imported, limit),
+            "x",
+            ">=",
+            0.9,
+        ),
+        goal(NAME, f"{kind}: open orders not durable", open_orders - min(durable), "orders", "==", 0),
     ]
 
 
@@ -143,23 +167,34 @@ async def _bare(child: Child, targets: list[str]) -> float:
         return time.perf_counter() - began
 
 
-async def _read_all(child: Child) -> float:
+async def _read_all(child: Child) -> tuple[float, int]:
+    """Read everything; return the seconds that it took, and how many orders are open."""
     async with PrestaShop.open(child.settings, "main") as shop:
         began = time.perf_counter()
         poll = await shop.poll(None)
+        count = _open_of(poll)
         while poll.more:
             poll = await shop.poll(poll.cursor)
-        return time.perf_counter() - began
+            count += _open_of(poll)
+        return time.perf_counter() - began, count
 
 
-async def _import_all(child: Child, dsn: str) -> float:
-    """Import everything the whole way; return the seconds from the first poll to the durable cursor."""
+def _open_of(poll: Poll) -> int:
+    return sum(order.standing == "open" for order in poll.orders)
+
+
+async def _import_all(child: Child, dsn: str, orders: int) -> tuple[float, int]:
+    """Import everything the whole way.
+
+    Return the seconds from the first poll to the durable cursor, and how many orders are durable by then.
+    """
+    skus = {f"SKU-{number:05d}": 1_000_000 for number in range(ARTICLES)}
     async with (
         open_journal(dsn, owner=f"bench-{time.time_ns()}") as journal,
         PrestaShop.open(child.settings, "main") as shop,
         trio.open_nursery() as nursery,
     ):
-        erp = MemoryErp({SITE: {f"SKU-{number:05d}": 1_000_000 for number in range(ARTICLES)}})
+        erp = CostlyErp({SITE: skus})
         system = System(
             journal,
             Partners({"main": shop}, erp, {"swift": MemoryCarrier()}),
@@ -173,8 +208,10 @@ async def _import_all(child: Child, dsn: str) -> float:
         while not _is_imported(await journal.cursor(cursor_name("main"))):
             await trio.sleep(LOOK_S)
         seconds = time.perf_counter() - began
+        ids = [order_id("main", str(number)) for number in range(1, orders + 1)]
+        count = len(await journal.known_orders(ids))
         nursery.cancel_scope.cancel()
-    return seconds
+    return seconds, count
 
 
 def _is_imported(cursor: str | None) -> bool:

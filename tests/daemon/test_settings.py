@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.domain.assortment import Assortment, Contents
+from actors.second_look import WAIT_S
+from actors.system import Partners
+from adapters.memory.journal import MemoryJournal
+from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from adapters.settings import Secret
+from daemon.compose import compose
 from daemon.plugins import PLUGINS
 from daemon.settings import Rules, SettingsError, routing_rules
 from daemon.settings import Settings as WholeSettings
@@ -95,6 +100,20 @@ def complaints(folder: Path, text: str, environ: Mapping[str, str] = ENVIRON) ->
     for secret in SECRETS.values():
         assert secret not in str(caught.value)
     return [f"{problem.key}: {problem.why}" for problem in caught.value.problems]
+
+
+def test_what_a_channel_is_told_in_the_file_is_what_its_actor_goes_by(folder: Path) -> None:
+    told = "safety_stock = 3\nrelease_wait_seconds = 42.5\nsells_all = false\npoll_seconds = 2.5"
+    settings = read(folder, GOOD.replace("poll_seconds = 2.5", told))
+    partners = Partners({"main": MemoryShop()}, MemoryErp({}), {"swift": MemoryCarrier()})
+    system = compose(settings, partners, MemoryJournal(), observe=lambda *_: None, moved=lambda *_: None)
+    (channel,) = system.channels
+    assert (channel.name, channel.poll_s, channel.safety, channel.buffer) == ("main", 2.5, 3, 1)
+    assert (channel.release_wait_s, channel.sells_all) == (42.5, False)
+    unsaid = compose(
+        read(folder, GOOD), partners, MemoryJournal(), observe=lambda *_: None, moved=lambda *_: None
+    )
+    assert unsaid.channels[0].release_wait_s == WAIT_S
 
 
 def test_good_settings_are_read_whole(folder: Path) -> None:

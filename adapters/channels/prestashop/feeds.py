@@ -8,10 +8,12 @@ is the poll's matter.
 from collections.abc import Mapping
 from typing import Literal
 
+import trio
 from msgspec import Struct
 
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.fields import Row, reference_to
+from adapters.channels.prestashop.together import collapsed
 
 Feed = Literal["slip", "history", "payment"]
 
@@ -62,10 +64,16 @@ class SideFeeds:
             PartnerError: the shop did not answer.
         """
         found = dict(marks)
-        for kind in self._kinds:
-            if kind not in found:
-                rows = await self._rows(kind, sort="[id_DESC]", limit="1")
-                found[kind] = max((reference_to(row, "id") for row in rows), default=0)
+
+        async def mark(kind: Feed) -> None:
+            rows = await self._rows(kind, sort="[id_DESC]", limit="1")
+            found[kind] = max((reference_to(row, "id") for row in rows), default=0)
+
+        with collapsed():
+            async with trio.open_nursery() as nursery:
+                for kind in self._kinds:
+                    if kind not in marks:
+                        nursery.start_soon(mark, kind)
         return found
 
     async def news(self, marks: Marks, turn: int) -> News:

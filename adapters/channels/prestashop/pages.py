@@ -1,29 +1,55 @@
 """Reading a shop's orders by rising id, ahead of whoever takes them, without losing one between two pages.
 
-A shop gives a quarter more to two connections than to one, and nothing while it waits to be asked. A page is
-found by its offset, and an offset shifts when an order is deleted; so each page begins with the last row of
-the one before, and where that does not fit, the reading begins anew.
+A shop gives a quarter more to two connections than to one, and nothing while it waits to be asked: so what a
+page's orders name is read ahead as well. A page is found by its offset, and an offset shifts when an order is
+deleted; so each page begins with the last row of the one before, and where that does not fit, the reading
+begins anew.
 """
 
 import itertools
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import trio
 
 from actors.errors import PartnerError
-from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.client import IDS_A_REQUEST, Webservice
 from adapters.channels.prestashop.fields import Row, reference_to
+from adapters.channels.prestashop.reading import NOTHING_NAMED, Named
 from adapters.channels.prestashop.wire import ORDER
 
+PAGE_MAX = IDS_A_REQUEST
+"""Orders a page: what they name then takes one request of each kind. Pages of 500 take two of nearly all, and
+whoever imports them begins later, and ends later after the shop has told everything."""
+
 AHEAD = 4
-"""Pages asked for or not yet taken: two that are read, and two for whoever takes them slowly; some 20 MB."""
+"""Pages asked for or not yet taken: two that are read, and two for whoever takes them slowly; some 10 MB."""
 
 READ_AT_ONCE = 2
 """Connections for pages: a third gives hardly more, and the others read what the orders name."""
 
 LONG_S = 0.1
 """A first page that takes so long holds some hundred orders at least: the next one is asked for beside it."""
+
+
+Name = Callable[[Sequence[Row]], Awaitable[Named]]
+"""Reads what orders' rows name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Orders by rising id.
+
+    Attributes:
+        rows: of the orders.
+        read_at: when the oldest of them was asked for, on the clock of Trio.
+        named: what was read of what they name; of a row that came later, nothing.
+    """
+
+    rows: list[Row]
+    read_at: float
+    named: Named = NOTHING_NAMED
 
 
 class PageStream:
@@ -33,16 +59,18 @@ class PageStream:
         next_id: the id above which the next page taken begins.
     """
 
-    def __init__(self, webservice: Webservice, last_id: int, page_size: int) -> None:
+    def __init__(self, webservice: Webservice, name: Name, last_id: int, page_size: int) -> None:
         self.next_id = last_id
         self._webservice = webservice
+        self._name = name
         self._base = last_id
         self._page_size = page_size
         self._room = trio.Semaphore(AHEAD)
         self._connections = trio.Semaphore(READ_AT_ONCE)
+        self._naming = trio.Lock()
         self._count: int | None = None
         self._counted = trio.Event()
-        self._pages: dict[int, list[Row] | PartnerError] = {}
+        self._pages: dict[int, Page | PartnerError] = {}
         self._arrived = trio.Event()
         self._taken = 0
         self._is_over = False
@@ -53,9 +81,10 @@ class PageStream:
         with self._scope:
             await self._connections.acquire()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read, 0)
+                first_is_read = trio.Event()
+                nursery.start_soon(self._read, 0, first_is_read)
                 with trio.move_on_after(LONG_S):
-                    await self._page(0)
+                    await first_is_read.wait()
                 if not self._is_over:  # a shop whose first page is not full has no others
                     nursery.start_soon(self._count_pages)
                     await self._read_on(nursery)
@@ -90,7 +119,7 @@ class PageStream:
         self._is_over = True
         self._scope.cancel()
 
-    async def take(self) -> tuple[list[Row], bool]:
+    async def take(self) -> tuple[Page, bool]:
         """Return the orders of the next page, and whether there may be more.
 
         A page at a time, so that the shop is asked for the next one, and for what its orders name, while the
@@ -102,22 +131,23 @@ class PageStream:
         page = await self._page(self._taken)
         if isinstance(page, PartnerError):
             raise page
-        if self._taken and not (page and reference_to(page[0], "id") == self.next_id):
+        rows = page.rows
+        if self._taken and not (rows and reference_to(rows[0], "id") == self.next_id):
             self.close()  # it does not follow what was taken: whoever takes next begins anew behind that
-            return [], True
-        is_full = len(page) >= self._page_size + min(self._taken, 1)
-        rows = page[1:] if self._taken else page
-        self._advance(page)
+            return Page([], page.read_at), True
+        overlap = min(self._taken, 1)
+        is_full = len(rows) >= self._page_size + overlap
+        self._advance(rows)
         if self._taken == self._count:
             self.close()
-        return rows, is_full
+        return Page(rows[overlap:], page.read_at, page.named), is_full
 
-    def _advance(self, page: list[Row]) -> None:
+    def _advance(self, rows: list[Row]) -> None:
         del self._pages[self._taken]
         self._taken += 1
         self._room.release()
-        if page:
-            self.next_id = reference_to(page[-1], "id")
+        if rows:
+            self.next_id = reference_to(rows[-1], "id")
 
     @property
     def was_ahead(self) -> bool:
@@ -134,12 +164,12 @@ class PageStream:
         """Whether nothing more comes."""
         return self._scope.cancel_called
 
-    async def _page(self, number: int) -> list[Row] | PartnerError:
+    async def _page(self, number: int) -> Page | PartnerError:
         while number not in self._pages:
             await self._arrived.wait()
         return self._pages[number]
 
-    async def _read(self, number: int) -> None:
+    async def _read(self, number: int, rows_are_read: trio.Event | None = None) -> None:
         overlap = min(number, 1)
         offset, count = number * self._page_size - overlap, self._page_size + overlap
         query = {
@@ -147,15 +177,28 @@ class PageStream:
             "sort": "[id_ASC]",
             "limit": f"{offset},{count}" if offset else str(count),
         }
+        read_at = trio.current_time()
         try:
-            page: list[Row] | PartnerError = await self._webservice.rows("orders", ORDER, **query)
+            rows = await self._webservice.rows("orders", ORDER, **query)
+            self._is_over = self._is_over or len(rows) < count
         except PartnerError as error:
-            page = error
-        self._is_over = self._is_over or isinstance(page, PartnerError) or len(page) < count
-        self._connections.release()
-        self._arrive(number, page)
+            self._is_over = True
+            self._arrive(number, error)
+            return
+        finally:
+            self._connections.release()
+            if rows_are_read is not None:
+                rows_are_read.set()
+        try:
+            async with self._naming:  # in their order: the first page is what somebody waits for
+                named = await self._name(rows[overlap:])
+        except PartnerError as error:
+            self._is_over = True
+            self._arrive(number, error)
+        else:
+            self._arrive(number, Page(rows, read_at, named))
 
-    def _arrive(self, number: int, page: list[Row] | PartnerError) -> None:
+    def _arrive(self, number: int, page: Page | PartnerError) -> None:
         self._pages[number] = page
         self._arrived.set()
         self._arrived = trio.Event()
@@ -164,9 +207,10 @@ class PageStream:
 class PageReader:
     """The streams of one shop: one at a time, begun anew where it is not the last one that goes on."""
 
-    def __init__(self, webservice: Webservice, page_size: int) -> None:
+    def __init__(self, webservice: Webservice, name: Name, page_size: int) -> None:
         self._webservice = webservice
-        self._page_size = page_size
+        self._name = name
+        self._page_size = min(page_size, PAGE_MAX)
         self._nursery: trio.Nursery | None = None
         self._stream: PageStream | None = None
 
@@ -180,7 +224,7 @@ class PageReader:
             self._nursery = None
             self._end()
 
-    async def above(self, last_id: int) -> tuple[list[Row], bool]:
+    async def above(self, last_id: int) -> tuple[Page, bool]:
         """Return the next orders above an id, and whether there may be more of them.
 
         Raises:
@@ -191,11 +235,11 @@ class PageReader:
         stream = self._stream
         if stream is None or stream.is_closed or stream.next_id != last_id:
             self._end()
-            stream = PageStream(self._webservice, last_id, self._page_size)
+            stream = PageStream(self._webservice, self._name, last_id, self._page_size)
             self._nursery.start_soon(stream.run)
         self._stream = None  # should this be the last that is heard of it
         try:
-            rows, is_full = await stream.take()
+            page, is_full = await stream.take()
             self._stream = stream if is_full else None
         finally:
             if self._stream is None:
@@ -203,15 +247,16 @@ class PageReader:
         is_last = not is_full or stream.is_read_through
         if is_last and stream.was_ahead:  # the last page may have been read a while before it was taken
             more, is_full = await self._one_page(stream.next_id)
-            rows += more
-        return rows, is_full
+            page = Page(page.rows + more.rows, page.read_at, page.named)
+        return page, is_full
 
     def _end(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
 
-    async def _one_page(self, last_id: int) -> tuple[list[Row], bool]:
+    async def _one_page(self, last_id: int) -> tuple[Page, bool]:
         query = {"filter[id]": f">[{last_id}]", "sort": "[id_ASC]", "limit": str(self._page_size)}
+        read_at = trio.current_time()
         rows = await self._webservice.rows("orders", ORDER, **query)
-        return rows, len(rows) >= self._page_size
+        return Page(rows, read_at), len(rows) >= self._page_size

@@ -27,7 +27,7 @@ from adapters.channels.prestashop.cursor import (
 from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
 from adapters.channels.prestashop.feeds import SideFeeds
 from adapters.channels.prestashop.fields import Row, reference_to, text
-from adapters.channels.prestashop.pages import PageReader
+from adapters.channels.prestashop.pages import Page, PageReader
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.wire import ORDER, is_unfinished
@@ -64,7 +64,7 @@ class OrderFeed:
         self._beside = SideFeeds(webservice, with_refunds=settings.refunds)
         self._after_order = settings.after_order
         self._overlap = timedelta(seconds=settings.overlap_seconds)
-        self.pages = PageReader(webservice, settings.page_size)
+        self.pages = PageReader(webservice, reader.named, settings.page_size)
         self._import_until = 0.0
         self._import_over = trio.Event()
 
@@ -101,7 +101,14 @@ class OrderFeed:
         if imported:
             self._note_import(is_importing=True)
         first_page = not cursor.page_from and cursor.within is None
-        rows, cursor = await (self._import(cursor) if cursor.importing else self._follow(cursor, zone))
+        cursor = msgspec.structs.replace(cursor, marks=await self._beside.begin(cursor.marks))
+        read_at = trio.current_time()
+        page = Page([], read_at)
+        if imported:
+            page, cursor = await self._import(cursor)
+            rows = page.rows
+        else:
+            rows, cursor = await self._follow(cursor, zone)
         more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
         by_id = {reference_to(row, "id"): row for row in rows}
         news, refunded, cursor = await self._news(cursor)
@@ -117,10 +124,13 @@ class OrderFeed:
         cursor = advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
         changed, cursor = self._changed(cursor, by_id, zone)
         detailed_max = READ_IN_DETAIL_MAX if imported else None
-        orders = await self._reader.read(changed, detailed_max=detailed_max, with_slips=refunded)
+        orders = await self._reader.read(
+            changed, detailed_max=detailed_max, with_slips=refunded, ahead=page.named
+        )
         if imported:
             self._note_import(is_importing=cursor.importing)
-        return Poll(orders=tuple(orders), cursor=msgspec.json.encode(cursor).decode(), more=more)
+        text_of_cursor = msgspec.json.encode(cursor).decode()
+        return Poll(tuple(orders), text_of_cursor, more=more, ahead_s=max(0.0, read_at - page.read_at))
 
     async def cursor_at(self, since: datetime, saved: str | None) -> str:
         """Return a cursor whose first import begins with the first order placed since.
@@ -171,19 +181,18 @@ class OrderFeed:
 
     async def _news(self, cursor: Cursor) -> tuple[frozenset[int], frozenset[int], Cursor]:
         """Return the orders with news beside their rows, and those with a refund, to be told again."""
-        marks = await self._beside.begin(cursor.marks)
         if cursor.importing:
-            return frozenset(), frozenset(), msgspec.structs.replace(cursor, marks=marks)
-        news = await self._beside.news(marks, cursor.turn)
+            return frozenset(), frozenset(), cursor
+        news = await self._beside.news(cursor.marks, cursor.turn)
         seen = {
             order: each for order, each in cursor.seen.items() if not (news.again and order in news.orders)
         }
         refunded = news.orders if news.again else frozenset[int]()
         return news.orders, refunded, msgspec.structs.replace(cursor, marks=news.marks, seen=seen)
 
-    async def _import(self, cursor: Cursor) -> tuple[list[Row], Cursor]:
-        rows, is_full = await self.pages.above(cursor.last_id)
-        return rows, msgspec.structs.replace(cursor, importing=is_full)
+    async def _import(self, cursor: Cursor) -> tuple[Page, Cursor]:
+        page, is_full = await self.pages.above(cursor.last_id)
+        return page, msgspec.structs.replace(cursor, importing=is_full)
 
     async def _above(self, last_id: int, beside: int = 0) -> list[Row]:
         """Return a page of orders by id; `beside` rows more where that many are known already."""

@@ -4,19 +4,20 @@ It owns the caches of countries, states, currencies, carriers and order states; 
 matter.
 """
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import trio
 
-from actors.errors import MalformedError, PartnerError
+from actors.errors import MalformedError
 from actors.ports import Packing, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.details import DetailReader, Details, packing_of
 from adapters.channels.prestashop.fields import FieldError, Row, reference_to, text
 from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.together import collapsed
 from adapters.channels.prestashop.wire import (
     ADDRESS,
     CUSTOMER,
@@ -36,6 +37,25 @@ PAGE = 1000
 
 READ_AT_A_TIME = 20
 """Orders understood before others have their turn: some two milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the rows of orders only name, as far as orders that have ended need it too.
+
+    Attributes:
+        orders: the ids of the orders for which it was read.
+        customers, addresses: rows by their ids.
+        slips: refunds.
+    """
+
+    orders: frozenset[int]
+    customers: Mapping[int, Row]
+    addresses: Mapping[int, Row]
+    slips: Sequence[Row]
+
+
+NOTHING_NAMED = Named(frozenset(), {}, {}, ())
 
 
 class OrderReader:
@@ -79,27 +99,49 @@ class OrderReader:
                 raise MalformedError(self._webservice.system, "GET /api/configurations", why) from error
         return self._zone
 
+    async def named(self, rows: Sequence[Row], with_slips: Collection[int] = frozenset()) -> Named:
+        """Read what orders name, unless they have ended; their refunds then of those `with_slips` alone.
+
+        What seldom changes (currencies, carriers and the like) is read with it where it is not known yet.
+
+        Raises:
+            PartnerError: as the webservice's.
+        """
+        living = _living(rows, await self._standings_of(rows))
+        customers: dict[int, Row] = {}
+        addresses: dict[int, Row] = {}
+        slips: list[Row] = []
+        # Side by side: a shop gives a quarter more to two connections than to one.
+        with collapsed():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._fill, customers, living, "id_customer", "customers", CUSTOMER)
+                nursery.start_soon(self._addresses, addresses, living)
+                refundable = [*living, *(row for row in rows if reference_to(row, "id") in with_slips)]
+                nursery.start_soon(self._refunds, slips, refundable)
+                nursery.start_soon(self._currencies_of, rows)
+                nursery.start_soon(self._services_of, rows)
+                nursery.start_soon(self._languages_of, living)
+                nursery.start_soon(self._shops_of, living)
+        return Named(frozenset(_ids(rows, "id")), customers, addresses, slips)
+
     async def read(
         self,
         rows: Sequence[Row],
         *,
         detailed_max: int | None = None,
         with_slips: Collection[int] = frozenset(),
+        ahead: Named = NOTHING_NAMED,
     ) -> list[ShopOrder | UnreadableOrder]:
         """Return the orders of the rows; one that cannot be understood does not stop the others.
 
         Those to be shipped come with all that the shop keeps about them, at six requests more, unless there
         are more than `detailed_max` of them (None: however many). Of those that have ended only the refunds
-        are read, of `with_slips`.
+        are read, of `with_slips`. What was read `ahead` is not read again.
         """
         if not rows:
             return []
         standings = await self._standings_of(rows)
-        # Most orders of a shop are shipped long since, and of those nobody needs more than the row.
-        living = [row for row in rows if standings.get(reference_to(row, "current_state")) not in ENDED]
-        customers: dict[int, Row] = {}
-        addresses: dict[int, Row] = {}
-        slips: list[Row] = []
+        living = _living(rows, standings)
         details: dict[int, Details] = {}
         plain = Surroundings(
             zone=await self.zone(),
@@ -114,19 +156,23 @@ class OrderReader:
             sku_from=self._sku_from,
         )
         ended: dict[int, ShopOrder | UnreadableOrder] = {}
-        # Side by side: a shop gives a quarter more to two connections than to one.
+        rest: list[Named] = []
+
+        async def read_rest() -> None:
+            unnamed = [row for row in rows if reference_to(row, "id") not in ahead.orders]
+            rest.append(await self.named(unnamed, with_slips) if unnamed else NOTHING_NAMED)
+
         with collapsed():
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._fill, customers, living, "id_customer", "customers", CUSTOMER)
-                nursery.start_soon(self._addresses, addresses, living)
-                refundable = [*living, *(row for row in rows if reference_to(row, "id") in with_slips)]
-                nursery.start_soon(self._refunds, slips, refundable)
+                nursery.start_soon(read_rest)
                 nursery.start_soon(_read_ended, rows, plain, with_slips, ended)
                 if living and (detailed_max is None or len(living) <= detailed_max):
                     nursery.start_soon(self._in_detail, details, living)
+        addresses = {**ahead.addresses, **rest[0].addresses}
+        slips = [*ahead.slips, *rest[0].slips]
         around = replace(
             plain,
-            customers=customers,
+            customers={**ahead.customers, **rest[0].customers},
             addresses=addresses,
             countries=await self._countries_of(addresses),
             states=await self._states_of(addresses),
@@ -156,6 +202,8 @@ class OrderReader:
         ids = _ids(rows, "id_address_delivery") | _ids(rows, "id_address_invoice")
         children = await self._webservice.rows_by_ids("addresses", ADDRESS, ids)
         found.update((reference_to(row, "id"), row) for row in children)
+        await self._countries_of(found)
+        await self._states_of(found)
 
     async def _refunds(self, found: list[Row], rows: Sequence[Row]) -> None:
         if self._with_refunds:
@@ -230,6 +278,11 @@ class OrderReader:
         return self._carriers
 
 
+def _living(rows: Sequence[Row], standings: Mapping[int, Standing]) -> list[Row]:
+    """Leave out what has ended: most of a shop's orders, and of those nobody needs more than the row."""
+    return [row for row in rows if standings.get(reference_to(row, "current_state")) not in ENDED]
+
+
 def _ids(rows: Iterable[Row], field: str) -> set[int]:
     return {reference_to(row, field) for row in rows} - {0}
 
@@ -265,17 +318,3 @@ async def _read_ended(
             found[number] = read_order(row, around)
         if number % READ_AT_A_TIME == 0:
             await trio.lowlevel.checkpoint()
-
-
-@contextmanager
-def collapsed() -> Generator[None]:
-    """Raise the first of our errors that reads side by side have raised, instead of a group of them."""
-    try:
-        yield
-    except* (PartnerError, FieldError) as group:
-        raise _first(group) from group
-
-
-def _first(group: BaseExceptionGroup[PartnerError | FieldError]) -> PartnerError | FieldError:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

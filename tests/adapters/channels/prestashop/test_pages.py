@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from actors.errors import UnreachableError
+from actors.ports import ShopOrder
 from adapters.http.server import Drop, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from adapters.channels.prestashop.adapter import PrestaShop
     from tests.adapters.channels.prestashop.conftest import World
 
@@ -18,6 +22,10 @@ PAGE = 3
 
 def later_page(request: Request) -> bool:
     return request.path == "/api/orders" and "," in dict(request.query).get("limit", "")
+
+
+def address_list(request: Request) -> bool:
+    return request.path == "/api/addresses"
 
 
 async def told(world: World, adapter: PrestaShop, cursor: str | None = None) -> list[int]:
@@ -54,10 +62,13 @@ async def test_an_order_that_comes_while_the_last_pages_lie_read_is_told_all_the
     assert [*(int(order.shop_order) for order in poll.orders), *rest] == placed
 
 
-async def test_a_page_that_cannot_be_read_costs_no_order_and_is_read_anew(world: World) -> None:
+@pytest.mark.parametrize("part", [later_page, address_list])
+async def test_a_page_that_cannot_be_read_costs_no_order_and_is_read_anew(
+    world: World, part: Callable[[Request], bool]
+) -> None:
     placed = [world.shop.place_order([("cup", 1)]) for _ in range(30)]
     async with world.connect(page_size=PAGE) as adapter:
-        world.faults.answer_next(Drop(), later_page, count=2)
+        world.faults.answer_next(Drop(), part, count=2)
         first: list[int] = []
         cursor = None
         for _ in range(20):
@@ -94,3 +105,27 @@ async def test_a_deletion_between_two_pages_shows_and_what_follows_is_read_again
     world.faults.answer_next(Drop(), meanwhile)
     async with world.connect(page_size=PAGE) as adapter:
         assert await told(world, adapter) == placed
+
+
+async def test_what_the_next_orders_name_is_read_while_the_first_ones_are_taken(world: World) -> None:
+    for _ in range(3 * PAGE):
+        world.shop.place_order([("cup", 1)])
+    async with world.connect(page_size=PAGE) as adapter:
+        poll = await adapter.poll(None)
+        while world.count("GET", "/api/addresses") < 3:
+            await trio.sleep(0.01)
+        rest, _ = await world.drained(poll.cursor, adapter)
+    assert all(isinstance(order, ShopOrder) and order.contact.street for order in rest)
+    assert (len(rest), world.count("GET", "/api/addresses")) == (2 * PAGE, 3)
+
+
+async def test_a_page_that_was_read_ahead_tells_how_old_it_is(world: World) -> None:
+    for _ in range(2 * PAGE):
+        world.shop.place_order([("cup", 1)])
+    async with world.connect(page_size=PAGE) as adapter:
+        first = await adapter.poll(None)
+        assert first.ahead_s == 0
+        while world.count("GET", "/api/addresses") < 2:
+            await trio.sleep(0.01)
+        await trio.sleep(0.05)
+        assert (await adapter.poll(first.cursor)).ahead_s >= 0.05

@@ -264,7 +264,8 @@ async def test_however_many_orders_are_read_again_each_comes_with_all_that_peopl
     for order in placed:
         aftermath.write_message(world.shop, order, f"Ring twice {order}")
     orders, _ = await world.drained()
-    assert {order.is_whole for order in orders if isinstance(order, ShopOrder)} == {False}
+    first_page = orders[:IDS_A_REQUEST]  # the one behind it comes whole, as few orders do
+    assert {order.is_whole for order in first_page if isinstance(order, ShopOrder)} == {False}
     found = await world.adapter.reread([str(order) for order in placed])
     for order in placed:
         again = found[str(order)]
