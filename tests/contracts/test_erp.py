@@ -163,9 +163,13 @@ async def test_an_article_that_cannot_be_is_refused_in_the_erps_own_words(
 
 
 async def test_an_unknown_customer_is_refused_and_nothing_is_booked(site: Site) -> None:
+    site.divalto.remove_third_party("C", "WEB")
+    with pytest.raises(RefusedError, match="Tiers inexistant"):
+        await site.erp.carry_out(order(), PERSON)
     site.divalto.add_third_party("C", "WEB", closed=True)
     with pytest.raises(RefusedError, match="Tiers périmé"):
         await site.erp.carry_out(order(), PERSON)
+    assert site.divalto.pieces() == ()
     site.divalto.add_third_party("C", "WEB")
     assert await carried_out(site, order()) == ["C2-1"]
 

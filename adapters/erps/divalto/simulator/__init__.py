@@ -184,6 +184,10 @@ class Divalto:
         """Add or change a customer (C), supplier (F) or internal third party (I)."""
         self._tables.third_parties[ticod, tiers] = ThirdParty(tiers, visa, feu, closed)
 
+    def remove_third_party(self, ticod: str, tiers: str) -> None:
+        """Remove a customer, supplier or internal third party, so that it is unknown."""
+        del self._tables.third_parties[ticod, tiers]
+
     def add_depot(self, depot: str) -> None:
         """Add a depot."""
         self._tables.depots.add(depot)

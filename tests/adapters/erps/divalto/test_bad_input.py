@@ -71,11 +71,13 @@ async def test_an_answer_in_another_encoding_than_it_declares_is_understood(
     assert piece.address["NOM"] == "Zoë Lukasiewicz"
 
 
-async def test_an_unknown_customer_is_refused(site: Site) -> None:
-    unknown = order()
+async def test_an_unknown_customer_and_one_without_a_visa_are_refused(site: Site) -> None:
+    site.divalto.remove_third_party("C", "WEB")
+    with pytest.raises(RefusedError, match="Tiers inexistant"):
+        await site.erp.carry_out(order(), PERSON)
     site.divalto.add_third_party("C", "WEB", visa=False)
     with pytest.raises(RefusedError, match="Tiers non visé"):
-        await site.erp.carry_out(unknown, PERSON)
+        await site.erp.carry_out(order(), PERSON)
     assert site.divalto.pieces() == ()
 
 
