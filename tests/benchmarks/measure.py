@@ -100,8 +100,13 @@ class Stopwatch:
         return time.perf_counter() < self.ends
 
     def note(self, began: float) -> None:
-        """Note that a piece which began then is done now; what is done outside the turn does not count."""
+        """Note that a piece which began then is done now; what is done outside the turn does not count.
+
+        A turn so short that nothing is done in it lasts until the first is.
+        """
         now = time.perf_counter()
+        if not self.latencies_s:
+            self.ends = max(self.ends, now)
         if self.begins <= now <= self.ends:
             self.latencies_s.append(now - began)
 
