@@ -82,11 +82,14 @@ class OrderHall:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let orders live until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            nursery.start_soon(self._wake_what_gathered)
-            task_status.started()
-            await self._put_to_rest()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._wake_what_gathered)
+                task_status.started()
+                await self._put_to_rest()
+        finally:
+            self._nursery = None
 
     async def drain(self) -> None:
         """Return once every live order has recorded what it was told. The caller bounds the time."""
@@ -95,6 +98,7 @@ class OrderHall:
 
     async def tell(self, order: str, command: OrderCommand) -> None:
         """Put a command into the order's mailbox, waking the order if it rests."""
+        await trio.lowlevel.checkpoint_if_cancelled()  # the hall may have closed for the same reason
         told = False
         while not told:
             with suppress(AbandonedError):  # while it waited for room; the order starts anew
@@ -125,6 +129,7 @@ class OrderHall:
         Raises:
             SetAsideError: one of them kept crashing the order.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()  # the hall may have closed for the same reason
         answer = None
         while answer is None:
             with suppress(AbandonedError):  # while it waited for room; the order starts anew
@@ -141,11 +146,15 @@ class OrderHall:
         *,
         may_gather: bool,
     ) -> bool:
-        """Hand the order messages whose answers nobody waits for; return False if its mailbox has no room.
+        """Hand the order messages whose answers nobody waits for.
+
+        Return False if its mailbox has no room, or the hall has closed.
 
         `then` is called once the events of all are durable, with the error of the first that has none; it may
         neither wait nor raise. Those that `may_gather` wait a moment for others, to be recorded with them.
         """
+        if self._nursery is None:
+            return False
         hearing = Hearing(len(messages), then)
         mailbox = self._mailbox(order)
         if not mailbox.post([Letter(message, hearing) for message in messages]):

@@ -323,3 +323,31 @@ async def test_the_hall_is_drained_when_every_order_has_recorded_what_it_was_tol
         await house.hall.drain()
         assert await house.journal.order_row("main-1") is not None
         assert await house.journal.order_row("main-2") is not None
+
+
+@pytest.mark.parametrize("how", ["ask", "tell"])
+async def test_who_speaks_to_a_hall_that_was_cancelled_with_him_ends_as_cancelled(
+    autojump_clock: Clock, how: str
+) -> None:
+    house = House()
+
+    async def look_and_speak() -> None:
+        with trio.CancelScope(shield=True):  # what it looked up comes although nobody is to go on
+            await trio.sleep(1)
+        await (house.hall.ask if how == "ask" else house.hall.tell)("main-1", Wake())
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(house.hall.run)
+            nursery.start_soon(look_and_speak)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_hall_that_has_closed_takes_nothing_in_hand(autojump_clock: Clock) -> None:
+    house, heard = House(), list[Exception | None]()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.hall.run)
+        nursery.cancel_scope.cancel()
+    assert not house.hall.hand("main-1", [OrderMessage(Wake())], heard.append, may_gather=False)
+    assert not heard
