@@ -30,6 +30,14 @@ IDS_A_REQUEST = 300
 CURABLE = frozenset({17, 18, 20, 21, 22, 25, 26, 132})
 """Codes about keys, rights and a webservice that is off: nothing was done, and the shop can mend it."""
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+TOO_MANY = 429
+"""What hosts and proxies say who count requests; nothing was done."""
+
+BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+"""What a file of a module that begins with a byte order mark or an empty line puts before each answer."""
+
 NO_RIGHT = frozenset({25, 26})
 """Codes of a key that may not read the resource."""
 
@@ -104,8 +112,10 @@ class Webservice:
             return []
         self._check(answer, doing, changes=False)
         page = self._decode(answer, doing)
-        # An empty list has lost its name.
-        found = page.get(resource) if isinstance(page, dict) else page
+        # An empty list has lost its name, and PHP may write an empty array as an object.
+        found = (page and page.get(resource)) if isinstance(page, dict) else page
+        if found == {}:
+            return []
         if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
             raise MalformedError(self.system, doing, f"no list of {resource}")
         return found
@@ -227,9 +237,13 @@ class Webservice:
         status = answer.status
         if any(code in CURABLE for code in codes):
             return UnreachableError(self.system, doing, why)
-        if status in (301, 302):
-            # Only a wrong host or an unknown id_shop does this; it may be mended on either side.
+        if status in REDIRECTS:
+            # Only a wrong host or scheme, or an unknown id_shop, does this; it may be mended on either side.
             return UnreachableError(self.system, doing, "sent to the front page: wrong host or id_shop")
+        if status == TOO_MANY:
+            return UnreachableError(
+                self.system, doing, "429: a server in front of the shop wants fewer requests"
+            )
         if status in (401, 403):
             return UnreachableError(self.system, doing, f"{status}: the key does not reach the webservice")
         if 127 in codes:  # noqa: PLR2004 - the shop's code for a body that is no XML
@@ -246,10 +260,11 @@ class Webservice:
         return MalformedError(self.system, doing, why)
 
     def _decode(self, answer: Answer, doing: str) -> object:
+        body = answer.body.lstrip(BEFORE_JSON)
         try:
-            page: object = msgspec.json.decode(answer.body)
+            page: object = msgspec.json.decode(body)
         except msgspec.DecodeError as error:
-            if answer.body[:1] in (b"{", b"["):
+            if body[:1] in (b"{", b"["):
                 raise UnreachableError(self.system, doing, "the page breaks off in its middle") from error
             raise MalformedError(self.system, doing, "no JSON") from error
         return page

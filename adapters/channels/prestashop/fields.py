@@ -65,10 +65,13 @@ def money(row: Row, name: str) -> Decimal:
 
 
 def parts(row: Row, name: str) -> Sequence[Row]:
-    """Return a list below `associations`; a row without the list, or without associations, has none."""
+    """Return a list below `associations`; a row without the list, or without associations, has none.
+
+    What is empty PHP may write as an object or a text too.
+    """
     below = row.get("associations")
     found = below.get(name) if isinstance(below, dict) else None
-    if found is None:
+    if not found:
         return ()
     if not isinstance(found, list) or not all(isinstance(part, dict) for part in found):
         raise FieldError(f"{name} is no list")

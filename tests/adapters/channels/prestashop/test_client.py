@@ -42,6 +42,8 @@ async def test_a_list_of_many_pages_is_read_whole_and_once(world: World) -> None
         (Response(500, b"", HTML_HEADERS), UnreachableError, OutcomeUnknownError),
         (Response(200, HTML_PAGE, HTML_HEADERS), MalformedError, OutcomeUnknownError),
         (Response(302, b"", (("Location", "http://elsewhere/"),)), UnreachableError, UnreachableError),
+        (Response(308, b"", (("Location", "https://elsewhere/"),)), UnreachableError, UnreachableError),
+        (Response(429, HTML_PAGE, HTML_HEADERS), UnreachableError, UnreachableError),
         (Response(401, b"401 Unauthorized", HTML_HEADERS), UnreachableError, UnreachableError),
         (Response(401, refusal(21), XML), UnreachableError, UnreachableError),
         (Response(403, refusal(132), XML), UnreachableError, UnreachableError),
@@ -66,6 +68,17 @@ async def test_each_way_of_failing_says_what_can_be_done(
     await webservice.aclose()
     assert (type(read.value), type(written.value)) == (reading, writing)
     assert FULL_KEY not in f"{read.value} {written.value}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"{}", b'{"orders":[]}', b'{"orders":{}}', b"\xef\xbb\xbf[]", b"\r\n\xef\xbb\xbf\xef\xbb\xbf[]"],
+)
+async def test_an_empty_list_is_empty_however_php_and_its_modules_write_it(world: World, body: bytes) -> None:
+    webservice = Webservice(PrestaShopSettings(url=world.url, key=FULL_KEY), "main")
+    world.faults.answer_next(Response(200, body, JSON))
+    assert await webservice.rows("orders", "[id]") == []
+    await webservice.aclose()
 
 
 @pytest.mark.parametrize("body", [b"null", b"17", b'{"carts":[]}', b'{"orders":[1]}', b"[{}, 2]"])

@@ -70,6 +70,14 @@ def test_a_note_that_breaks_the_shops_xml_does_no_harm_in_json() -> None:
     assert sum(line.units for line in order.lines) == 13
 
 
+@pytest.mark.parametrize("empty", [[], {}, "", None])
+def test_an_order_without_rows_has_no_lines_however_php_writes_that(empty: object) -> None:
+    row = answered("fulljson_orders")["orders"][0] | {"associations": {"order_rows": empty}}
+    order = wire.read_order(row, around())
+    assert isinstance(order, ShopOrder)
+    assert order.lines == ()
+
+
 def test_numbers_may_come_as_texts() -> None:
     row = answered("fulljson_orders")["orders"][0]
     as_texts = json.loads(
