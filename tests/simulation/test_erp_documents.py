@@ -70,7 +70,7 @@ class House:
             Partners({"main": self.shop}, site.erp, {"swift": MemoryCarrier()}, site.erp.books),
             (ChannelSettings("main", poll_s=0.01),),
             RULES,
-            Surroundings(lambda: datetime.now(UTC), lambda size: b"s" * size, random.Random(1)),
+            Surroundings(site.now, lambda size: b"s" * size, random.Random(1)),
             carrier_poll_s=0.01,
             erp_pauses=Pauses(0.05, 0.05, 0.05, 0.05),
         )
