@@ -15,6 +15,7 @@ import trio.testing
 from actors.errors import PartnerError, UnreachableError
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.credentials import TokenSource
+from adapters.erps.divalto.plugin import TOKEN_MARGIN_SECONDS
 from adapters.erps.divalto.simulator import Switches, is_auth, is_write
 from adapters.erps.divalto.simulator.rehearsal import PERSON, Site, open_site, order, reception
 from adapters.http.server import Response
@@ -54,13 +55,31 @@ async def test_two_calls_that_meet_an_expired_token_renew_it_once(habit: Literal
             assert len(site.divalto.pieces()) == 2
 
 
-async def test_a_token_is_renewed_before_it_expires() -> None:
+async def test_a_token_is_renewed_before_it_expires(autojump_clock: trio.testing.MockClock) -> None:
+    obtained: list[Secret] = []
+
+    async def obtain() -> Secret:
+        await trio.lowlevel.checkpoint()
+        obtained.append(Secret(f"token {len(obtained)}"))
+        return obtained[-1]
+
+    source = TokenSource(obtain, seconds=3_600)
+    first = await source.token()
+    await trio.sleep(3_600 - TOKEN_MARGIN_SECONDS - 1)
+    assert await source.token() is first
+    await trio.sleep(2)
+    assert await source.token() is obtained[1]
+
+
+async def test_how_long_a_token_lives_is_the_sites_to_say() -> None:
     with trio.fail_after(20):
-        async with open_site(token_seconds=60.2) as site:  # a margin of a minute is taken off
+        async with open_site(
+            token_seconds=TOKEN_MARGIN_SECONDS
+        ) as site:  # so it is never good for a second call
             await site.erp.find(order())
-            await trio.sleep(0.25)
+            once = site.divalto.authentications
             await site.erp.find(order())
-            assert site.divalto.authentications == 2
+            assert site.divalto.authentications > once
 
 
 async def test_an_account_that_divalto_does_not_take_lets_documents_wait() -> None:
