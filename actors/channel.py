@@ -227,12 +227,19 @@ class Channel:
         self._moved = trio.Event()
 
     async def poll_if_stale(self) -> None:
-        """Read the shop's orders, unless that was done a moment ago."""
-        if self._read_at is None or trio.current_time() > self._read_at + FRESH_S:
-            await self.poll()
+        """Read the shop's orders, unless they were read and taken in a moment ago.
+
+        Raises:
+            PartnerError: as the shop's port.
+        """
+        async with self._polling:
+            if self._read_at is not None and trio.current_time() <= self._read_at + FRESH_S:
+                return
+            if not await self._poll():
+                await self._poll()
 
     async def poll(self) -> None:
-        """Import everything that has changed since the cursor, then move the cursor.
+        """Import what has changed since the cursor, as far as this poll looks for it; then move the cursor.
 
         The next page is read while this one is imported; the cursor is saved only after what it passes over.
 
@@ -242,27 +249,31 @@ class Channel:
         async with self._polling:
             await self._poll()
 
-    async def _poll(self) -> None:
+    async def _poll(self) -> bool:
+        """Poll; return whether that was a look at all orders, as before a push."""
         name = cursor_name(self._settings.name)
         cursor = await self._journal.cursor(name)
         await self._intake.adopting.begin(cursor, self._settings.orders_since)
-        self._read_at = trio.current_time()
+        read_at = trio.current_time()
         poll = await self._shop.poll(cursor)
         while True:
             ahead = _Ahead(self._shop, poll.cursor)
             async with trio.open_nursery() as nursery:
                 if poll.more:
                     nursery.start_soon(ahead.read)
-                await self._intake.take(poll.orders, self._read_at - poll.ahead_s)
+                await self._intake.take(poll.orders, read_at - poll.ahead_s)
                 self.window.forget(poll.orders)
                 if poll.cursor != cursor:
                     cursor = poll.cursor
                     await self._journal.save_cursor(name, cursor)
-            self.polled_at = trio.current_time()
+            if not poll.partial:
+                self.polled_at = trio.current_time()
             if not poll.more:
                 await self._intake.adopting.read_through()
-                return
-            self._read_at, poll = ahead.read_at, ahead.page()
+                if not poll.partial:
+                    self._read_at = read_at
+                return not poll.partial
+            read_at, poll = ahead.read_at, ahead.page()
 
     async def push(self) -> None:
         """Bring the shop's sellable stock to what the ledger can promise.

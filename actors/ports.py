@@ -417,12 +417,15 @@ class Poll(Struct, frozen=True, gc=False):
 
     `ahead_s` is by how many seconds the oldest of it was asked for before the poll was: a page that was read
     ahead.
+    `partial` says that it looked for a part only of what may have changed: an order that was placed or edited
+    before it may be missing, and comes with the next poll, which is never partial.
     """
 
     orders: tuple[ShopOrder | UnreadableOrder, ...]
     cursor: str
     more: bool
     ahead_s: float = 0.0
+    partial: bool = False
 
 
 class Pushed(Struct, frozen=True, gc=False):

@@ -187,7 +187,7 @@ class Reconciler:
         for _ in range(PEEK_PAGES_MAX):
             poll = await shop.poll(cursor)
             newest.update((each.shop_order, each) for each in poll.orders if isinstance(each, ShopOrder))
-            if not poll.more:
+            if not poll.more and not poll.partial:
                 break
             cursor = poll.cursor
         return list(newest.values())

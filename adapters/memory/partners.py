@@ -49,10 +49,14 @@ def never() -> bool:
 
 @dataclass(slots=True)
 class MemoryShop:
-    """A shop that sells what its test places."""
+    """A shop that sells what its test places.
+
+    With `asks_beside` its next poll is partial: it asks for something else and tells of no order.
+    """
 
     loses_answer: LosesAnswer = never
     away: bool = False
+    asks_beside: bool = False
     page: int = 200
     orders: list[ShopOrder | UnreadableOrder] = field(default_factory=list)
     told: dict[str, list[ShopDocument]] = field(default_factory=dict)
@@ -66,6 +70,9 @@ class MemoryShop:
         """Return the next page."""
         await self._answer(unknown=False)
         begin = int(cursor or "0")
+        if self.asks_beside:
+            self.asks_beside = False
+            return Poll((), str(begin), more=False, partial=True)
         page = tuple(self.orders[begin : begin + self.page])
         end = begin + len(page)
         return Poll(page, str(end), more=end < len(self.orders))

@@ -498,6 +498,45 @@ async def test_the_orders_are_read_right_before_each_part_of_a_long_push(autojum
         assert len(house.shop.polled) == before + 3
 
 
+async def test_a_poll_that_looked_at_no_order_is_not_enough_before_a_push(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.stock(TEAPOT=7)
+        house.shop.place(order(1, "unpaid", units=2))
+        house.shop.asks_beside = True
+        await house.channel.poll()
+        assert await house.stage(1) is None
+        await house.channel.push()
+        assert (await house.stage(1), house.shop.levels) == ("held", {"TEAPOT": 5})
+        await trio.sleep(60)
+        house.stock(TEAPOT=1)
+        house.shop.place(order(2, "unpaid", units=3))
+        house.shop.asks_beside = True
+        await house.channel.push()
+        assert (await house.stage(2), house.shop.levels) == ("held", {"TEAPOT": 3})
+
+
+async def test_orders_that_were_asked_for_in_vain_or_lie_not_taken_in_are_read_before_a_push(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.place(order(1))
+        house.shop.away = True
+        with pytest.raises(UnreachableError):
+            await house.channel.poll()
+        house.shop.away = False
+        await house.channel.poll_if_stale()
+        assert await house.stage(1) == "backordered"
+        await trio.sleep(60)
+        house.shop.place(order(2))
+        house.journal.stuck = "order-main-2"
+        nursery.start_soon(house.channel.poll)
+        await trio.sleep(0.1)
+        with trio.move_on_after(0.1) as waiting:
+            await house.channel.poll_if_stale()
+        assert waiting.cancelled_caught, "what is still being taken in is not known to the ledger"
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_was_sold_during_a_push_is_not_for_sale_after_the_next_poll(autojump_clock: Clock) -> None:
     async with open_house() as house:
         house.stock(TEAPOT=7)

@@ -146,6 +146,16 @@ async def test_each_cause_is_told_from_the_others(autojump_clock: Clock) -> None
         }
 
 
+async def test_a_sale_is_known_although_the_shops_next_poll_asks_for_something_else(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.shop.levels["TEAPOT"] -= 2
+        house.shop.place(sale(1, "TEAPOT", 2, house.now() - timedelta(seconds=10)))
+        house.shop.asks_beside = True
+        assert await house.causes() == {"TEAPOT": "not_imported"}
+
+
 async def test_units_that_came_in_are_still_to_be_told(autojump_clock: Clock) -> None:
     async with open_house() as house:
         house.stock(CUP=7)

@@ -2,14 +2,14 @@
 
 from base64 import b64encode
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
-from adapters.channels.prestashop.dates import FAR_FUTURE, to_local, to_utc
+from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
 from adapters.channels.prestashop.feeds import Marks
 from adapters.channels.prestashop.fields import Row, reference_to, text
 
@@ -18,6 +18,8 @@ ID_REACH_BACK = 20
 
 SEEN_MAX = 8000
 """Contents remembered: a cursor stays under 300 KiB. With more changes the polls reach less far back."""
+
+LONG_AGO = "1970-01-01 00:00:00"
 
 UTC_ZONE = ZoneInfo("UTC")
 
@@ -38,7 +40,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
         began: the shop's clock when the window's first page was read. What changes while the other pages are
             read may be dated behind them, so the next window begins from here, however late the last page is.
         within: a second that fills more than a page: its orders are read by id, above this one.
-        turn: counts the polls that found their window's end.
+        turn: counts the polls that found their window's end, or asked for something else in its place.
         seen: by order id.
         floor: the shop's date before which nothing is remembered; polls reach back no further.
         unfinished: orders to look at again.
@@ -57,6 +59,11 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     floor: str = ""
     began: str = ""
 
+    @property
+    def is_in_window(self) -> bool:
+        """Whether a window holds more than what was read of it."""
+        return bool(self.page_from) or self.within is not None
+
 
 def advanced(
     cursor: Cursor,
@@ -73,15 +80,30 @@ def advanced(
     A window that was read whole moves the mark to where it began although nothing happened: else a shop that
     goes quiet after a rush would be asked for the rush again by every poll.
     """
-    last_id, mark = cursor.last_id, cursor.mark
+    rows = list(rows)
+    mark = cursor.mark
     limit = min(to_local(now, zone), cursor.began or FAR_FUTURE) if now is not None else FAR_FUTURE
     if now is not None and (not mark or (whole and not imported)):
         mark = max(mark, limit)
-    for row in rows:
-        last_id = max(last_id, reference_to(row, "id"))
-        if not imported:
-            mark = max(mark, text(row, "date_upd"))
-    return msgspec.structs.replace(cursor, last_id=last_id, mark=min(mark, limit))
+    if not imported:
+        mark = max([mark, *(text(row, "date_upd") for row in rows)])
+    return msgspec.structs.replace(cursor, last_id=highest(cursor.last_id, rows), mark=min(mark, limit))
+
+
+def highest(last_id: int, rows: Iterable[Row]) -> int:
+    """Return the highest id seen, after these rows."""
+    return max([last_id, *(reference_to(row, "id") for row in rows)])
+
+
+def forgetting(cursor: Cursor, zone: ZoneInfo, overlap: timedelta) -> Cursor:
+    """Forget what no poll reaches back to, and reach back no further than what is remembered."""
+    window = reach_back(cursor.mark or LONG_AGO, zone, overlap)
+    since = seconds(min(window, cursor.page_from or window))
+    kept, newest_forgotten = remembered(cursor.seen, since, cursor.last_id)
+    floor = cursor.floor
+    if newest_forgotten:
+        floor = max(floor, second_after(date_of(newest_forgotten)))
+    return msgspec.structs.replace(cursor, seen=kept, floor=floor)
 
 
 def digest(row: Row) -> str:

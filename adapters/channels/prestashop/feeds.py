@@ -1,8 +1,10 @@
 """What happens to an order without moving its date: refunds, payments, and statuses under a wrong clock.
 
 Each is a list whose ids only grow, so news are the ids above the last one seen: an indexed read of some 20 ms
-where the poll by date costs 160. It owns which list is asked for when; what becomes of an order that has news
-is the poll's matter.
+where the poll by date costs 160. It owns which list is asked for when, and when the orders themselves are read
+by id; what becomes of an order that has news is the poll's matter.
+
+What is asked for at such a turn takes the place of the poll by date, so that an idle poll is one request.
 """
 
 from collections.abc import Mapping
@@ -17,14 +19,27 @@ from adapters.channels.prestashop.together import collapsed
 
 Feed = Literal["slip", "history", "payment"]
 
+Beside = Feed | Literal["id"]
+"""What is asked for in place of the orders by date."""
+
 TURNS = 24
-"""In so many polls each list is asked for at least once: two minutes at five seconds.
+"""In so many polls each list is asked for at least once: two minutes at five seconds."""
 
-Most idle polls so cost the shop one request.
+TURN_OF: Mapping[int, Beside] = {
+    3: "slip",
+    5: "id",
+    9: "history",
+    11: "id",
+    15: "slip",
+    17: "id",
+    21: "payment",
+    23: "id",
+}
+"""What is asked for in which poll; refunds twice, since what was refunded must not be shipped.
+
+Never two in a row, so that whatever such a poll does not see is seen by the next one; and none of the first
+ones, which come after an import.
 """
-
-TURN_OF: Mapping[int, Feed] = {3: "slip", 9: "history", 15: "slip", 21: "payment"}
-"""Which list in which poll; refunds twice, since what was refunded must not be shipped."""
 
 LOOK_MAX = 250
 """News a look; what is more waits for the next one."""
@@ -41,11 +56,14 @@ Marks = Mapping[Feed, int]
 
 
 class News(Struct, frozen=True):
-    """Orders to be looked at; `again` are to be told again although their rows are the same."""
+    """Orders to be looked at; `retold` are those of them to be told again although their rows are the same."""
 
     orders: frozenset[int]
-    again: bool
+    retold: frozenset[int]
     marks: Marks
+
+
+NO_NEWS = News(frozenset(), frozenset(), {})
 
 
 class SideFeeds:
@@ -76,21 +94,24 @@ class SideFeeds:
                         nursery.start_soon(mark, kind)
         return found
 
-    async def news(self, marks: Marks, turn: int) -> News:
-        """Return what the list whose turn it is tells of.
+    def at(self, turn: int) -> Beside | None:
+        """Return what is asked for at this turn in place of the orders by date; None: those."""
+        beside = TURN_OF.get(turn % TURNS)
+        return beside if beside == "id" or beside in self._kinds else None
+
+    async def news(self, kind: Feed, marks: Marks) -> News:
+        """Return what a list tells of.
 
         Raises:
             PartnerError: the shop did not answer.
         """
-        kind = TURN_OF.get(turn % TURNS)
-        if kind is None or kind not in self._kinds:
-            return News(frozenset(), again=False, marks=marks)
         last = marks.get(kind, 0)
         query = {"filter[id]": f">[{last}]", "sort": "[id_ASC]", "limit": str(LOOK_MAX)}
         rows = await self._rows(kind, **query)
         now_last = max((reference_to(row, "id") for row in rows), default=last)
         orders = await self._of_payments(rows) if kind == "payment" else _orders(rows)
-        return News(orders, again=kind == "slip", marks={**marks, kind: now_last})
+        retold = orders if kind == "slip" else frozenset[int]()
+        return News(orders, retold, {**marks, kind: now_last})
 
     async def _rows(self, kind: Feed, **query: str) -> list[Row]:
         resource, display = RESOURCE[kind]

@@ -2,8 +2,9 @@
 
 A first import goes by id. After it each poll reads what is dated since a little before the last change (two
 changes in one second, a transaction that shows late, an hour that repeats), leaves out what it has handed out
-with the same content, looks again at orders that were half built, and now and then goes by id as well, for a
-clock that was wrong.
+with the same content, and looks again at orders that were half built. Now and then, in place of all that, it
+goes by id, for a clock that was wrong, or asks what moves no date (`feeds.py`): such a poll is `partial`, costs
+the shop one request as every idle one does, and leaves the marks of the dates alone for the next one.
 """
 
 from datetime import datetime, timedelta
@@ -17,23 +18,21 @@ from actors.ports import Poll, ShopStanding
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.cursor import (
     ID_REACH_BACK,
+    LONG_AGO,
     Cursor,
     advanced,
-    date_of,
     digest,
-    remembered,
+    forgetting,
+    highest,
     seconds,
 )
 from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
-from adapters.channels.prestashop.feeds import SideFeeds
+from adapters.channels.prestashop.feeds import NO_NEWS, News, SideFeeds
 from adapters.channels.prestashop.fields import Row, reference_to, text
 from adapters.channels.prestashop.pages import Page, PageReader
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.reading import OrderReader
 from adapters.channels.prestashop.wire import ORDER, is_unfinished
-
-ID_FEED_EVERY = 6
-"""An idle poll costs the shop one request; every sixth costs it a second one, of 20 ms at 105,000 orders."""
 
 READ_IN_DETAIL_MAX = 50
 """Of more orders that are to be shipped, in a page of the first import, what only people want to know is not
@@ -51,7 +50,21 @@ UNFINISHED_MAX = 500
 UNFINISHED_SECONDS_MAX = 600
 """An order that is half built for longer is handed out as it is: nothing waits unseen."""
 
-LONG_AGO = "1970-01-01 00:00:00"
+
+class _Read(msgspec.Struct, frozen=True):
+    """What a poll read, besides what it looks at again.
+
+    Attributes:
+        page: the orders' rows.
+        cursor: as the reading leaves it; the marks are still those from before.
+        news: of the list that was asked in place of the orders.
+        partial: whether the orders were not read by date although their dates are what has to be followed.
+    """
+
+    page: Page
+    cursor: Cursor
+    news: News = NO_NEWS
+    partial: bool = False
 
 
 class OrderFeed:
@@ -100,37 +113,43 @@ class OrderFeed:
         again, imported = cursor.unfinished, cursor.importing
         if imported:
             self._note_import(is_importing=True)
-        first_page = not cursor.page_from and cursor.within is None
+        begins_window = not cursor.is_in_window
         cursor = msgspec.structs.replace(cursor, marks=await self._beside.begin(cursor.marks))
         read_at = trio.current_time()
-        page = Page([], read_at)
-        if imported:
-            page, cursor = await self._import(cursor)
-            rows = page.rows
-        else:
-            rows, cursor = await self._follow(cursor, zone)
-        more = cursor.importing or bool(cursor.page_from) or cursor.within is not None
-        by_id = {reference_to(row, "id"): row for row in rows}
-        news, refunded, cursor = await self._news(cursor)
-        looked_at = [order for order in {*again, *news} if order not in by_id]
+        read = await self._read(cursor, zone)
+        page, news, cursor = read.page, read.news, read.cursor
+        more = cursor.importing or cursor.is_in_window
+        by_id = {reference_to(row, "id"): row for row in page.rows}
+        looked_at = [order for order in {*again, *news.orders} if order not in by_id]
         if looked_at:
             found = await self._webservice.rows_by_ids("orders", ORDER, looked_at)
             by_id.update((reference_to(row, "id"), row) for row in found)
         by_id = {order: row for order, row in by_id.items() if order > self._after_order}
         now = self._webservice.clock
-        if first_page:
-            began = to_local(now, zone) if now is not None else ""
-            cursor = msgspec.structs.replace(cursor, began=began)
-        cursor = advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
+        if read.partial:
+            # The marks are of dates, which were not read: what changed meanwhile is still ahead of them.
+            cursor = msgspec.structs.replace(cursor, last_id=highest(cursor.last_id, page.rows))
+        else:
+            if begins_window:
+                began = to_local(now, zone) if now is not None else ""
+                cursor = msgspec.structs.replace(cursor, began=began)
+            cursor = advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
         changed, cursor = self._changed(cursor, by_id, zone)
+        if not read.partial:
+            cursor = forgetting(cursor, zone, self._overlap)
         detailed_max = READ_IN_DETAIL_MAX if imported else None
         orders = await self._reader.read(
-            changed, detailed_max=detailed_max, with_slips=refunded, ahead=page.named
+            changed, detailed_max=detailed_max, with_slips=news.retold, ahead=page.named
         )
         if imported:
             self._note_import(is_importing=cursor.importing)
-        text_of_cursor = msgspec.json.encode(cursor).decode()
-        return Poll(tuple(orders), text_of_cursor, more=more, ahead_s=max(0.0, read_at - page.read_at))
+        return Poll(
+            tuple(orders),
+            msgspec.json.encode(cursor).decode(),
+            more=more,
+            ahead_s=max(0.0, read_at - page.read_at),
+            partial=read.partial,
+        )
 
     async def cursor_at(self, since: datetime, saved: str | None) -> str:
         """Return a cursor whose first import begins with the first order placed since.
@@ -179,16 +198,23 @@ class OrderFeed:
         except msgspec.MsgspecError as error:
             raise MalformedError(self._webservice.system, "read the cursor", "it is not ours") from error
 
-    async def _news(self, cursor: Cursor) -> tuple[frozenset[int], frozenset[int], Cursor]:
-        """Return the orders with news beside their rows, and those with a refund, to be told again."""
+    async def _read(self, cursor: Cursor, zone: ZoneInfo) -> _Read:
         if cursor.importing:
-            return frozenset(), frozenset(), cursor
-        news = await self._beside.news(cursor.marks, cursor.turn)
-        seen = {
-            order: each for order, each in cursor.seen.items() if not (news.again and order in news.orders)
-        }
-        refunded = news.orders if news.again else frozenset[int]()
-        return news.orders, refunded, msgspec.structs.replace(cursor, marks=news.marks, seen=seen)
+            page, cursor = await self._import(cursor)
+            return _Read(page, cursor)
+        beside = None if cursor.is_in_window else self._beside.at(cursor.turn)
+        read_at = trio.current_time()
+        if beside is None:
+            rows, cursor = await self._follow(cursor, zone)
+            return _Read(Page(rows, read_at), cursor)
+        cursor = msgspec.structs.replace(cursor, turn=cursor.turn + 1)
+        if beside == "id":
+            rows = await self._above(max(0, cursor.last_id - ID_REACH_BACK), ID_REACH_BACK)
+            return _Read(Page(rows, read_at), cursor, partial=True)
+        news = await self._beside.news(beside, cursor.marks)
+        seen = {order: each for order, each in cursor.seen.items() if order not in news.retold}
+        cursor = msgspec.structs.replace(cursor, marks=news.marks, seen=seen)
+        return _Read(Page([], read_at), cursor, news, partial=True)
 
     async def _import(self, cursor: Cursor) -> tuple[Page, Cursor]:
         page, is_full = await self.pages.above(cursor.last_id)
@@ -221,10 +247,6 @@ class OrderFeed:
                 return rows, msgspec.structs.replace(cursor, within=within, page_from="")
             # Not by offset: an order that changes moves to the end and would shift another one away.
             return rows, msgspec.structs.replace(cursor, page_from=last)
-        if cursor.turn % ID_FEED_EVERY == 0:
-            by_id = await self._above(max(0, cursor.last_id - ID_REACH_BACK), ID_REACH_BACK)
-            known = {reference_to(row, "id") for row in rows}
-            rows += [row for row in by_id if reference_to(row, "id") not in known]
         return rows, msgspec.structs.replace(cursor, page_from="", turn=cursor.turn + 1)
 
     async def _within_a_second(self, cursor: Cursor, second: str, after: int) -> tuple[list[Row], Cursor]:
@@ -259,18 +281,8 @@ class OrderFeed:
                 changed.append(row)
         # What is no longer found was deleted before it was complete.
         gone = {order for order in cursor.unfinished if order not in rows}
-        window = reach_back(cursor.mark or LONG_AGO, zone, self._overlap)
-        since = seconds(min(window, cursor.page_from or window))
-        kept, newest_forgotten = remembered(seen, since, cursor.last_id)
-        floor = (
-            max(cursor.floor, second_after(date_of(newest_forgotten))) if newest_forgotten else cursor.floor
-        )
-        return changed, msgspec.structs.replace(
-            cursor,
-            seen=kept,
-            floor=floor,
-            unfinished=tuple(sorted(unfinished - gone))[-UNFINISHED_MAX:],
-        )
+        kept = tuple(sorted(unfinished - gone))[-UNFINISHED_MAX:]
+        return changed, msgspec.structs.replace(cursor, seen=seen, unfinished=kept)
 
     def _is_overdue(self, row: Row, zone: ZoneInfo) -> bool:
         now = self._webservice.clock

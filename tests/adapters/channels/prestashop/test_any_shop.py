@@ -8,6 +8,7 @@ The real shop keeps the orders that this places, nearly all of them cancelled.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from actors.ports import Contact, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.buyable import buyable, delivery
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.feeds import TURNS
 from adapters.channels.prestashop.placing import Placing
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.simulator import FULL_KEY, Shop, address, serve
@@ -293,12 +295,18 @@ async def test_every_order_of_the_shop_is_imported_once(shop: AnyShop) -> None:
     assert finished <= set(told) <= {str(row["id"]) for row in there}
 
 
-async def test_an_idle_poll_costs_the_shop_one_request_and_tells_nothing(shop: AnyShop) -> None:
+async def test_every_idle_poll_costs_the_shop_one_request_and_tells_nothing(shop: AnyShop) -> None:
     cursor = await shop.now()
-    _, cursor = await shop.polled(cursor)
-    shop.requests.clear()
-    orders, _ = await shop.polled(cursor)
-    assert (orders, len(shop.requests)) == ({}, 1)
+    for _ in range(TURNS):  # tells of what the polls reach back to
+        _, cursor = await shop.polled(cursor)
+    partial: list[bool] = []
+    for _ in range(TURNS):
+        shop.requests.clear()
+        poll = await shop.adapter.poll(cursor)
+        cursor = poll.cursor
+        assert (poll.orders, poll.more, len(shop.requests)) == ((), False, 1)
+        partial.append(poll.partial)
+    assert not any(one and other for one, other in itertools.pairwise(partial)), "the next one looks at all"
 
 
 async def test_no_password_and_no_secure_key_is_asked_for_or_kept(shop: AnyShop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,8 @@ import pytest
 from actors.domain.documents import ShopStatus
 from actors.errors import MalformedError, UnreachableError
 from actors.ports import Poll, ShopOrder, UnreadableOrder
-from adapters.channels.prestashop.cursor import SEEN_MAX, remembered
+from adapters.channels.prestashop.cursor import ID_REACH_BACK, SEEN_MAX, remembered
+from adapters.channels.prestashop.feeds import TURN_OF, TURNS
 from adapters.channels.prestashop.plugin import STATE_OF
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES
@@ -23,6 +25,7 @@ from adapters.http.server import Drop, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from adapters.channels.prestashop.adapter import PrestaShop
     from tests.adapters.channels.prestashop.conftest import World
 
 
@@ -34,6 +37,14 @@ def only(poll: Poll) -> ShopOrder:
     (order,) = poll.orders
     assert isinstance(order, ShopOrder)
     return order
+
+
+async def at_turn_of(beside: str, world: World, adapter: PrestaShop | None = None) -> str:
+    """Return a cursor behind everything, whose next poll asks for this in place of the orders by date."""
+    _, cursor = await world.drained(None, adapter)
+    _, cursor = await world.drained(cursor, adapter)
+    turn = next(turn for turn, each in TURN_OF.items() if each == beside)
+    return json.dumps(json.loads(cursor) | {"turn": turn})
 
 
 def orders_page(request: Request) -> bool:
@@ -92,13 +103,89 @@ async def test_a_second_change_within_the_same_second_is_seen(world: World) -> N
     assert ids(orders) == [second]
 
 
-async def test_an_idle_poll_costs_the_shop_one_request(world: World) -> None:
+async def test_every_idle_poll_costs_the_shop_exactly_one_request(world: World) -> None:
     world.shop.place_order([("teapot", 1)])
     _, cursor = await world.drained()
-    _, cursor = await world.drained(cursor)
-    before = len(world.requests)
-    _, cursor = await world.drained(cursor)
-    assert len(world.requests) - before == 1
+    requests: list[int] = []
+    for _ in range(TURNS):
+        before = len(world.requests)
+        poll = await world.adapter.poll(cursor)
+        cursor = poll.cursor
+        requests.append(len(world.requests) - before)
+    assert requests == [1] * TURNS
+    asked = {each.path.removeprefix("/api/") for each in world.requests[-TURNS:]}
+    assert asked == {"orders", "order_slip", "order_histories", "order_payments"}
+
+
+def test_what_is_asked_in_place_of_the_orders_is_never_asked_twice_in_a_row() -> None:
+    turns = [TURN_OF.get(turn % TURNS) for turn in range(TURNS + 1)]
+    assert not any(one and other for one, other in itertools.pairwise(turns))
+
+
+async def test_what_is_placed_and_edited_while_something_else_is_asked_is_found_by_the_next_poll(
+    world: World,
+) -> None:
+    edited = world.shop.place_order([("teapot", 1)])
+    world.clock.tick(hours=1)
+    for _ in range(ID_REACH_BACK + 1):
+        world.shop.place_order([("cup", 1)])
+    _, cursor = await world.drained()
+    missed: set[int] = set()
+    partial_polls = 0
+    for turn in range(TURNS):
+        world.clock.tick(seconds=5)
+        expected = {edited, world.shop.place_order([("cup", 1)])}
+        world.shop.set_state(edited, 3 if turn % 2 else 2)
+        poll = await world.adapter.poll(cursor)
+        told, cursor = set(ids(poll.orders)), poll.cursor
+        assert missed <= told
+        assert poll.partial or expected <= told
+        missed = expected - told
+        partial_polls += poll.partial
+    assert partial_polls == len(TURN_OF)
+
+
+async def test_a_new_order_found_by_its_id_hides_no_older_edit(world: World) -> None:
+    edited = world.shop.place_order([("teapot", 1)])
+    for _ in range(ID_REACH_BACK + 1):
+        world.shop.place_order([("cup", 1)])
+    cursor = await at_turn_of("id", world)
+    world.clock.tick(minutes=1)
+    world.shop.cancel_order(edited)
+    world.clock.tick(hours=2)  # the shop was away, or we were
+    placed = world.shop.place_order([("cup", 1)])
+    by_id = await world.adapter.poll(cursor)
+    assert (by_id.partial, ids(by_id.orders)) == (True, [placed])
+    world.clock.tick(seconds=5)
+    orders, _ = await world.drained(by_id.cursor)
+    assert ids(orders) == [edited]
+
+
+async def test_more_new_orders_than_a_page_by_id_are_all_told_by_the_next_poll(world: World) -> None:
+    async with world.connect(page_size=3) as adapter:
+        cursor = await at_turn_of("id", world, adapter)
+        placed = []
+        for _ in range(3 + ID_REACH_BACK + 9):
+            world.clock.tick(seconds=1)
+            placed.append(world.shop.place_order([("cup", 1)]))
+        by_id = await adapter.poll(cursor)
+        orders, _ = await world.drained(by_id.cursor, adapter)
+        assert ids([*by_id.orders, *orders]) == placed
+
+
+@pytest.mark.parametrize("beside", ["id", "slip", "history", "payment"])
+async def test_a_half_built_order_is_looked_at_again_whatever_else_is_asked(
+    world: World, beside: str
+) -> None:
+    cursor = await at_turn_of(beside, world)
+    placed = world.shop.begin_order([("teapot", 1), ("cup", 2)])
+    state = json.loads(cursor)
+    state["turn"] -= 1
+    building = await world.adapter.poll(json.dumps(state))
+    assert (building.partial, building.orders) == (False, ())
+    world.shop.finish_order(placed)
+    complete = await world.adapter.poll(building.cursor)
+    assert (complete.partial, ids(complete.orders)) == (True, [placed])
 
 
 async def test_a_half_built_order_is_revisited_and_told_when_it_is_complete(world: World) -> None:
@@ -501,7 +588,7 @@ async def test_a_shop_that_goes_quiet_after_a_rush_is_not_asked_for_the_rush_aga
         world.shop.place_order([("teapot", 1)])
     async with world.connect(page_size=4) as adapter:
         _, cursor = await world.drained(None, adapter)
-        for _ in range(3):
+        for _ in range(2):
             world.clock.tick(seconds=400)
             _, cursor = await world.drained(cursor, adapter)
         before = world.count("GET", "/api/orders")
