@@ -1,8 +1,8 @@
 """What happens to an order without moving its date: refunds, payments, and statuses under a wrong clock.
 
 Each is a list whose ids only grow, so news are the ids above the last one seen: an indexed read of some 20 ms
-where the poll by date costs 160. It owns which list is asked for when, and when the orders themselves are read
-by id; what becomes of an order that has news is the poll's matter.
+where the poll by date costs 160. It owns which list is asked for when, and when the orders are read by id;
+what becomes of an order that has news is the poll's matter.
 
 What is asked for at such a turn takes the place of the poll by date, so that an idle poll is one request.
 """
@@ -56,7 +56,7 @@ Marks = Mapping[Feed, int]
 
 
 class News(Struct, frozen=True):
-    """Orders to be looked at; `retold` are those of them to be told again although their rows are the same."""
+    """Orders to be looked at; `retold` are to be told again although their rows are the same."""
 
     orders: frozenset[int]
     retold: frozenset[int]

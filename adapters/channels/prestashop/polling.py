@@ -2,9 +2,9 @@
 
 A first import goes by id. After it each poll reads what is dated since a little before the last change (two
 changes in one second, a transaction that shows late, an hour that repeats), leaves out what it has handed out
-with the same content, and looks again at orders that were half built. Now and then, in place of all that, it
-goes by id, for a clock that was wrong, or asks what moves no date (`feeds.py`): such a poll is `partial`, costs
-the shop one request as every idle one does, and leaves the marks of the dates alone for the next one.
+with the same content, and looks again at orders that were half built. Now and then a poll goes by id instead,
+for a clock that was wrong, or asks for what moves no date (`feeds.py`): it is `partial`, costs the shop one
+request as every idle one does, and leaves the marks of the dates alone for the next one.
 """
 
 from datetime import datetime, timedelta
