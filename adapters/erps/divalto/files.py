@@ -62,9 +62,9 @@ class FileTransport:
         self._out[_reference_in(name)] = None
         content = sheet.write(sheet.blocks_of(data, self._settings.dos), files)
         await self._folders.drop(files.inbox, name, content)
-        if not await self._gone(name):
-            raise OutcomeUnknownError(self._system, name, "it has not been taken from the folder yet")
         try:
+            if not await self._gone(name):
+                raise OutcomeUnknownError(self._system, name, "it has not been taken from the folder yet")
             self._took(await self._folders.clock(files.inbox))
             del self._out[_reference_in(name)]
             await self._settled()

@@ -8,8 +8,14 @@ from typing import NamedTuple
 
 _FINGERPRINT = "SHA256:"
 _DIGEST_BYTES = 32
-_ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
-"""How a key of that type signs today; the other types sign by their own name."""
+_ALGORITHMS = {
+    "ssh-ed25519": ("ssh-ed25519",),
+    "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
+    "ecdsa-sha2-nistp384": ("ecdsa-sha2-nistp384",),
+    "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
+    "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
+}
+"""The types of keys that are spoken, and how a key of that type signs today."""
 
 
 class HostKey(NamedTuple):
@@ -28,20 +34,23 @@ def read(entry: str) -> HostKey:
     """Read a fingerprint, a public key, or a line of known_hosts with or without the host's name.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or of a type that is not spoken, or marked as no host's own key.
     """
     fields = entry.split()
+    if fields and fields[0].startswith("@"):
+        raise ValueError(f"{fields[0]} marks a key that is no host's own")
     for place, field in enumerate(fields):
         if field.startswith(_FINGERPRINT):
             if len(_decoded(field.removeprefix(_FINGERPRINT))) != _DIGEST_BYTES:
                 raise ValueError("a fingerprint has 43 characters behind SHA256:")
             return HostKey(field.rstrip("="))
-        if field.startswith(("ssh-", "ecdsa-")) and place + 1 < len(fields):
+        if field in _ALGORITHMS and place + 1 < len(fields):
             blob = _decoded(fields[place + 1])
             if field.encode() not in blob[: len(field) + 4]:
                 raise ValueError(f"its key is no key of the type {field}")
-            return HostKey(fingerprint(blob), _ALGORITHMS.get(field, (field,)))
-    raise ValueError("it is neither a fingerprint such as SHA256:... nor a line of known_hosts")
+            return HostKey(fingerprint(blob), _ALGORITHMS[field])
+    kinds = ", ".join(_ALGORITHMS)
+    raise ValueError(f"it is neither a fingerprint such as SHA256:... nor a line with a key of {kinds}")
 
 
 def algorithms(keys: Sequence[HostKey]) -> tuple[str, ...]:

@@ -14,6 +14,9 @@ from actors.errors import OutcomeUnknownError, UnreachableError
 from adapters.erps.divalto.files_settings import SftpSettings
 from adapters.erps.divalto.sftp_session import BROKEN, Session, UntrustedError
 
+WORDS_MAX = 150
+"""Characters of what a server says of its refusal that an error's text holds; more is no reason."""
+
 _Done = TypeVar("_Done")
 
 
@@ -51,17 +54,20 @@ class SftpFolders:
         """See `Folders.drop`.
 
         Written anew the file would be there twice if it had been taken meanwhile. So the second half, its
-        renaming, is only done again where the part still lies there.
+        renaming, is only done again where the part still lies there: where it is gone, the first has done it.
         """
         if not await self._ask(lambda session: session.prepare(folder, name, content), name):
             return
         try:
-            await self._once(lambda session: session.reveal(folder, name), name)
+            was_there = await self._once(lambda session: session.reveal(folder, name), name)
         except _BrokenError as broken:
             try:
                 await self._ask(lambda session: session.reveal(folder, name), name)
             except UnreachableError as error:
                 raise OutcomeUnknownError(self._system, name, str(broken)) from error
+        else:
+            if not was_there:
+                raise OutcomeUnknownError(self._system, name, "its part was taken before it had its name")
 
     async def remove(self, folder: str, name: str) -> None:
         """See `Folders.remove`."""
@@ -106,14 +112,12 @@ class SftpFolders:
                 raise _BrokenError("no answer in time", was_new=was_new) from error
             except BROKEN as error:
                 self._discard()
-                raise _BrokenError(str(error) or type(error).__name__, was_new=was_new) from error
+                raise _BrokenError(words_of(error), was_new=was_new) from error
             except OSError as error:
                 if self._session is None or not self._session.is_alive:
                     self._discard()
-                    why = error.strerror or type(error).__name__
-                    raise _BrokenError(why, was_new=was_new) from error
-                why = error.strerror or str(error)
-                raise UnreachableError(self._system, doing, f"the folder: {why}") from error
+                    raise _BrokenError(words_of(error), was_new=was_new) from error
+                raise UnreachableError(self._system, doing, f"the folder: {words_of(error)}") from error
 
     async def _open(self) -> Session:
         session = Session(self._settings)
@@ -134,3 +138,11 @@ class SftpFolders:
         session, self._session = self._session, None
         if session is not None:
             session.abort()
+
+
+def words_of(error: Exception) -> str:
+    """Return what an error says, on a short line, as a server's own words may be in it."""
+    if isinstance(error, UnicodeDecodeError):
+        return "the server names something in it by a text that is no UTF-8"
+    said = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    return " ".join(said.split())[:WORDS_MAX]

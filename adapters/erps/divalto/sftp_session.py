@@ -6,6 +6,7 @@ connection means, is `sftp`.
 
 import io
 import logging
+import math
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,8 +25,17 @@ KEEP_ALIVE_SECONDS = 30
 READ_AHEAD_BYTES = 64 * 1024
 """From this size on several requests are under way at once, else each 32 KiB would wait for an answer."""
 
-BROKEN = (EOFError, ConnectionError, TimeoutError, paramiko.SSHException)
-"""What says that the connection is of no use any more; paramiko has plain OSErrors for that as well."""
+BROKEN = (
+    EOFError,
+    ConnectionError,
+    TimeoutError,
+    paramiko.SSHException,
+    paramiko.SFTPError,
+    UnicodeDecodeError,
+)
+"""What says that the connection is of no use any more; paramiko has plain OSErrors for that as well. An
+SFTPError is an answer that is no SFTP, such as the greeting of a login script. Of a text that is no UTF-8 it
+is not known what was refused, and what was being listed is still open at the server."""
 
 
 class UntrustedError(Exception):
@@ -48,8 +58,9 @@ class Session:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the connection is still of use."""
-        return self._transport is not None and bool(self._transport.is_active())
+        """Whether the connection is still of use: a server may end SFTP in it alone."""
+        channel = None if self._client is None else self._client.get_channel()
+        return channel is not None and not channel.closed
 
     def abort(self) -> None:
         """Close the connection at once; whatever thread waits for it gets an error. It does not block."""
@@ -133,23 +144,23 @@ class Session:
             raise OSError("what was written is not what stands there")
         return True
 
-    def reveal(self, folder: str, name: str) -> None:
+    def reveal(self, folder: str, name: str) -> bool:
         """Give a file its name at once: a plain rename, as it replaces nothing that is there.
 
-        Where the part is gone an earlier attempt has done it; where the name is taken a file of that name
-        waits already.
+        Return False where the part is gone; where the name is taken a file of that name waits already.
         """
         part = f"{folder}/{part_of(name)}"
         try:
             self._sftp.rename(part, f"{folder}/{name}")
         except FileNotFoundError:
-            return
+            return False
         except BROKEN:
             raise
         except OSError:
             if not self.is_alive or not self.exists(folder, name):
                 raise
             self.remove(folder, part_of(name))
+        return True
 
     def remove(self, folder: str, name: str) -> None:
         """See `Folders.remove`."""
@@ -157,14 +168,14 @@ class Session:
             self._sftp.remove(f"{folder}/{name}")
 
     def read(self, folder: str, name: str, since: float | None) -> bytes | None:
-        """See `Folders.read`; times are whole seconds here."""
+        """See `Folders.read`; times are whole seconds here, so `since` ends with its second."""
         try:
             file = self._sftp.open(f"{folder}/{name}", "rb")
         except FileNotFoundError:
             return None
         with file:
             seen = file.stat()
-            if since is not None and (seen.st_mtime or 0) <= since:
+            if since is not None and (seen.st_mtime or 0) <= math.ceil(since):
                 return None
             size = seen.st_size or 0
             if size > FILE_BYTES_MAX:
@@ -202,6 +213,6 @@ def private_key(settings: SftpSettings) -> paramiko.PKey:
             return kind.from_private_key(io.StringIO(settings.key.reveal() + "\n"), password=passphrase)
         except paramiko.PasswordRequiredException:
             raise UntrustedError("files.sftp.key wants a passphrase") from None
-        except (paramiko.SSHException, ValueError, IndexError):
-            continue  # of another type
+        except (paramiko.SSHException, ValueError, IndexError, AssertionError):
+            continue  # of another type, or damaged, which paramiko has assertions for as well
     raise UntrustedError("files.sftp.key is no private key that its passphrase opens")

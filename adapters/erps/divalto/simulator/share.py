@@ -42,6 +42,7 @@ class Share:
         connections: how many have been made.
         asked: how people have tried to log in, in order.
         delay_s: how long everything that is asked takes.
+        greeting: what a login script writes before SFTP begins, where it should write nothing.
     """
 
     def __init__(self, root: Path) -> None:
@@ -52,9 +53,11 @@ class Share:
         self.connections = 0
         self.asked: list[str] = []
         self.delay_s = 0.0
+        self.greeting = b""
         self._port = 0
         self._began = time.time()
         self._transports: list[paramiko.Transport] = []
+        self._subsystems: list[paramiko.Channel] = []
         self._plan: list[tuple[str, bool]] = []
         self._hooks: dict[str, Callable[[], object]] = {}
         self._lock = threading.Lock()
@@ -114,6 +117,16 @@ class Share:
         """How many of them are still open."""
         return sum(transport.is_active() for transport in self._transports)
 
+    @property
+    def open_subsystems(self) -> int:
+        """In how many connections the client has not ended SFTP, or not yet seen that it ended here."""
+        return sum(not channel.eof_received for channel in self._subsystems)
+
+    def end_sftp(self) -> None:
+        """End what serves SFTP in every connection, as a server's own process dies; the connections stay."""
+        for channel in self._subsystems:
+            channel.close()
+
     def hang_up(self) -> None:
         """Break every connection that there is."""
         for transport in self._transports:
@@ -130,6 +143,11 @@ class Share:
                 return True
             return False
 
+    def begins(self, channel: paramiko.Channel) -> None:
+        """Note that SFTP begins in a connection."""
+        self._subsystems.append(channel)
+        channel.sendall(self.greeting)
+
     def done(self, act: str) -> None:
         """Do what is to be done after this act."""
         self._hooks.pop(act, lambda: None)()
@@ -145,7 +163,7 @@ class Share:
         self.connections += 1
         transport = paramiko.Transport(connection)
         transport.add_server_key(self.host_key)
-        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files)
+        transport.set_subsystem_handler("sftp", _Server, _Files)
         # With an event it does not wait here: the handshake is its thread's.
         transport.start_server(event=threading.Event(), server=_Door(self, transport))
         self._transports.append(transport)
@@ -187,6 +205,16 @@ class _Door(paramiko.ServerInterface):
         return common.AUTH_SUCCESSFUL
 
 
+class _Server(paramiko.SFTPServer):
+    """SFTP in one connection."""
+
+    def start_subsystem(self, name: str, transport: paramiko.Transport, channel: paramiko.Channel) -> None:
+        files: object = self.server  # paramiko has put what serves the files in the place of the door
+        if isinstance(files, _Files):
+            files.share.begins(channel)
+        super().start_subsystem(name, transport, channel)
+
+
 class _File(paramiko.SFTPHandle):
     """An open file."""
 
@@ -205,22 +233,22 @@ class _Files(paramiko.SFTPServerInterface):
 
     def __init__(self, server: _Door, *_arguments: object, **_more: object) -> None:
         super().__init__(server)
-        self._share = server.share
+        self.share = server.share
         self._transport = server.transport
 
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         def listed() -> list[paramiko.SFTPAttributes]:
             found: list[paramiko.SFTPAttributes] = []
             for each in self._at(path).iterdir():
-                attributes = self._share.told(each.stat())
-                attributes.filename = each.name
+                attributes = self.share.told(each.stat())
+                attributes.filename = os.fsencode(each.name)  # type: ignore[assignment]  # may be no UTF-8
                 found.append(attributes)
             return found
 
         return self._do("list", listed)
 
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:
-        return self._do("stat", lambda: self._share.told(self._at(path).stat()))
+        return self._do("stat", lambda: self.share.told(self._at(path).stat()))
 
     def lstat(self, path: str) -> paramiko.SFTPAttributes | int:
         return self.stat(path)
@@ -233,7 +261,7 @@ class _Files(paramiko.SFTPServerInterface):
     ) -> paramiko.SFTPHandle | int:
         writes = bool(flags & (os.O_WRONLY | os.O_RDWR))
         return self._do(
-            "open", lambda: _File(self._share, self._at(path).open("wb" if writes else "rb"), flags)
+            "open", lambda: _File(self.share, self._at(path).open("wb" if writes else "rb"), flags)
         )
 
     def remove(self, path: str) -> int:
@@ -247,19 +275,19 @@ class _Files(paramiko.SFTPServerInterface):
         return self._do("rename", lambda: _ok(renamed))
 
     def _at(self, path: str) -> Path:
-        return self._share.root / self.canonicalize(path).lstrip("/")
+        return self.share.root / self.canonicalize(path).lstrip("/")
 
     def _do(self, act: str, do: Callable[[], _Done]) -> _Done | int:
-        time.sleep(self._share.delay_s)
-        if self._share.strikes(act, carried_out=False):
+        time.sleep(self.share.delay_s)
+        if self.share.strikes(act, carried_out=False):
             self._transport.close()
             return int(sftp.SFTP_FAILURE)
         try:
             done: _Done | int = do()
         except OSError as error:
             done = int(paramiko.SFTPServer.convert_errno(error.errno or 0))
-        self._share.done(act)
-        if self._share.strikes(act, carried_out=True):
+        self.share.done(act)
+        if self.share.strikes(act, carried_out=True):
             self._transport.close()
         return done
 

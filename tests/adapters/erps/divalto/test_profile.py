@@ -77,6 +77,7 @@ def test_usual_settings_have_no_problem() -> None:
                 ("host_keys", SftpSettings("sftp.example", user="u", key=Secret("k"))),
                 ("host_keys", SftpSettings("sftp.example", host_keys=("SHA256:short",))),
                 ("host_keys", SftpSettings("sftp.example", host_keys=("any",))),
+                ("host_keys", SftpSettings("sftp.example", host_keys=("ssh-dss AAAAB3NzaC1kc3M=",))),
                 ("host_keys", SftpSettings("sftp.example", host_keys=("ssh-ed25519 AAAAB3NzaC1yc2E=",))),
                 ("port", SftpSettings("sftp.example", port=0)),
                 ("seconds_max", SftpSettings("sftp.example", seconds_max=0)),

@@ -1,7 +1,9 @@
 """Files on a site's SFTP server: only the right server, each drop once, and a connection that may break."""
 
+import errno
 import io
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -18,8 +20,9 @@ pytest.importorskip("paramiko", reason="an extra of the distribution; the develo
 import paramiko
 
 from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
+from adapters.erps.divalto import host_keys
 from adapters.erps.divalto.files_settings import FileSettings
-from adapters.erps.divalto.sftp import SftpFolders
+from adapters.erps.divalto.sftp import WORDS_MAX, SftpFolders, words_of
 from adapters.erps.divalto.simulator.rehearsal import PERSON, Site, note, open_site, order
 from adapters.erps.divalto.simulator.share import PASSWORD, Share
 from adapters.erps.divalto.trial import try_profile
@@ -79,11 +82,18 @@ async def test_a_server_is_known_by_its_key_however_that_is_written(tmp_path: Pa
         entries = {
             "fingerprint": (share.fingerprint,),
             "public key": (public,),
-            "line of known_hosts": (f"[127.0.0.1]:2222 {public} a comment",),
+            "line of known_hosts": (f"ssh-1.example,[127.0.0.1]:2222 {public} a comment",),
             "one of two": (f"{other.get_name()} {other.get_base64()}", share.fingerprint),
         }
         async with folders_at(share, host_keys=entries[spelled]) as folders:
             assert await folders.names("/inbox") == []
+
+
+async def test_a_revoked_key_is_none_that_a_server_is_known_by(tmp_path: Path) -> None:
+    async with share_in(tmp_path) as share:
+        line = f"@revoked 127.0.0.1 {share.host_key.get_name()} {share.host_key.get_base64()}"
+        with pytest.raises(ValueError, match="@revoked"):
+            host_keys.read(line)
 
 
 async def test_no_key_at_all_is_no_trust(tmp_path: Path) -> None:
@@ -189,6 +199,33 @@ async def test_a_drop_of_which_nothing_can_be_seen_any_more_leaves_the_outcome_u
         assert [path.name for path in (tmp_path / "inbox").iterdir()] == [".a.csv.part"]
 
 
+async def test_a_part_that_somebody_took_before_it_had_its_name_leaves_the_outcome_unknown(
+    tmp_path: Path,
+) -> None:
+    part = tmp_path / "inbox" / ".a.csv.part"
+    async with share_in(tmp_path) as share, folders_at(share) as folders:
+        share.after_next("stat", lambda: share.after_next("stat", part.unlink))
+        with pytest.raises(OutcomeUnknownError, match="was taken before"):
+            await folders.drop("/inbox", "a.csv", b"a piece")
+
+
+async def test_a_server_that_goes_away_while_a_file_waits_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+    async with site_by_sftp(tmp_path) as (site, share):
+        await site.erp.find(order(reference="main-9"))
+        site.divalto.switches.closed = True
+
+        async def gone_once_it_waits() -> None:
+            while not (tmp_path / "inbox" / "C2C-main-1042.csv").exists():
+                await trio.sleep(0.01)
+            share.host_key = paramiko.ECDSAKey.generate()
+            share.hang_up()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gone_once_it_waits)
+            with pytest.raises(OutcomeUnknownError, match="host key"):
+                await site.erp.carry_out(order(), PERSON)
+
+
 async def test_a_file_that_waits_is_neither_replaced_nor_written_anew(tmp_path: Path) -> None:
     async with share_in(tmp_path) as share, folders_at(share) as folders:
         await folders.drop("/inbox", "a.csv", b"the first")
@@ -247,6 +284,53 @@ async def test_what_the_server_refuses_is_said_and_nothing_was_done(tmp_path: Pa
             await folders.drop("/elsewhere", "a.csv", b"a piece")
         assert await folders.read("/inbox", "none.csv") is None
         assert share.connections == 1
+
+
+async def test_a_server_whose_sftp_ended_while_nothing_was_asked_is_connected_to_anew(tmp_path: Path) -> None:
+    async with share_in(tmp_path) as share, folders_at(share) as folders:
+        await folders.names("/inbox")
+        share.end_sftp()
+        while share.open_subsystems:
+            await trio.sleep(0.01)
+        await folders.drop("/inbox", "a.csv", b"a piece")
+        assert await folders.names("/inbox") == ["a.csv"]
+        assert share.connections == 2
+
+
+@pytest.mark.parametrize("greeting", [b"Welcome to the site\n", b"\0\0\0\x05\x65????"])
+async def test_a_login_script_that_speaks_before_the_server_is_said_and_documents_wait(
+    tmp_path: Path, greeting: bytes
+) -> None:
+    async with share_in(tmp_path) as share, folders_at(share) as folders:
+        share.greeting = greeting
+        with pytest.raises(UnreachableError, match="SFTP: "):
+            await folders.drop("/inbox", "a.csv", b"a piece")
+        share.greeting = b""
+        await folders.drop("/inbox", "a.csv", b"a piece")
+
+
+async def test_a_name_that_is_no_utf_8_is_said_and_the_connection_given_up(tmp_path: Path) -> None:
+    async with share_in(tmp_path) as share, folders_at(share) as folders:
+        (tmp_path / "inbox" / os.fsdecode("pièce.csv".encode("cp1252"))).touch()
+        with pytest.raises(UnreachableError, match="no UTF-8"):
+            await folders.names("/inbox")
+        while share.open_connections:
+            await trio.sleep(0.01)
+
+
+def test_whatever_a_server_says_of_what_it_refuses_an_error_is_a_short_line() -> None:
+    assert words_of(OSError("no right\nhere " * 1000)).startswith("no right here no right")
+    assert len(words_of(OSError(errno.EACCES, "no right\n" * 1000))) == WORDS_MAX
+    assert words_of(EOFError()) == "EOFError"
+
+
+async def test_an_export_within_a_broken_second_of_the_taking_is_not_younger(tmp_path: Path) -> None:
+    async with share_in(tmp_path) as share, folders_at(share) as folders:
+        export = tmp_path / "inbox" / "pieces.csv"
+        export.write_bytes(b"written")
+        second = share.told(export.stat()).st_mtime or 0
+        assert await folders.read("/inbox", "pieces.csv", since=second - 0.5) is None
+        assert await folders.read("/inbox", "pieces.csv", since=second - 1.5) == b"written"
 
 
 async def test_a_large_export_is_read_whole(tmp_path: Path) -> None:
