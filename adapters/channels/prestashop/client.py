@@ -20,7 +20,7 @@ from actors.errors import (
     RefusedError,
     UnreachableError,
 )
-from adapters.channels.prestashop.fields import Row
+from adapters.channels.prestashop.fields import Row, reference_to
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.http.client import Answer, Client
 
@@ -37,6 +37,9 @@ TOO_MANY = 429
 
 BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 """What a file of a module that begins with a byte order mark or an empty line puts before each answer."""
+
+SAID_MAX = 150
+"""Characters of a shop's words that an error's text holds: its own sentences are shorter."""
 
 NO_RIGHT = frozenset({25, 26})
 """Codes of a key that may not read the resource."""
@@ -136,7 +139,11 @@ class Webservice:
         return found
 
     async def every_row(self, resource: str, display: str, page_size: int, **query: str) -> list[Row]:
-        """Return all rows of a resource, page after page by id; `display` must hold the id."""
+        """Return all rows of a resource, page after page by id; `display` must hold the id.
+
+        Raises:
+            PartnerError: as `rows`; MalformedError also where a page begins anew what was read.
+        """
         found: list[Row] = []
         last = 0
         while True:
@@ -145,7 +152,9 @@ class Webservice:
             found += page
             if len(page) < page_size:
                 return found
-            last = int(str(page[-1]["id"]))
+            before, last = last, reference_to(page[-1], "id")
+            if last <= before:  # something in front of the shop answers without looking at what is asked
+                raise MalformedError(self.system, f"GET /api/{resource}", "its pages do not go on")
 
     def _note_missing_right(self, resource: str) -> None:
         if resource not in self._unreadable:
@@ -277,5 +286,6 @@ def errors_of(answer: Answer) -> tuple[list[int], str]:
         kind = answer.headers.get("content-type", "nothing").split(";")[0]
         return [], f"{answer.status} with {kind if answer.body else 'an empty body'}"
     found = _MESSAGE.search(answer.body) or _JSON_MESSAGE.search(answer.body)
-    said = "" if found is None or 127 in codes else f": {found[1].decode('utf-8', 'replace')[:150]}"  # noqa: PLR2004
-    return codes, f"{answer.status}, code {'+'.join(map(str, codes))}{said}"
+    said = "" if found is None or 127 in codes else " ".join(found[1].decode("utf-8", "replace").split())  # noqa: PLR2004
+    told = f"{answer.status}, code {'+'.join(map(str, codes))}"
+    return codes, f"{told}: {said[:SAID_MAX]}" if said else told

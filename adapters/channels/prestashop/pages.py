@@ -15,7 +15,7 @@ import trio
 
 from actors.errors import PartnerError
 from adapters.channels.prestashop.client import IDS_A_REQUEST, Webservice
-from adapters.channels.prestashop.fields import Row, reference_to
+from adapters.channels.prestashop.fields import FieldError, Row, reference_to
 from adapters.channels.prestashop.reading import NOTHING_NAMED, Named
 from adapters.channels.prestashop.wire import ORDER
 
@@ -32,6 +32,9 @@ READ_AT_ONCE = 2
 LONG_S = 0.1
 """A first page that takes so long holds some hundred orders at least: the next one is asked for beside it."""
 
+
+Failure = PartnerError | FieldError
+"""What whoever takes a page is told instead of it."""
 
 Name = Callable[[Sequence[Row]], Awaitable[Named]]
 """Reads what orders' rows name."""
@@ -70,7 +73,7 @@ class PageStream:
         self._naming = trio.Lock()
         self._count: int | None = None
         self._counted = trio.Event()
-        self._pages: dict[int, Page | PartnerError] = {}
+        self._pages: dict[int, Page | Failure] = {}
         self._arrived = trio.Event()
         self._taken = 0
         self._is_over = False
@@ -105,10 +108,8 @@ class PageStream:
         """Learn how many pages there can be, by the highest id, so that none is asked for in vain."""
         try:
             rows = await self._webservice.rows("orders", "[id]", sort="[id_DESC]", limit="1")
-        except PartnerError as error:
-            self._count = READ_AT_ONCE + 2
-            self._is_over = True
-            self._arrive(READ_AT_ONCE + 1, error)
+        except PartnerError:
+            self._count = READ_AT_ONCE + 1  # what was begun; whoever takes next begins anew behind it
         else:
             above = max((reference_to(row, "id") for row in rows), default=0) - self._base
             self._count = max(READ_AT_ONCE + 1, -(-above // self._page_size))
@@ -127,9 +128,10 @@ class PageStream:
 
         Raises:
             PartnerError: it could not be read.
+            FieldError: what its orders name makes no sense.
         """
         page = await self._page(self._taken)
-        if isinstance(page, PartnerError):
+        if not isinstance(page, Page):
             raise page
         rows = page.rows
         if self._taken and not (rows and reference_to(rows[0], "id") == self.next_id):
@@ -164,7 +166,7 @@ class PageStream:
         """Whether nothing more comes."""
         return self._scope.cancel_called
 
-    async def _page(self, number: int) -> Page | PartnerError:
+    async def _page(self, number: int) -> Page | Failure:
         while number not in self._pages:
             await self._arrived.wait()
         return self._pages[number]
@@ -192,13 +194,13 @@ class PageStream:
         try:
             async with self._naming:  # in their order: the first page is what somebody waits for
                 named = await self._name(rows[overlap:])
-        except PartnerError as error:
+        except (PartnerError, FieldError) as error:
             self._is_over = True
             self._arrive(number, error)
         else:
             self._arrive(number, Page(rows, read_at, named))
 
-    def _arrive(self, number: int, page: Page | PartnerError) -> None:
+    def _arrive(self, number: int, page: Page | Failure) -> None:
         self._pages[number] = page
         self._arrived.set()
         self._arrived = trio.Event()
@@ -228,7 +230,7 @@ class PageReader:
         """Return the next orders above an id, and whether there may be more of them.
 
         Raises:
-            PartnerError: as the webservice's.
+            PartnerError, FieldError: as `PageStream.take`.
         """
         if self._nursery is None:
             return await self._one_page(last_id)

@@ -170,13 +170,15 @@ class OrderReader:
                     nursery.start_soon(self._in_detail, details, living)
         addresses = {**ahead.addresses, **rest[0].addresses}
         slips = [*ahead.slips, *rest[0].slips]
+        refunded, unclear = refunded_units(slips)
         around = replace(
             plain,
             customers={**ahead.customers, **rest[0].customers},
             addresses=addresses,
             countries=await self._countries_of(addresses),
             states=await self._states_of(addresses),
-            refunded=refunded_units(slips),
+            refunded=refunded,
+            unclear_refunds=unclear,
             languages=await self._languages_of(living),
             shops=await self._shops_of(living),
             details=_with_refunds(details, slips),

@@ -5,6 +5,7 @@ password hash and secure key never leave the shop.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -61,8 +62,8 @@ UNITS_MAX = 1_000_000
 class Surroundings:
     """What an order's row only names, by the shop's ids; `refunded` are units by the id of a line.
 
-    `sku_from` is what names an article. `details` and `packing` are by order; orders of which nobody has
-    asked them have none.
+    `unclear_refunds` says why by order, where a refund cannot be understood. `sku_from` is what names an
+    article. `details` and `packing` are by order; orders of which nobody has asked them have none.
     """
 
     zone: ZoneInfo
@@ -74,6 +75,7 @@ class Surroundings:
     currencies: Mapping[int, str]
     services: Mapping[int, str]
     refunded: Mapping[int, int]
+    unclear_refunds: Mapping[int, str] = field(default_factory=dict[int, str])
     sku_from: Sequence[SkuSource] = ("reference",)
     languages: Mapping[int, str] = field(default_factory=dict[int, str])
     shops: Mapping[int, Row] = field(default_factory=dict[int, Row])
@@ -129,9 +131,10 @@ def _units_held(row: Row, around: Surroundings) -> Mapping[str, int]:
         return units
     for part in listed if around.standings.get(reference_to(row, "current_state")) not in ENDED else ():
         left = reference_to(part, "product_quantity") - around.refunded.get(reference_to(part, "id"), 0)
-        if 0 < left <= UNITS_MAX:
+        with suppress(FieldError):  # an article without a name that can be read is nobody's stock
             name = _article(part, around.sku_from)
-            units[name] = units.get(name, 0) + left
+            if 0 < left <= UNITS_MAX:
+                units[name] = units.get(name, 0) + left
     return units
 
 
@@ -153,6 +156,9 @@ def _payload(row: Row, customer: Row, address: Row | None, around: Surroundings)
 
 
 def _understood(row: Row, around: Surroundings, customer: Row, address: Row | None, raw: bytes) -> ShopOrder:
+    unclear = around.unclear_refunds.get(reference_to(row, "id"))
+    if unclear is not None:
+        raise FieldError(unclear)
     placed_at = _instant(row, around.zone)
     if placed_at is None:
         raise FieldError("date_add is no date")
@@ -239,14 +245,21 @@ def _left(line: ShopLine, refunded: Mapping[int, int]) -> ShopLine:
     return msgspec.structs.replace(line, units=units)
 
 
-def refunded_units(slips: Iterable[Row]) -> dict[int, int]:
-    """Return the refunded units by the id of the order's row, over all slips."""
+def refunded_units(slips: Iterable[Row]) -> tuple[Mapping[int, int], Mapping[int, str]]:
+    """Return the refunded units by the id of the order's row, over all slips, and what is unclear of them.
+
+    Of a slip that cannot be understood the order is named, with why: its units may be refunded or not.
+    """
     units: dict[int, int] = {}
+    unclear: dict[int, str] = {}
     for slip in slips:
-        for part in parts(slip, "order_slip_details"):
-            detail = reference_to(part, "id_order_detail")
-            units[detail] = units.get(detail, 0) + whole(part, "product_quantity")
-    return units
+        try:
+            for part in parts(slip, "order_slip_details"):
+                detail = reference_to(part, "id_order_detail")
+                units[detail] = units.get(detail, 0) + whole(part, "product_quantity")
+        except FieldError as error:
+            unclear[reference_to(slip, "id_order")] = f"a refund: {error}"
+    return units, unclear
 
 
 def read_contact(customer: Row, address: Row, around: Surroundings) -> Contact:

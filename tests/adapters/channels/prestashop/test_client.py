@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
 from adapters.channels.prestashop.client import Webservice
@@ -86,5 +87,22 @@ async def test_json_that_is_no_list_is_malformed(world: World, body: bytes) -> N
     webservice = Webservice(PrestaShopSettings(url=world.url, key=FULL_KEY), "main")
     world.faults.answer_next(Response(200, body, JSON))
     with pytest.raises(MalformedError):
+        await webservice.rows("orders", "[id]")
+    await webservice.aclose()
+
+
+async def test_a_list_whose_pages_do_not_go_on_is_malformed(world: World) -> None:
+    webservice = Webservice(PrestaShopSettings(url=world.url, key=FULL_KEY), "main")
+    world.faults.answer_next(Response(200, b'{"states":[{"id":7}]}', JSON), count=10)
+    with trio.fail_after(5), pytest.raises(MalformedError, match="do not go on"):
+        await webservice.every_row("states", "[id]", 1)
+    await webservice.aclose()
+
+
+async def test_what_a_shop_says_of_a_refusal_is_told_on_one_line(world: World) -> None:
+    webservice = Webservice(PrestaShopSettings(url=world.url, key=FULL_KEY), "main")
+    body = b"<error><code><![CDATA[85]]></code><message><![CDATA[Not\n  here]]></message></error>"
+    world.faults.answer_next(Response(400, body, XML))
+    with pytest.raises(RefusedError, match="85: Not here"):
         await webservice.rows("orders", "[id]")
     await webservice.aclose()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from actors.errors import UnreachableError
+from actors.errors import MalformedError, UnreachableError
 from actors.ports import ShopOrder
-from adapters.http.server import Drop, Request
+from adapters.http.server import Drop, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,10 @@ PAGE = 3
 
 def later_page(request: Request) -> bool:
     return request.path == "/api/orders" and "," in dict(request.query).get("limit", "")
+
+
+def count_of_orders(request: Request) -> bool:
+    return request.path == "/api/orders" and dict(request.query).get("sort") == "[id_DESC]"
 
 
 def address_list(request: Request) -> bool:
@@ -81,6 +85,28 @@ async def test_a_page_that_cannot_be_read_costs_no_order_and_is_read_anew(
             if not poll.more:
                 break
     assert first == placed
+
+
+async def test_a_count_of_the_orders_that_fails_leaves_nobody_waiting_for_a_page(world: World) -> None:
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(30)]
+    world.faults.answer_next(Drop(), count_of_orders)
+    world.faults.delay_next(0.3, lambda request: request.path == "/api/orders", count=2)
+    async with world.connect(page_size=PAGE) as adapter:
+        with trio.fail_after(5):
+            assert await told(world, adapter) == placed
+    assert world.faults.struck["answer"] == 1
+
+
+async def test_what_orders_name_and_cannot_be_understood_is_an_error_of_the_poll(world: World) -> None:
+    for _ in range(2 * PAGE):
+        world.shop.place_order([("cup", 1)])
+    garbled = Response(
+        200, b'{"currencies":[{"id":1,"iso_code":[]}]}', (("Content-Type", "application/json"),)
+    )
+    world.faults.answer_next(garbled, lambda request: request.path == "/api/currencies")
+    async with world.connect(page_size=PAGE) as adapter:
+        with pytest.raises(MalformedError, match="iso_code is no text"):
+            await adapter.poll(None)
 
 
 async def test_nothing_is_told_to_the_shop_while_it_is_read_for_the_first_time(world: World) -> None:

@@ -101,6 +101,13 @@ def test_numbers_may_come_as_texts() -> None:
         ({"id_address_delivery": None}, "id_address_delivery names no address"),
         ({"associations": {"order_rows": "none"}}, "order_rows is no list"),
         ({"associations": {"order_rows": [{"id": 1, "product_quantity": 0}]}}, "product_quantity"),
+        (
+            {
+                "current_state": 2,
+                "associations": {"order_rows": [{"id": 1, "product_quantity": 1, "product_reference": []}]},
+            },
+            "product_reference is no text",
+        ),
     ],
 )
 def test_what_cannot_be_understood_is_named_by_its_field(changed: dict[str, object], why: str) -> None:
