@@ -41,6 +41,9 @@ BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 SAID_MAX = 150
 """Characters of a shop's words that an error's text holds: its own sentences are shorter."""
 
+SECONDS = re.compile(r"[0-9]{1,11}")
+"""The shop's own instant as it tells it: eleven digits last for three thousand years."""
+
 NO_RIGHT = frozenset({25, 26})
 """Codes of a key that may not read the resource."""
 
@@ -205,9 +208,7 @@ class Webservice:
             answer = await self._client.exchange(method, path, params=params, headers=headers, content=body)
             if "Authorization" in headers and _came_without_key(answer):
                 answer = await self._exchange_by_query(method, path, params, headers, body)
-        seconds = answer.headers.get("access-time", "")
-        if seconds.isdigit():
-            self.clock = datetime.fromtimestamp(int(seconds), UTC)
+        self.clock = _instant(answer.headers.get("access-time", "")) or self.clock
         return answer
 
     async def _exchange_by_query(
@@ -277,6 +278,13 @@ class Webservice:
                 raise UnreachableError(self.system, doing, "the page breaks off in its middle") from error
             raise MalformedError(self.system, doing, "no JSON") from error
         return page
+
+
+def _instant(seconds: str) -> datetime | None:
+    """Return the instant of so many seconds since 1970; None where they are none, as a proxy may have it."""
+    if not SECONDS.fullmatch(seconds):
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def errors_of(answer: Answer) -> tuple[list[int], str]:

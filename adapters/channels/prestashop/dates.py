@@ -19,9 +19,12 @@ def to_utc(text: str, zone: ZoneInfo) -> datetime:
     """Return the instant of a shop's date; of a repeated hour the first.
 
     Raises:
-        ValueError: it is no date, such as 0000-00-00 00:00:00.
+        ValueError: it is no date, such as 0000-00-00 00:00:00, or lies at the edge of what dates can be.
     """
-    return _local(text).replace(tzinfo=zone).astimezone(UTC)
+    try:
+        return _local(text).replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no date of a shop") from error
 
 
 def to_local(instant: datetime, zone: ZoneInfo) -> str:

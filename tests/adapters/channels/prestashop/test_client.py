@@ -106,3 +106,12 @@ async def test_what_a_shop_says_of_a_refusal_is_told_on_one_line(world: World) -
     with pytest.raises(RefusedError, match="85: Not here"):
         await webservice.rows("orders", "[id]")
     await webservice.aclose()
+
+
+@pytest.mark.parametrize("seconds", ["", "soon", "9" * 20, "1764165600000"])
+async def test_a_server_time_that_makes_no_sense_is_none(world: World, seconds: str) -> None:
+    webservice = Webservice(PrestaShopSettings(url=world.url, key=FULL_KEY), "main")
+    world.faults.answer_next(Response(200, b"[]", (*JSON, ("Access-Time", seconds))))
+    assert await webservice.rows("orders", "[id]") == []
+    assert webservice.clock is None
+    await webservice.aclose()

@@ -98,6 +98,8 @@ def test_numbers_may_come_as_texts() -> None:
         ({"current_state": 99}, "current_state 99 is no state of the shop"),
         ({"reference": {}}, "reference is no text"),
         ({"date_add": "yesterday"}, "date_add is no date"),
+        ({"date_add": "0000-00-00 00:00:00"}, "date_add is no date"),
+        ({"date_add": "0001-01-01 00:00:00"}, "date_add is no date"),
         ({"id_address_delivery": None}, "id_address_delivery names no address"),
         ({"associations": {"order_rows": "none"}}, "order_rows is no list"),
         ({"associations": {"order_rows": [{"id": 1, "product_quantity": 0}]}}, "product_quantity"),
