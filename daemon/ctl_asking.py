@@ -4,7 +4,7 @@ Options that hold for every command, `--json` and `--dry-run`, may stand anywher
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
@@ -48,16 +48,20 @@ class Asking:
         show: view.View,
         query: Mapping[str, str] | None = None,
         *,
+        within: str = "",
         seconds_max: float = ANSWER_SECONDS_MAX,
     ) -> view.Answer:
         """Ask for something, show it, and return it; say so where there may be more than was asked for.
 
-        What takes the daemon long is given longer.
+        A limit holds for each list of the answer, or of each part that it holds `within` that name. What
+        takes the daemon long is given longer.
         """
         answer = self._ask(Question(path, query, seconds_max=seconds_max))
         self.show(answer, show)
         limit = (query or {}).get("limit")
-        if limit and any(isinstance(each, list) and len(each) >= int(limit) for each in answer.values()):
+        parts: Sequence[view.Answer] = answer[within] if within else (answer,)
+        lists = [each for part in parts for each in part.values() if isinstance(each, list)]
+        if limit and any(len(each) >= int(limit) for each in lists):
             click.echo(f"wharfctl: only the first {limit}; there may be more, see --limit", err=True)
         return answer
 

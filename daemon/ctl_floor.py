@@ -23,22 +23,37 @@ def stock() -> None:
 
 
 @stock.command()
-@click.argument("warehouse")
-@click.option("--sku", help="Only this one.")
+@click.argument("warehouse", required=False)
+@click.option("--sku", help="Only this one; without WAREHOUSE in every warehouse that knows it.")
 @asking
-def show(ask: Asking, *, warehouse: str, sku: str | None) -> None:
-    """Show where the units of a warehouse stand."""
-    ask.read(path_to("warehouses", warehouse, "stock"), view.stock, {"sku": sku} if sku else None)
+def show(ask: Asking, *, warehouse: str | None, sku: str | None) -> None:
+    """Show where the units of a warehouse stand, or those of a SKU."""
+    if warehouse:
+        ask.read(path_to("warehouses", warehouse, "stock"), view.stock, {"sku": sku} if sku else None)
+    elif sku:
+        ask.read(path_to("stock", sku), view.stock_everywhere)
+    else:
+        raise click.UsageError("give a WAREHOUSE, or a --sku, or both")
 
 
 @stock.command()
-@click.argument("warehouse")
-@click.argument("sku")
+@click.argument("names", nargs=-1, required=True, metavar="[WAREHOUSE] SKU")
 @limit_option
 @asking
-def why(ask: Asking, *, warehouse: str, sku: str, limit: int) -> None:
-    """Show which movements make up a SKU's figures, the newest first."""
-    ask.read(path_to("warehouses", warehouse, "stock", sku), view.explained, {"limit": str(limit)})
+def why(ask: Asking, *, names: Sequence[str], limit: int) -> None:
+    """Show which movements make up a SKU's figures, the newest first.
+
+    Without WAREHOUSE this is told of every warehouse that knows the SKU, and the limit is each one's.
+    """
+    query = {"limit": str(limit)}
+    match names:
+        case (sku,):
+            path = path_to("stock", sku, "movements")
+            ask.read(path, view.explained_everywhere, query, within="warehouses")
+        case (warehouse, sku):
+            ask.read(path_to("warehouses", warehouse, "stock", sku), view.explained, query)
+        case _:
+            raise click.UsageError("give a SKU, or a WAREHOUSE and a SKU")
 
 
 @click.command()

@@ -17,6 +17,10 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
+ACCOUNTS = ("available", "reserved", "picked", "quarantine")
+STOCK_COLUMNS = ("sku", "slot", *ACCOUNTS, "expected", "due")
+MOVED_COLUMNS = ("at", "kind", "about", "source", "target", "units")
+
 View = Callable[[Answer], Sequence[Table]]
 
 
@@ -188,8 +192,12 @@ def picklists(answer: Answer) -> Sequence[Table]:
 
 def stock(answer: Answer) -> Sequence[Table]:
     """Show where the units of each SKU stand."""
-    columns = ("sku", "slot", "available", "reserved", "picked", "quarantine", "expected", "due")
-    return (_table("Stock", columns, answer["stock"]),)
+    return (_table("Stock", STOCK_COLUMNS, answer["stock"]),)
+
+
+def stock_everywhere(answer: Answer) -> Sequence[Table]:
+    """Show where the units of a SKU stand, warehouse by warehouse."""
+    return (_table("Stock", ("warehouse", *STOCK_COLUMNS), answer["stock"]),)
 
 
 def warehouses(answer: Answer) -> Sequence[Table]:
@@ -207,13 +215,27 @@ def carriers(answer: Answer) -> Sequence[Table]:
 
 def explained(answer: Answer) -> Sequence[Table]:
     """Show which movements make up a SKU's figures: they and what stood before add up to what stands."""
-    accounts = ("available", "reserved", "picked", "quarantine")
-    rows = [{**answer["now"], "when": "now"}, {**answer["earlier"], "when": "before what is told"}]
-    moved = ("at", "kind", "about", "source", "target", "units")
     return (
-        _table("Stock", ("when", *accounts), rows),
-        _table("Movements", moved, answer["movements"]),
+        _table("Stock", ("when", *ACCOUNTS), _then_and_now(answer)),
+        _table("Movements", MOVED_COLUMNS, answer["movements"]),
     )
+
+
+def explained_everywhere(answer: Answer) -> Sequence[Table]:
+    """Show which movements make up a SKU's figures, warehouse by warehouse."""
+    houses: Sequence[Answer] = answer["warehouses"]
+    moved = [
+        {**each, "warehouse": house["now"]["warehouse"]} for house in houses for each in house["movements"]
+    ]
+    stood = [row for house in houses for row in _then_and_now(house)]
+    return (
+        _table("Stock", ("warehouse", "when", *ACCOUNTS), stood),
+        _table("Movements", ("warehouse", *MOVED_COLUMNS), moved),
+    )
+
+
+def _then_and_now(answer: Answer) -> Sequence[Answer]:
+    return [{**answer["now"], "when": "now"}, {**answer["earlier"], "when": "before what is told"}]
 
 
 def anomalies(answer: Answer) -> Sequence[Table]:

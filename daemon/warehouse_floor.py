@@ -90,6 +90,7 @@ class WarehouseFloor:
     def _level(self, warehouse: str, sku: str, shelf: Shelf) -> StockLevel:
         owed = self._system.expected.get((warehouse, sku), ())
         return StockLevel(
+            warehouse,
             sku,
             shelf.slot,
             shelf.available,
@@ -111,7 +112,15 @@ class WarehouseFloor:
             for account, units in ((movement.source, movement.units), (movement.target, -movement.units)):
                 if account in earlier:
                     earlier[account] += units
-        return StockExplained(now, StockLevel(sku, now.slot, **earlier), tuple(map(_told, booked)))
+        return StockExplained(now, StockLevel(warehouse, sku, now.slot, **earlier), tuple(map(_told, booked)))
+
+    async def stock_everywhere(self, sku: str) -> Sequence[StockLevel]:
+        """Return where a SKU's units stand in each warehouse that knows it."""
+        return [level for name in self._knowing(sku) for level in await self.stock(name, sku)]
+
+    async def explain_everywhere(self, sku: str, limit: int) -> Sequence[StockExplained]:
+        """Return which movements make up a SKU's figures in each warehouse that knows it."""
+        return [await self.explain(name, sku, limit) for name in self._knowing(sku)]
 
     async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done | Trial:
         """Record a pick."""
@@ -194,6 +203,13 @@ class WarehouseFloor:
         if handle is None:
             raise Refused(f"there is no warehouse {warehouse}", NOT_FOUND)
         return handle
+
+    def _knowing(self, sku: str) -> Sequence[str]:
+        houses = self._system.directory.warehouses
+        knowing = sorted(name for name, house in houses.items() if sku in house.stock.shelves)
+        if not knowing:
+            raise Refused(f"no warehouse ever held {sku}", NOT_FOUND)
+        return knowing
 
     async def _ask(self, warehouse: str, command: StockCommand, mandate: Mandate) -> Done | Trial:
         handle = self._handle(warehouse)

@@ -70,6 +70,7 @@ from daemon.control.wire import (
     Reconciled,
     Status,
     StockExplained,
+    StockExplanations,
     StockLevels,
     Trial,
     Warehouses,
@@ -88,6 +89,7 @@ _ORDERS = {
     "placed_before": "only orders placed by then (RFC 3339)",
 }
 _LIMIT = {"limit": "how many rows at most, 1 to 1000; 100 unless told"}
+_LIMIT_EACH = {"limit": "how many rows of each warehouse at most, 1 to 1000; 100 unless told"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +265,15 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
     async def explain(call: Call) -> Struct:
         return await floor.explain(call.names["warehouse"], call.names["sku"], call.limit)
 
+    async def stock_everywhere(call: Call) -> Struct:
+        return StockLevels(tuple(await floor.stock_everywhere(call.names["sku"])))
+
+    async def explain_everywhere(call: Call) -> Struct:
+        return StockExplanations(tuple(await floor.explain_everywhere(call.names["sku"], call.limit)))
+
     return (
+        Reading("/v1/stock/{sku}", StockLevels, stock_everywhere),
+        Reading("/v1/stock/{sku}/movements", StockExplanations, explain_everywhere, query=_LIMIT_EACH),
         Reading(f"{_WAREHOUSE}/stock/{{sku}}", StockExplained, explain, query=_LIMIT),
         Reading(f"{_WAREHOUSE}/picklists", PickLists, picklists, query=_LIMIT),
         Reading(f"{_WAREHOUSE}/stock", StockLevels, stock, query={"sku": "only this one"}),

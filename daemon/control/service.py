@@ -241,7 +241,7 @@ class Gates(Protocol):
 
 
 class Floor(Protocol):
-    """What concerns one warehouse; refused with 404 where there is none of that name."""
+    """What concerns warehouses; refused with 404 where there is none of that name."""
 
     async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
         """Return the fulfilments to be picked, the first promised first, each along its slots."""
@@ -253,6 +253,14 @@ class Floor(Protocol):
 
     async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:
         """Return which movements make up a SKU's figures; refused with 404 for a SKU never held."""
+        ...
+
+    async def stock_everywhere(self, sku: str) -> Sequence[StockLevel]:
+        """Return where a SKU's units stand in each warehouse that knows it; refused with 404 if none does."""
+        ...
+
+    async def explain_everywhere(self, sku: str, limit: int) -> Sequence[StockExplained]:
+        """Return what `explain` does, of each warehouse that knows the SKU; refused with 404 if none does."""
         ...
 
     async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done | Trial:

@@ -172,6 +172,7 @@ class StockLevel(Struct, frozen=True):
     them, null where none was named.
     """
 
+    warehouse: str
     sku: str
     slot: str
     available: int
@@ -183,7 +184,7 @@ class StockLevel(Struct, frozen=True):
 
 
 class StockLevels(Struct, frozen=True):
-    """The stock of a warehouse, by SKU."""
+    """The stock of a warehouse by SKU, or of a SKU by warehouse."""
 
     stock: tuple[StockLevel, ...]
 
@@ -300,6 +301,12 @@ class StockExplained(Struct, frozen=True):
     now: StockLevel
     earlier: StockLevel
     movements: tuple[MovementTold, ...]
+
+
+class StockExplanations(Struct, frozen=True):
+    """Which movements make up a SKU's figures in each warehouse that knows it, by the warehouse's name."""
+
+    warehouses: tuple[StockExplained, ...]
 
 
 class AnomalyTold(Struct, frozen=True):

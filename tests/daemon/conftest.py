@@ -211,14 +211,27 @@ class FakeFloor:
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
         await self._known(warehouse)
-        levels = [StockLevel("CUP", "B-02", 5, 1, 0, 0), StockLevel("TEAPOT", "A-01", 3, 1, 1, 0)]
+        levels = [
+            StockLevel(warehouse, "CUP", "B-02", 5, 1, 0, 0),
+            StockLevel(warehouse, "TEAPOT", "A-01", 3, 1, 1, 0),
+        ]
         return [level for level in levels if sku in (None, level.sku)]
 
     async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:
-        (now,) = await self.stock(warehouse, sku) or (StockLevel(sku, "", 0, 0, 0, 0),)
-        earlier = StockLevel(sku, now.slot, 0, 0, 0, 0)
+        (now,) = await self.stock(warehouse, sku) or (StockLevel(warehouse, sku, "", 0, 0, 0, 0),)
+        earlier = StockLevel(warehouse, sku, now.slot, 0, 0, 0, 0)
         moved = MovementTold(AT, "stock.received", "D-1", "supplier", "available", now.available)
         return StockExplained(now, earlier, (moved,)[:limit])
+
+    async def stock_everywhere(self, sku: str) -> Sequence[StockLevel]:
+        found = await self.stock("lyon", sku)
+        if not found:
+            raise Refused(f"no warehouse ever held {sku}", NOT_FOUND)
+        return found
+
+    async def explain_everywhere(self, sku: str, limit: int) -> Sequence[StockExplained]:
+        await self.stock_everywhere(sku)
+        return [await self.explain("lyon", sku, limit)]
 
     async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done:
         await self._known(warehouse)

@@ -179,6 +179,15 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
         (("picklist", "lyon"), ["main-7/1\tgift message\tHappy birthday", "main-7/1\tnote\tRing twice"]),
         (("picklist", "lyon"), ["main-7/1\tA-01\tTEAPOT\t2\t1\t0", "main-7/1\tB-02\tCUP\t1\t0\t0"]),
         (("stock", "show", "lyon", "--sku", "CUP"), ["CUP\tB-02\t5\t1\t0\t0\t0\t"]),
+        (("stock", "show", "--sku", "CUP"), ["lyon\tCUP\tB-02\t5\t1\t0\t0\t0\t"]),
+        (
+            ("stock", "why", "lyon", "CUP"),
+            ["now\t5\t1\t0\t0", f"{TEN}\tstock.received\tD-1\tsupplier\tavailable\t5"],
+        ),
+        (
+            ("stock", "why", "CUP"),
+            ["lyon\tnow\t5\t1\t0\t0", f"lyon\t{TEN}\tstock.received\tD-1\tsupplier\tavailable\t5"],
+        ),
         (
             ("anomalies", "list"),
             [
@@ -211,6 +220,8 @@ def test_a_list_that_may_go_on_says_so_beside_it(path: Path) -> None:
     assert short.stderr == "wharfctl: only the first 1; there may be more, see --limit\n"
     assert short.stdout.count("\n") == 2
     assert wharfctl(path, "orders", "--limit", "2").stderr == ""
+    assert "only the first 1" in wharfctl(path, "stock", "why", "CUP", "--limit", "1").stderr
+    assert wharfctl(path, "stock", "why", "CUP", "--limit", "2").stderr == ""
 
 
 def test_a_restored_backup_is_compared_with_where_the_daemons_log_ends(
@@ -234,6 +245,8 @@ def test_a_restored_backup_is_compared_with_where_the_daemons_log_ends(
 def test_answers_are_json_where_asked(path: Path) -> None:
     result = wharfctl(path, "--json", "order", "show", "main-7")
     assert json.loads(result.output)["order"]["order"] == "main-7"
+    (house,) = json.loads(wharfctl(path, "stock", "why", "CUP", "--json").output)["warehouses"]
+    assert house["now"]["warehouse"] == "lyon"
     assert json.loads(wharfctl(path, "--json", "stock", "move", "lyon", "CUP", "C").output) == {"done": True}
 
 
@@ -402,6 +415,8 @@ def test_orders_are_asked_for_by_state(path: Path, desk: DeskThatRemembers) -> N
         (("order", "show", "main-8"), "wharfctl: there is no order main-8\n"),
         (("order", "cancel", "main-7"), "wharfctl: too late: packed in lyon, intercept it there\n"),
         (("stock", "show", "../../etc"), "wharfctl: there is no warehouse ../../etc\n"),
+        (("stock", "show", "--sku", "SPOON"), "wharfctl: no warehouse ever held SPOON\n"),
+        (("stock", "why", "../SPOON"), "wharfctl: no warehouse ever held ../SPOON\n"),
         (("scan", "lyon", "f", "B-02", "TEAPOT", "1"), "wharfctl: TEAPOT lies in slot A-01, not B-02\n"),
     ],
 )
@@ -422,6 +437,9 @@ def test_a_no_of_the_daemon_is_said_and_exits_with_4(
         ("pack", "lyon", "f"),
         ("stock", "adjust", "lyon", "CUP", "--by", "-2"),
         ("stock", "count", "lyon", "CUP", "-1"),
+        ("stock", "show"),
+        ("stock", "why"),
+        ("stock", "why", "lyon", "CUP", "TEAPOT"),
         ("warehouse", "cap", "lyon", "0", "--reason", "ill"),
         ("warehouse", "cap", "lyon", "many", "--reason", "ill"),
         ("warehouse", "cap", "lyon", "5"),

@@ -1,7 +1,7 @@
 """The floor behind the control socket, over real actors with a journal and partners in memory."""
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,20 +29,24 @@ from daemon.control.asked import (
     Scan,
     SlotAssignment,
 )
-from daemon.control.service import Mandate, Refused
+from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.wire import Consequence, Trial
 from daemon.warehouse_floor import WarehouseFloor
 
+LYON = {"lyon": {"TEAPOT": 3, "LAMP": 0}}
+
 
 @asynccontextmanager
-async def open_floor(shop: MemoryShop | None = None) -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
-    erp = MemoryErp({"lyon": {"TEAPOT": 3, "LAMP": 0}})
+async def open_floor(
+    shop: MemoryShop | None = None, stock: Mapping[str, Mapping[str, int]] = LYON
+) -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
+    erp = MemoryErp({warehouse: dict(units) for warehouse, units in stock.items()})
     journal = MemoryJournal()
     system = System(
         journal,
         Partners({"main": shop or MemoryShop()}, erp, {"swift": MemoryCarrier()}),
         (ChannelSettings("main", poll_s=1.0),),
-        Rules(RoutingRules((WarehouseRule("lyon"),)), (CarrierRule("swift", "home"),)),
+        Rules(RoutingRules(tuple(map(WarehouseRule, stock))), (CarrierRule("swift", "home"),)),
         Surroundings(
             lambda: datetime(2026, 11, 23, 9, tzinfo=UTC), lambda size: b"s" * size, random.Random(1)
         ),
@@ -148,6 +152,24 @@ async def test_the_movements_that_are_told_add_up_to_what_lies_there() -> None:
         assert (newest.earlier.available, len(newest.movements), newest.now.available) == (8, 1, 6)
         with pytest.raises(Refused, match="lyon never held SPOON"):
             await floor.explain("lyon", "SPOON", 1)
+
+
+async def test_without_a_warehouse_every_one_that_knows_the_article_answers() -> None:
+    stock = {"nantes": {"TEAPOT": 2}, "lyon": {"TEAPOT": 3, "LAMP": 0}, "brest": {"LAMP": 4}}
+    async with open_floor(stock=stock) as (floor, _):
+        levels = await floor.stock_everywhere("TEAPOT")
+        assert [(each.warehouse, each.available) for each in levels] == [("lyon", 3), ("nantes", 2)]
+        await floor.adjust("nantes", Adjustment("TEAPOT", -1, "broken"), Mandate("uid 0", "a"))
+        told = await floor.explain_everywhere("TEAPOT", 1)
+        assert [(each.now.warehouse, each.earlier.warehouse) for each in told] == [
+            ("lyon",) * 2,
+            ("nantes",) * 2,
+        ]
+        assert [each.movements[0].kind for each in told] == ["stock.opened", "stock.adjusted"]
+        for ask in (floor.stock_everywhere("SPOON"), floor.explain_everywhere("SPOON", 1)):
+            with pytest.raises(Refused, match="no warehouse ever held SPOON") as refused:
+                await ask
+            assert refused.value.status == NOT_FOUND
 
 
 TWO_TEAPOTS = ShopOrder(
