@@ -106,12 +106,39 @@ async def open_site(
         their_dos: the company file.
         settings: those that are to differ.
     """
+    now = _clock()
+    divalto = _company(their_dos, switches, theirs, now)
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(divalto.serve)
+        flows = FlowSettings(way, way, way, way)
+        ours = msgspec.structs.replace(settings_for(divalto, url), **{"flows": flows, **settings})
+        drop, share = None, None
+        if folder is not None:
+            dropped = _folders(folder, files)
+            drop = divalto.drop(dropped)
+            await nursery.start(drop.run)
+            share = await _shared(folder, nursery) if by_sftp else None
+            ours = msgspec.structs.replace(ours, files=share.seen_by(dropped) if share else dropped)
+        erp = DivaltoErp("divalto", ours, now=now)
+        try:
+            yield Site(divalto, erp, ours, now, drop, share)
+        finally:
+            with trio.move_on_after(5, shield=True):
+                await erp.aclose()
+        nursery.cancel_scope.cancel()
+
+
+def _clock() -> Callable[[], datetime]:
+    """Return a clock that begins at noon: not Trio's, as a thread asks it too."""
     began = time.monotonic()
+    return lambda: NOON + timedelta(seconds=time.monotonic() - began)
 
-    def now() -> datetime:
-        return NOON + timedelta(seconds=time.monotonic() - began)  # not Trio's clock: a thread asks as well
 
-    divalto = Divalto(their_dos, 7, depots=("D01", "D02"), switches=switches, spelling=theirs, now=now)
+def _company(
+    dos: str, switches: Switches | None, spelling: Spelling | None, now: Callable[[], datetime]
+) -> Divalto:
+    """Return a site with articles, stock and a web hook."""
+    divalto = Divalto(dos, 7, depots=("D01", "D02"), switches=switches, spelling=spelling, now=now)
     for ref in ("TEAPOT", "CUP"):
         divalto.add_article(ref, price=Decimal("99.0000"))
     divalto.add_article("SHIRT", "XL", "BLUE")
@@ -120,31 +147,16 @@ async def open_site(
     divalto.set_stock("TEAPOT", "D02", 5)
     divalto.set_stock("CUP", "D01", 20)
     divalto.web_hooks.codes.add(WEB_HOOK_CODE)
-    async with trio.open_nursery() as nursery:
-        url = await nursery.start(divalto.serve)
-        ours = settings_for(divalto, url)
-        flows = FlowSettings(way, way, way, way)
-        ours = msgspec.structs.replace(ours, **{"flows": flows, **settings})
-        drop: Drop | None = None
-        share: Share | None = None
-        if folder is not None:
-            dropped = _folders(folder, files)
-            ours = msgspec.structs.replace(ours, files=dropped)
-            drop = divalto.drop(dropped)
-            await nursery.start(drop.run)
-        if folder is not None and by_sftp:
-            from adapters.erps.divalto.simulator import share as sftp  # what it is made with is an extra
+    return divalto
 
-            share = sftp.Share(folder)
-            await nursery.start(share.serve)
-            ours = msgspec.structs.replace(ours, files=share.seen_by(ours.files))
-        erp = DivaltoErp("divalto", ours, now=now)
-        try:
-            yield Site(divalto, erp, ours, now, drop, share)
-        finally:
-            with trio.move_on_after(5, shield=True):
-                await erp.aclose()
-        nursery.cancel_scope.cancel()
+
+async def _shared(folder: Path, nursery: trio.Nursery) -> "Share":
+    """Serve the folders over SFTP."""
+    from adapters.erps.divalto.simulator.share import Share  # what it is made with is an extra
+
+    share = Share(folder)
+    await nursery.start(share.serve)
+    return share
 
 
 def _folders(folder: Path, files: Mapping[str, Any]) -> FileSettings:
