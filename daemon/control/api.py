@@ -40,7 +40,7 @@ from daemon.control.asked import (
     TakeAnomalies,
 )
 from daemon.control.openapi import Document, document
-from daemon.control.router import Call, Change, Feed, Following, Reading, Route
+from daemon.control.routes import Call, Change, Feed, Following, Reading, Route
 from daemon.control.service import (
     Auditor,
     Backlog,

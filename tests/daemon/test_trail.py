@@ -21,7 +21,8 @@ from daemon.control.answers import ANSWER_SECONDS_MAX
 from daemon.control.api import Services, routes
 from daemon.control.asked import OWN_WORDS, TEXT_MAX
 from daemon.control.asking import PATH_LENGTH_MAX, TERMS_LENGTH_MAX
-from daemon.control.router import Change, Router
+from daemon.control.router import Router
+from daemon.control.routes import Change
 from daemon.control.service import Mandate, TrailFilter
 from daemon.control.wire import Done
 from daemon.trail import JournalTrail

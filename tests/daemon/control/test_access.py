@@ -16,7 +16,8 @@ from adapters.http.server import Peer, Request
 from daemon import logs
 from daemon.control.access import Access, Role, access_of, gid_of
 from daemon.control.api import Services, routes
-from daemon.control.router import Change, Router
+from daemon.control.router import Router
+from daemon.control.routes import Change
 from daemon.control.serving import control_listener
 
 VIEWERS, OPERATORS, ADMINS = 101, 102, 103

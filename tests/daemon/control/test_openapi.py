@@ -17,7 +17,8 @@ from schemathesis.schemas import APIOperation
 from adapters.http.server import Request, Response, serve
 from daemon.control.api import Services, routes
 from daemon.control.openapi import document
-from daemon.control.router import Change, Following, Router, problem
+from daemon.control.router import Router, problem
+from daemon.control.routes import Change, Following
 
 Operation: TypeAlias = APIOperation[Any, Any, Any, Any]
 Case: TypeAlias = schemathesis.Case[Any]
