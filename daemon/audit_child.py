@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from daemon import logs, upkeep
-from daemon.control.wire import AuditTold, FindingTold
+from daemon.control.wire_log import AuditTold, FindingTold
 
 TELL_EVERY_S = 0.5
 """A person sees that it gets on; a line a page of events would be hundreds a second."""

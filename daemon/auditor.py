@@ -13,7 +13,7 @@ import trio
 from actors.inspection import Inspection
 from daemon.audit_child import Asked
 from daemon.control.service import NOT_FOUND, Refused
-from daemon.control.wire import AuditTold, LastAudit
+from daemon.control.wire_log import AuditTold, LastAudit
 
 log = structlog.get_logger(__name__)
 

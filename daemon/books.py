@@ -10,7 +10,7 @@ from actors.inspection import Inspection
 from actors.system import System
 from actors.three_way import ThreeWay, Whole
 from daemon.control.service import NOT_FOUND, Refused
-from daemon.control.wire import (
+from daemon.control.wire_books import (
     ChannelReconciled,
     DifferenceTold,
     DiscrepancyTold,

@@ -24,17 +24,9 @@ from daemon.control.asked import (
     RerouteOrder,
 )
 from daemon.control.service import CONFLICT, NOT_FOUND, Mandate, Refused
-from daemon.control.wire import (
-    CandidateTold,
-    Done,
-    ExpectedTold,
-    OrderStory,
-    OrderSummary,
-    Reconciled,
-    RoutingTold,
-    Status,
-    Trial,
-)
+from daemon.control.wire import Done, Status, Trial
+from daemon.control.wire_books import Reconciled
+from daemon.control.wire_orders import CandidateTold, ExpectedTold, OrderStory, OrderSummary, RoutingTold
 from daemon.order_asking import OrderAsking
 from daemon.packing_words import PackingWords
 from daemon.timeline import timeline

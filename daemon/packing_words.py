@@ -12,7 +12,7 @@ from actors.domain.order_commands import Wake
 from actors.mailbox import SetAsideError
 from actors.ports import Packing, payload_of
 from actors.system import System
-from daemon.control.wire import PackingTold
+from daemon.control.wire_orders import PackingTold
 
 REMEMBERED_MAX = 20_000
 """Orders of which is remembered whether there are words: some 4 MB. Beyond that it begins anew."""

@@ -7,7 +7,7 @@ import trio
 
 from actors.inspection import Inspection
 from actors.ports import Recorded
-from daemon.control.wire import EndTold, EventTold
+from daemon.control.wire_log import EndTold, EventTold
 
 LOOK_S = 0.25
 """How often the log is looked at while somebody listens: a look at the end of each partition."""

@@ -24,7 +24,7 @@ from actors.domain.order_events import (
     ParcelTracked,
 )
 from actors.ports import Event, Recorded
-from daemon.control.wire import Step
+from daemon.control.wire_orders import Step
 
 ITSELF = "order"
 """Who acted where nobody else did: the order decided by its rules."""

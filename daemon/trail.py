@@ -15,7 +15,7 @@ from actors.domain.partitions import CONTROL
 from actors.inspection import Inspection
 from actors.ports import Append, Journal, Recorded
 from daemon.control.service import TrailFilter
-from daemon.control.wire import ChangeTold
+from daemon.control.wire_log import ChangeTold
 
 PAGE = 1_000
 """Events read at a time, newest first; a change is two."""

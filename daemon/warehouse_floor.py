@@ -43,7 +43,8 @@ from daemon.control.asked import (
 )
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
-from daemon.control.wire import Done, MovementTold, PickLine, PickList, StockExplained, StockLevel, Trial
+from daemon.control.wire import Done, Trial
+from daemon.control.wire_floor import MovementTold, PickLine, PickList, StockExplained, StockLevel
 from daemon.order_asking import OrderAsking
 from daemon.packing_words import PackingWords
 

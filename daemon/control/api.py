@@ -53,28 +53,11 @@ from daemon.control.service import (
     Trail,
     TrailFilter,
 )
-from daemon.control.wire import (
-    Anomalies,
-    AuditTold,
-    Carriers,
-    Changes,
-    Done,
-    EventTold,
-    LastAudit,
-    LogEnds,
-    Orders,
-    OrderStory,
-    Outbox,
-    Partners,
-    PickLists,
-    Reconciled,
-    Status,
-    StockExplained,
-    StockExplanations,
-    StockLevels,
-    Trial,
-    Warehouses,
-)
+from daemon.control.wire import Anomalies, Carriers, Done, Outbox, Partners, Status, Trial, Warehouses
+from daemon.control.wire_books import Reconciled
+from daemon.control.wire_floor import PickLists, StockExplained, StockExplanations, StockLevels
+from daemon.control.wire_log import AuditTold, Changes, EventTold, LastAudit, LogEnds
+from daemon.control.wire_orders import Orders, OrderStory
 
 Asked = TypeVar("Asked", bound=Struct)
 

@@ -36,25 +36,18 @@ from daemon.control.asked import (
 )
 from daemon.control.wire import (
     AnomalyTold,
-    AuditTold,
     CarrierTold,
-    ChangeTold,
     Done,
-    EndTold,
-    EventTold,
-    LastAudit,
-    OrderStory,
-    OrderSummary,
     PartnerStatus,
-    PickList,
-    Reconciled,
     Status,
-    StockExplained,
-    StockLevel,
     Trial,
     Untold,
     WarehouseTold,
 )
+from daemon.control.wire_books import Reconciled
+from daemon.control.wire_floor import PickList, StockExplained, StockLevel
+from daemon.control.wire_log import AuditTold, ChangeTold, EndTold, EventTold, LastAudit
+from daemon.control.wire_orders import OrderStory, OrderSummary
 
 NOT_FOUND = 404
 CONFLICT = 409

@@ -46,36 +46,25 @@ from daemon.control.service import (
     Refused,
     Tail,
 )
-from daemon.control.wire import (
-    AnomalyTold,
-    AuditTold,
-    CandidateTold,
-    CarrierTold,
+from daemon.control.wire import AnomalyTold, CarrierTold, Done, PartnerStatus, Status, Untold, WarehouseTold
+from daemon.control.wire_books import (
     ChannelReconciled,
     DifferenceTold,
     DiscrepancyTold,
-    Done,
-    EndTold,
     ErpReconciled,
-    EventTold,
-    ExpectedTold,
     FiguresTold,
-    LastAudit,
-    MovementTold,
+    Reconciled,
+)
+from daemon.control.wire_floor import MovementTold, PickLine, PickList, StockExplained, StockLevel
+from daemon.control.wire_log import AuditTold, EndTold, EventTold, LastAudit
+from daemon.control.wire_orders import (
+    CandidateTold,
+    ExpectedTold,
     OrderStory,
     OrderSummary,
     PackingTold,
-    PartnerStatus,
-    PickLine,
-    PickList,
-    Reconciled,
     RoutingTold,
-    Status,
     Step,
-    StockExplained,
-    StockLevel,
-    Untold,
-    WarehouseTold,
 )
 from daemon.trail import JournalTrail
 

@@ -10,7 +10,7 @@ from adapters.memory.journal import MemoryJournal
 from adapters.postgres.journal import open_journal
 from daemon.auditor import LogAuditor
 from daemon.control.service import Refused
-from daemon.control.wire import AuditTold
+from daemon.control.wire_log import AuditTold
 
 SQL = Callable[..., list[asyncpg.Record]]
 

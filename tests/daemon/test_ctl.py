@@ -50,7 +50,7 @@ from daemon.control.asked import (
 )
 from daemon.control.service import Auditor, Desk, Floor, Gates, Helm
 from daemon.control.serving import serve_control
-from daemon.control.wire import AuditTold, FindingTold
+from daemon.control.wire_log import AuditTold, FindingTold
 from daemon.ctl import main
 from daemon.ctl_view import cell, person
 

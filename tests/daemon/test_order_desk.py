@@ -42,7 +42,8 @@ from daemon.control.asked import (
     TakeAnomalies,
 )
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import ExpectedTold, PackingTold, Trial
+from daemon.control.wire import Trial
+from daemon.control.wire_orders import ExpectedTold, PackingTold
 from daemon.gates import SystemGates
 from daemon.order_desk import OrderDesk
 from daemon.warehouse_floor import WarehouseFloor
