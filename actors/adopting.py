@@ -11,7 +11,8 @@ import structlog
 
 from actors.desk import Desk, Raise
 from actors.domain.adoption import Adoption, Standing, Verdict, line_for, noted, verdict
-from actors.ports import Journal, ShopOrder, UnreadableOrder
+from actors.ports.journal import Journal
+from actors.ports.shop import ShopOrder, UnreadableOrder
 
 log = structlog.get_logger(__name__)
 

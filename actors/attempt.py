@@ -12,7 +12,9 @@ import trio
 from actors.circuit import Circuit
 from actors.domain.documents import Document
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
-from actors.ports import Contact, Outcome, PendingEffect
+from actors.ports.journal import PendingEffect
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 
 
 class PartnerDoor(Protocol):

@@ -8,7 +8,8 @@ from actors.domain.order_commands import Tracked
 from actors.errors import PartnerError
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
-from actors.ports import CarrierPort, Journal
+from actors.ports.carrier import CarrierPort
+from actors.ports.journal import Journal
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from actors.domain.order_state import CLOCKS, Order
-from actors.ports import OrdersSince
+from actors.ports.journal import OrdersSince
 
 WATCHED: Final = tuple(CLOCKS)
 """The states in which an order has still to go on; delivered and cancelled orders rest."""

@@ -19,7 +19,8 @@ from actors.domain.assortment import Assortment
 from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 from actors.intake import Intake
 from actors.order import OrderHall
-from actors.ports import Journal, Poll, ShopPort
+from actors.ports.journal import Journal
+from actors.ports.shop import Poll, ShopPort
 from actors.second_look import WAIT_S, SecondLook
 from actors.shop_window import ShopWindow
 from actors.sweep import Sweep

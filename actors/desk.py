@@ -19,7 +19,8 @@ from actors.domain.order_commands import Wake
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox, SetAsideError, ask
 from actors.order import OrderHall
-from actors.ports import Append, BesideRow, Journal, KeyedAnswer
+from actors.ports.journal import Append, Journal, KeyedAnswer
+from actors.ports.people import BesideRow
 
 log = structlog.get_logger(__name__)
 

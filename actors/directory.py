@@ -13,7 +13,7 @@ from actors.domain.ledger import Stock
 from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Answer, StockCommand
 from actors.mailbox import Mailbox, ask
-from actors.ports import PendingEffect
+from actors.ports.journal import PendingEffect
 
 Clock = Callable[[], datetime]
 """The time, UTC."""

@@ -29,7 +29,8 @@ from actors.domain.documents import is_found_by_what_stands
 from actors.errors import MalformedError, PartnerError
 from actors.lanes import Lane, Lanes
 from actors.mailbox import CRASHES_MAX, SetAsideError
-from actors.ports import Contact, Journal, PendingEffect
+from actors.ports.journal import Journal, PendingEffect
+from actors.ports.people import Contact
 from actors.supervisor import FATAL
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,8 @@ import trio
 
 from actors.directory import Clock, Directory, WarehouseHandle
 from actors.domain.stock_commands import OpenStock
-from actors.ports import ErpPort, Journal
+from actors.ports.erp import ErpPort
+from actors.ports.journal import Journal
 
 OPENED_TOGETHER = 500
 """SKUs that are opened side by side: a warehouse decides as many in one batch."""

@@ -21,7 +21,7 @@ from actors.erp_books import ErpBooks, ErpCustomerFlags
 from actors.errors import PartnerError
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
-from actors.ports import Journal
+from actors.ports.journal import Journal
 
 log = structlog.get_logger(__name__)
 

@@ -35,7 +35,7 @@ from actors.erp import opened_at
 from actors.erp_books import ErpBooks, ErpStock
 from actors.errors import UnreachableError
 from actors.inspection import Inspection
-from actors.ports import Journal, OpenAnomaly, PendingEffect
+from actors.ports.journal import Journal, OpenAnomaly, PendingEffect
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ from actors.domain.gates import (
     shut,
 )
 from actors.domain.routing import RoutingRules
-from actors.ports import Append, Journal, KeyedAnswer
+from actors.ports.journal import Append, Journal, KeyedAnswer
 
 STREAM = "gates"
 

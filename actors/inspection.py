@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from actors.domain.documents import Document
-from actors.ports import Event, OrderRow, Recorded
+from actors.ports.journal import Event, OrderRow, Recorded
 
 
 class OrderFilter(Struct, frozen=True):

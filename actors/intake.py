@@ -22,16 +22,9 @@ from actors.domain.order_import import takes_address
 from actors.domain.order_state import order_id
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
-from actors.ports import (
-    BesideRow,
-    Contact,
-    Journal,
-    ShopLine,
-    ShopOrder,
-    ShopPort,
-    UnreadableOrder,
-    payload_of,
-)
+from actors.ports.journal import Journal
+from actors.ports.people import BesideRow, Contact
+from actors.ports.shop import ShopLine, ShopOrder, ShopPort, UnreadableOrder, payload_of
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import trio
 
-from actors.ports import PendingEffect
+from actors.ports.journal import PendingEffect
 
 HELD_MAX = 20_000
 """Effects held in memory (some 20 MB): an hour's outage at five a second."""

@@ -18,7 +18,8 @@ from actors.domain.order_state import Order
 from actors.domain.partitions import order_stream as stream_of
 from actors.mailbox import AbandonedError, Hearing, Letter, Mailbox, SetAsideError, ask_all, tell
 from actors.order_actor import OrderActor, OrderMessage, OrderMoved
-from actors.ports import BesideRow, Journal
+from actors.ports.journal import Journal
+from actors.ports.people import BesideRow
 from actors.supervisor import GaveUpError, RestartPolicy, supervise
 
 __all__ = ["OrderHall", "OrderMessage", "OrderMoved", "SetAside", "stream_of"]

@@ -27,7 +27,8 @@ from actors.domain.order_life import Facts, Step, consider, next_steps
 from actors.domain.order_state import Order
 from actors.domain.partitions import order_stream
 from actors.mailbox import Letter, Mailbox, SetAsideError
-from actors.ports import Append, BesideRow, Event, Journal, KeyedAnswer, PendingEffect
+from actors.ports.journal import Append, Event, Journal, KeyedAnswer, PendingEffect
+from actors.ports.people import BesideRow
 from actors.rows import order_row
 
 log = structlog.get_logger(__name__)

@@ -24,7 +24,8 @@ from actors.domain.partitions import order_stream
 from actors.erp_books import ErpBooks
 from actors.errors import PartnerError, UnreachableError
 from actors.inspection import Inspection, OrderFilter
-from actors.ports import Journal, OrderRow, ShopPort
+from actors.ports.journal import Journal, OrderRow
+from actors.ports.shop import ShopPort
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,9 @@ from actors.domain.order_commands import Refused, Settled
 from actors.domain.stock_commands import SettleStockEffect
 from actors.intake import SALT_BYTES, digest
 from actors.order import OrderHall, OrderMessage
-from actors.ports import BesideRow, Contact, Outcome, PendingEffect
+from actors.ports.journal import PendingEffect
+from actors.ports.partner import Outcome
+from actors.ports.people import BesideRow, Contact
 
 
 class Owners:

@@ -42,7 +42,7 @@ from actors.domain.stock_events import (
     UnitsReserved,
     UnitsReturned,
 )
-from actors.ports import ConflictError, Event, FulfilmentRow, OpenAnomaly, OrderRow, PendingEffect
+from actors.ports.journal import ConflictError, Event, FulfilmentRow, OpenAnomaly, OrderRow, PendingEffect
 
 Key = tuple[int, str]
 """A partition, and an id that is unique within it."""

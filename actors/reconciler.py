@@ -25,7 +25,8 @@ from actors.domain.reconciliation import (
     differences,
     matters,
 )
-from actors.ports import Journal, ShopOrder, ShopPort
+from actors.ports.journal import Journal
+from actors.ports.shop import ShopOrder, ShopPort
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.domain.ledger import CLOSED, Fulfilment
 from actors.domain.order_state import Order, due_at
-from actors.ports import FulfilmentRow, OrderRow
+from actors.ports.journal import FulfilmentRow, OrderRow
 
 UNCOVERED = ("new", "held", "routing", "backordered")
 """The stages in which an order may want units that no part covers; in `allocating` it is about to hear."""

@@ -14,7 +14,8 @@ from actors.directory import Directory
 from actors.domain.assortment import Assortment
 from actors.domain.ledger import sellable
 from actors.domain.reconciliation import Told
-from actors.ports import Journal, Pushed, ShopOrder, ShopPort, UnreadableOrder
+from actors.ports.journal import Journal
+from actors.ports.shop import Pushed, ShopOrder, ShopPort, UnreadableOrder
 from actors.reconciler import Figures, Reconciler, Reconciliation
 
 SWEEP_EVERY_S = 900.0

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 import trio
 
-from actors.ports import ConflictError, CorruptionError, FencedError
+from actors.ports.journal import ConflictError, CorruptionError, FencedError
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,8 @@ from actors.desk import Desk, Raise
 from actors.directory import Clock
 from actors.domain.order_state import order_id
 from actors.intake import Intake
-from actors.ports import Journal, OrderRow, Packing, ShopOrder, ShopPort, ShopStanding, UnreadableOrder
+from actors.ports.journal import Journal, OrderRow
+from actors.ports.shop import Packing, ShopOrder, ShopPort, ShopStanding, UnreadableOrder
 
 log = structlog.get_logger(__name__)
 

@@ -38,7 +38,12 @@ from actors.gatekeeper import Gatekeeper
 from actors.mailbox import Mailbox, SetAsideError
 from actors.order import OrderHall, OrderMoved
 from actors.owners import Owners
-from actors.ports import CarrierPort, Contact, ErpPort, Event, Journal, Outcome, ShopPort
+from actors.ports.carrier import CarrierPort
+from actors.ports.erp import ErpPort
+from actors.ports.journal import Event, Journal
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
+from actors.ports.shop import ShopPort
 from actors.supervisor import supervise
 from actors.warehouse import MAILBOX_MAX as WAREHOUSE_MAILBOX_MAX
 from actors.warehouse import Warehouse

@@ -21,7 +21,8 @@ from actors.erp_reconciler import ErpReconciler, StockLook
 from actors.errors import PartnerError
 from actors.inspection import Inspection
 from actors.order_reconciler import OrderReconciler, OrdersLook
-from actors.ports import Journal, OpenAnomaly, ShopPort
+from actors.ports.journal import Journal, OpenAnomaly
+from actors.ports.shop import ShopPort
 
 log = structlog.get_logger(__name__)
 

@@ -32,7 +32,7 @@ from actors.domain.stock_events import (
 )
 from actors.floor_news import news_again, news_of
 from actors.mailbox import Letter, tell
-from actors.ports import Append, FulfilmentRow, Journal, KeyedAnswer, PendingEffect, StockPicture
+from actors.ports.journal import Append, FulfilmentRow, Journal, KeyedAnswer, PendingEffect, StockPicture
 from actors.rows import fulfilment_row, fulfilments_of
 
 BATCH_MAX = 512

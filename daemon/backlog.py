@@ -11,7 +11,7 @@ from actors.domain.order_commands import AskAgain, ResolveAnomaly, Wake
 from actors.domain.order_events import EffectRefused
 from actors.domain.partitions import order_of
 from actors.drain import Drain
-from actors.ports import OpenAnomaly, PendingEffect
+from actors.ports.journal import OpenAnomaly, PendingEffect
 from actors.system import System
 from daemon.control.asked import DropEffect, ResolveAnomalies, RetryAnomalies, RetryOutbox, TakeAnomalies
 from daemon.control.service import NOT_FOUND, Mandate, Refused

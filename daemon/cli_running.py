@@ -95,7 +95,7 @@ def endings(
 
 
 def _code_of(leaves: Sequence[BaseException], partners: tuple[type[Exception], ...]) -> int:
-    from actors.ports import CorruptionError, FencedError
+    from actors.ports.journal import CorruptionError, FencedError
     from daemon import upkeep
     from daemon.control.serving import SocketTakenError
     from daemon.web import AddressTakenError

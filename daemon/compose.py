@@ -13,7 +13,9 @@ from actors.channel import ChannelSettings
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.order import OrderMoved
-from actors.ports import CarrierPort, Journal, ShopPort
+from actors.ports.carrier import CarrierPort
+from actors.ports.journal import Journal
+from actors.ports.shop import ShopPort
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.articles import Article
 from adapters.carriers.swift.adapter import SwiftCarrier

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 from structlog.typing import EventDict
 
-from actors.ports import Contact
+from actors.ports.people import Contact
 from adapters.settings import Secret
 
 TEXT_MAX = 2_000

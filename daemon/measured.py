@@ -12,19 +12,11 @@ import trio
 
 from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
-from actors.ports import (
-    CarrierPort,
-    Contact,
-    ErpPort,
-    Outcome,
-    Poll,
-    Pushed,
-    ShopOrder,
-    ShopPort,
-    ShopStanding,
-    TrackingEvent,
-    UnreadableOrder,
-)
+from actors.ports.carrier import CarrierPort, TrackingEvent
+from actors.ports.erp import ErpPort
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
+from actors.ports.shop import Poll, Pushed, ShopOrder, ShopPort, ShopStanding, UnreadableOrder
 from actors.system import Partners
 
 T = TypeVar("T")

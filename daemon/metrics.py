@@ -22,7 +22,7 @@ from actors.attempt import OUTCOMES
 from actors.domain.order_events import AllocationRefused
 from actors.domain.order_state import Order, Stage
 from actors.domain.partitions import order_of
-from actors.ports import Event
+from actors.ports.journal import Event
 from daemon.exemplars import Exemplars, exemplar
 from daemon.exposition import exposed
 from daemon.measured import CALL_OUTCOMES, OPERATIONS

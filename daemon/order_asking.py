@@ -7,7 +7,7 @@ from actors.domain.order_fold import evolve
 from actors.domain.order_life import decide
 from actors.domain.order_state import Order
 from actors.order import stream_of
-from actors.ports import OrderRow
+from actors.ports.journal import OrderRow
 from actors.system import System
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial

@@ -14,7 +14,7 @@ from actors.domain.order_commands import (
 from actors.domain.order_events import CancelRefused, OrderBackordered, OrderRouted
 from actors.inspection import Inspection, OrderFilter
 from actors.order import stream_of
-from actors.ports import OrderRow, Recorded
+from actors.ports.journal import OrderRow, Recorded
 from actors.system import System
 from daemon.backlog import ANOMALIES_COUNTED_MAX, OpenBacklog
 from daemon.books import Bookkeeper

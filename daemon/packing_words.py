@@ -10,7 +10,7 @@ import trio
 
 from actors.domain.order_commands import Wake
 from actors.mailbox import SetAsideError
-from actors.ports import Packing, payload_of
+from actors.ports.shop import Packing, payload_of
 from actors.system import System
 from daemon.control.wire_orders import PackingTold
 

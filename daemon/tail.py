@@ -6,7 +6,7 @@ import msgspec
 import trio
 
 from actors.inspection import Inspection
-from actors.ports import Recorded
+from actors.ports.journal import Recorded
 from daemon.control.wire_log import EndTold, EventTold
 
 LOOK_S = 0.25

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from actors.adopting import adoption_name, cursor_name, judged, standing_of
 from actors.domain.adoption import WAITING_MAX, Adoption, Verdict
 from actors.domain.order_state import order_id
-from actors.ports import Journal, ShopOrder, ShopPort, UnreadableOrder
+from actors.ports.journal import Journal
+from actors.ports.shop import ShopOrder, ShopPort, UnreadableOrder
 
 Progress = Callable[[int], None]
 """Told from time to time how many orders were read so far."""

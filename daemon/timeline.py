@@ -23,7 +23,7 @@ from actors.domain.order_events import (
     ParcelLabelled,
     ParcelTracked,
 )
-from actors.ports import Event, Recorded
+from actors.ports.journal import Event, Recorded
 from daemon.control.wire_orders import Step
 
 ITSELF = "order"

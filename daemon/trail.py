@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from actors.domain.control_events import ChangeAsked, ChangeOutcome, ChangeSettled, ControlEvent
 from actors.domain.partitions import CONTROL
 from actors.inspection import Inspection
-from actors.ports import Append, Journal, Recorded
+from actors.ports.journal import Append, Journal, Recorded
 from daemon.control.service import TrailFilter
 from daemon.control.wire_log import ChangeTold
 

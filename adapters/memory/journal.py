@@ -18,8 +18,7 @@ from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of, partition_of_key, stock_stream
 from actors.domain.stock_events import StockEffectRequested
 from actors.inspection import Asked, AuditRun, BookedMovement, LogEnd, OrderFilter, Tip
-from actors.ports import (
-    Contact,
+from actors.ports.journal import (
     KeyedAnswer,
     OpenAnomaly,
     OrderRow,
@@ -28,6 +27,7 @@ from actors.ports import (
     Recorded,
     StockPicture,
 )
+from actors.ports.people import Contact
 from adapters.memory.log import ANSWERS_KEPT, LONG_AGO, MemoryLog
 
 _CONTACT = msgspec.json.Decoder(Contact)

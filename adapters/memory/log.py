@@ -15,10 +15,9 @@ from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
 from actors.domain.ledger import INNER_ACCOUNTS, movements
 from actors.domain.log import GENESIS, KINDS, chain, decode_event, encode_event, header, microseconds
 from actors.domain.partitions import PARTITIONS, partition_of, warehouse_of
-from actors.ports import (
+from actors.ports.journal import (
     Append,
     Balance,
-    BesideRow,
     ConflictError,
     CorruptionError,
     OpenAnomaly,
@@ -26,6 +25,7 @@ from actors.ports import (
     PendingEffect,
     Recorded,
 )
+from actors.ports.people import BesideRow
 from actors.projections import Changes, FulfilmentChange, Key, Resolution, positions_of_fulfilments
 
 ANSWERS_KEPT: Final = timedelta(hours=24)

@@ -28,16 +28,10 @@ from actors.domain.documents import (
     about,
 )
 from actors.errors import OutcomeUnknownError, UnreachableError
-from actors.ports import (
-    Contact,
-    Outcome,
-    Poll,
-    Pushed,
-    ShopOrder,
-    ShopStanding,
-    TrackingEvent,
-    UnreadableOrder,
-)
+from actors.ports.carrier import TrackingEvent
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
+from actors.ports.shop import Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
 
 LosesAnswer = Callable[[], bool]
 

@@ -15,7 +15,8 @@ from actors.domain.ledger import Account, Movement, movements
 from actors.domain.log import KINDS, chain, encode_event, header, microseconds
 from actors.domain.partitions import partition_of, warehouse_of
 from actors.domain.stock_events import StockEvent
-from actors.ports import Append, BesideRow, Event
+from actors.ports.journal import Append, Event
+from actors.ports.people import BesideRow
 from actors.projections import Changes, FulfilmentChange, Key, positions_of_fulfilments
 from adapters.postgres.rest import Answered, rest_of
 

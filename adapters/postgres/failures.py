@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from actors.ports import ConflictError, CorruptionError, FencedError
+from actors.ports.journal import ConflictError, CorruptionError, FencedError
 from adapters.postgres.bridge import BridgeClosedError, BrokenOffError
 from adapters.postgres.encoding import UnwritableError
 

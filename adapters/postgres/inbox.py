@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 import trio
 
 from actors.domain.partitions import partition_of
-from actors.ports import FencedError
+from actors.ports.journal import FencedError
 from adapters.postgres.bridge import Bridge, open_bridge
 from adapters.postgres.connect import ROLE, Connection, Pool, connect, open_pool
 from adapters.postgres.failures import GONE

@@ -10,7 +10,7 @@ from actors.domain.log import decode_event
 from actors.domain.partitions import partition_of, stock_stream
 from actors.domain.stock_events import StockEffectRequested
 from actors.inspection import Asked, BookedMovement, LogEnd, OrderFilter, Tip
-from actors.ports import OrderRow, Recorded
+from actors.ports.journal import OrderRow, Recorded
 from adapters.postgres.connect import Connection, Pool
 from adapters.postgres.reads import order_of, recorded_of
 

@@ -15,9 +15,8 @@ from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of_key
 from actors.inspection import Asked, AuditRun, BookedMovement, LogEnd, OrderFilter
 from actors.inspection import Tip as LogTip
-from actors.ports import (
+from actors.ports.journal import (
     Append,
-    Contact,
     CorruptionError,
     FencedError,
     OpenAnomaly,
@@ -27,6 +26,7 @@ from actors.ports import (
     Recorded,
     StockPicture,
 )
+from actors.ports.people import Contact
 from adapters.postgres import inspection, reads
 from adapters.postgres.audit.record import last_audit
 from adapters.postgres.bridge import Bridge, open_bridge
@@ -53,7 +53,7 @@ _contact = msgspec.json.Decoder(Contact).decode
 
 
 class PostgresJournal:
-    """The journal (see `actors.ports.Journal`), as `open_journal` yields it."""
+    """The journal (see `actors.ports.journal`), as `open_journal` yields it."""
 
     def __init__(self, bridge: Bridge, pool: Pool, writer: Writer, claim: Claim, term: Term) -> None:
         self._bridge = bridge

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from actors.domain.partitions import PARTITIONS
-from actors.ports import FencedError
+from actors.ports.journal import FencedError
 from adapters.postgres.bridge import Bridge
 from adapters.postgres.connect import Connection, Pool
 from adapters.postgres.failures import GONE

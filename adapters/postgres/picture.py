@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 
 from actors.domain.partitions import partition_of, stock_stream
-from actors.ports import Balance, KeyedAnswer, StockPicture
+from actors.ports.journal import Balance, KeyedAnswer, StockPicture
 from adapters.postgres.connect import Pool
 from adapters.postgres.reads import ANSWERS_HOURS
 

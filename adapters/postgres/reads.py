@@ -1,6 +1,6 @@
 """What the journal is asked: each question one SQL statement, run on the database's thread.
 
-It writes nothing. Rows become the shapes of `actors.ports` here.
+It writes nothing. Rows become the shapes of `actors.ports.journal` here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,13 +14,7 @@ from actors.domain.documents import Document
 from actors.domain.log import decode_event
 from actors.domain.partitions import partition_of, partition_of_key
 from actors.domain.stock_events import Quantity
-from actors.ports import (
-    OpenAnomaly,
-    OrderRow,
-    OrdersSince,
-    PendingEffect,
-    Recorded,
-)
+from actors.ports.journal import OpenAnomaly, OrderRow, OrdersSince, PendingEffect, Recorded
 from adapters.postgres.connect import Pool
 from adapters.postgres.flushing import FLUSH
 

@@ -19,7 +19,7 @@ from actors.domain.order_fold import evolve
 from actors.domain.order_state import Order
 from actors.domain.partitions import PARTITIONS, warehouse_of
 from actors.domain.stock_events import StockEvent
-from actors.ports import FulfilmentRow
+from actors.ports.journal import FulfilmentRow
 from actors.projections import Changes
 from actors.rows import fulfilment_row, order_row
 from adapters.postgres.bridge import open_bridge

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from actors.ports import BesideRow, KeyedAnswer, OpenAnomaly, OrderRow, PendingEffect
+from actors.ports.journal import KeyedAnswer, OpenAnomaly, OrderRow, PendingEffect
+from actors.ports.people import BesideRow
 from actors.projections import Changes, Key, Resolution
 
 Row: TypeAlias = dict[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import trio
 
-from actors.ports import Append, FencedError
+from actors.ports.journal import Append, FencedError
 
 
 class Ticket:

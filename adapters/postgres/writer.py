@@ -15,7 +15,7 @@ import trio
 from msgspec import Struct
 
 from actors.domain.partitions import partition_of
-from actors.ports import Append, ConflictError, CorruptionError, FencedError
+from actors.ports.journal import Append, ConflictError, CorruptionError, FencedError
 from adapters.postgres.bridge import Bridge, Series
 from adapters.postgres.connect import Connection
 from adapters.postgres.encoding import Argument, Batch, Tip, UnwritableError

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from actors.ports import Contact
+from actors.ports.people import Contact
 from adapters.channels.prestashop.buyable import Delivery, buyable, delivery
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.fields import Row, reference_to, text, whole

@@ -15,7 +15,8 @@ from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
-from actors.ports import BesideRow, TrackingEvent
+from actors.ports.carrier import TrackingEvent
+from actors.ports.people import BesideRow
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier
 

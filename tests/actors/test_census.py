@@ -7,7 +7,7 @@ import pytest
 
 from actors.census import AGES, WATCHED, Census
 from actors.domain.order_state import Order, Stage
-from actors.ports import OrdersSince
+from actors.ports.journal import OrdersSince
 
 NINE = datetime(2026, 11, 26, 9, tzinfo=UTC)
 

@@ -33,7 +33,9 @@ from actors.domain.stock_events import StockReceived
 from actors.errors import UnreachableError
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import Append, Contact, Poll, Pushed, ShopLine, ShopOrder, UnreadableOrder
+from actors.ports.journal import Append
+from actors.ports.people import Contact
+from actors.ports.shop import Poll, Pushed, ShopLine, ShopOrder, UnreadableOrder
 from actors.shop_window import SWEEP_EVERY_S
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal

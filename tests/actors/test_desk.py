@@ -30,7 +30,8 @@ from actors.domain.routing import RoutingRules
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import Append, BesideRow, OrderRow
+from actors.ports.journal import Append, OrderRow
+from actors.ports.people import BesideRow
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
 

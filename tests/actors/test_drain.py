@@ -18,7 +18,9 @@ from actors.drain import LOOK_EVERY_S, NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_M
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.lanes import Lanes
 from actors.mailbox import SetAsideError
-from actors.ports import Append, Contact, FencedError, Outcome, PendingEffect
+from actors.ports.journal import Append, FencedError, PendingEffect
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
 

@@ -20,15 +20,8 @@ from actors.domain.routing import RoutingRules
 from actors.intake import Intake
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import (
-    Contact,
-    Packing,
-    Payload,
-    ShopLine,
-    ShopOrder,
-    UnreadableOrder,
-    payload_of,
-)
+from actors.ports.people import Contact
+from actors.ports.shop import Packing, Payload, ShopLine, ShopOrder, UnreadableOrder, payload_of
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
 

@@ -18,7 +18,8 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Granted, Reserve
 from actors.mailbox import Mailbox, SetAsideError
 from actors.order import GATHER_S, IDLE_S, MAILBOX_MAX, OrderHall, OrderMessage
-from actors.ports import Append, BesideRow, ConflictError, PendingEffect, Recorded
+from actors.ports.journal import Append, ConflictError, PendingEffect, Recorded
+from actors.ports.people import BesideRow
 from adapters.memory.journal import MemoryJournal
 
 Clock = trio.testing.MockClock

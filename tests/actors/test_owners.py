@@ -19,7 +19,9 @@ from actors.domain.stock_events import StockEffectDone, StockEffectRefused, Stoc
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.owners import Owners
-from actors.ports import Append, Contact, Outcome, PendingEffect
+from actors.ports.journal import Append, PendingEffect
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from actors.warehouse import Warehouse
 from adapters.memory.journal import MemoryJournal
 

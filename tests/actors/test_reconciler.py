@@ -19,7 +19,8 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_events import StockReceived
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import Contact, ShopLine, ShopOrder
+from actors.ports.people import Contact
+from actors.ports.shop import ShopLine, ShopOrder
 from actors.reconciler import Reconciliation
 from actors.shop_window import SWEEP_EVERY_S
 from actors.supervisor import supervise

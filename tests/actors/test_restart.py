@@ -14,7 +14,9 @@ from actors.domain.carrier_choice import CarrierRule
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Receive, ReportShort
 from actors.domain.stock_events import StockReceived
-from actors.ports import Append, Contact, ShopLine, ShopOrder
+from actors.ports.journal import Append
+from actors.ports.people import Contact
+from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop

@@ -15,7 +15,7 @@ from actors.copies import FRESH_S, REMEMBERED_S, ShopCopies
 from actors.domain.order_commands import Import, ReleaseHold
 from actors.domain.order_state import Order
 from actors.domain.stock_commands import Receive
-from actors.ports import ShopOrder, UnreadableOrder
+from actors.ports.shop import ShopOrder, UnreadableOrder
 from actors.second_look import AGAIN_S, WAIT_S
 from adapters.memory.partners import MemoryShop
 from tests.actors.test_system import House, order_for

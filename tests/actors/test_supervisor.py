@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.ports import ConflictError, CorruptionError, FencedError
+from actors.ports.journal import ConflictError, CorruptionError, FencedError
 from actors.supervisor import GaveUpError, RestartPolicy, supervise
 
 Clock = trio.testing.MockClock

@@ -20,7 +20,8 @@ from actors.domain.routing import RoutingRules
 from actors.intake import Intake
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import Contact, ShopLine, ShopOrder, UnreadableOrder
+from actors.ports.people import Contact
+from actors.ports.shop import ShopLine, ShopOrder, UnreadableOrder
 from actors.sweep import LOOK_MAX, Sweep, sweep_is_due
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop

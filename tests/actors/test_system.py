@@ -16,7 +16,8 @@ from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick, Receive
 from actors.domain.stock_events import PackedParcel, Quantity
-from actors.ports import Contact, ShopLine, ShopOrder
+from actors.ports.people import Contact
+from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop

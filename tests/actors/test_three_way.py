@@ -21,7 +21,7 @@ from actors.domain.routing import RoutingRules
 from actors.domain.stock_events import StockEffectRequested, StockMirrored, StockOpened, StockReceived
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports import Append
+from actors.ports.journal import Append
 from actors.three_way import ThreeWay, Whole
 from adapters.memory.erp_books import MemoryErpBooks
 from adapters.memory.journal import MemoryJournal

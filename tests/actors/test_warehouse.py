@@ -29,7 +29,7 @@ from actors.domain.stock_commands import (
 )
 from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEffectRequested, UnitsReserved
 from actors.mailbox import Mailbox, SetAsideError
-from actors.ports import Append, FencedError, PendingEffect
+from actors.ports.journal import Append, FencedError, PendingEffect
 from actors.supervisor import supervise
 from actors.warehouse import EXPIRY_CHECK_S, Warehouse
 from adapters.memory.journal import MemoryJournal

@@ -23,7 +23,7 @@ from actors.domain.order_state import Order
 from actors.domain.partitions import order_stream, stock_stream
 from actors.domain.stock_commands import Done, Granted, Reserve
 from actors.domain.stock_events import StockEvent, StockOpened, UnitsReserved
-from actors.ports import Append, FulfilmentRow, Journal
+from actors.ports.journal import Append, FulfilmentRow, Journal
 from actors.rows import fulfilment_row, order_row
 from adapters.postgres.journal import open_journal
 from tests.benchmarks.merchant import RULES, SITE, skus

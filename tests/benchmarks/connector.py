@@ -28,7 +28,7 @@ from actors.domain.documents import (
     ShopStatus,
     ShopTracking,
 )
-from actors.ports import ShopOrder
+from actors.ports.shop import ShopOrder
 from tests.benchmarks.connector_sql import SCHEMA, STATEMENTS
 from tests.benchmarks.rowlocks import Connection
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 import asyncpg
 import trio
 
-from actors.ports import ShopOrder
+from actors.ports.shop import ShopOrder
 from tests.benchmarks import connector
 from tests.benchmarks.measure import (
     Figure,

@@ -13,7 +13,7 @@ from actors.domain.ledger import Stock, apply
 from actors.domain.stock_commands import Release, Reserve
 from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import StockEvent
-from actors.ports import Append, FulfilmentRow, Journal
+from actors.ports.journal import Append, FulfilmentRow, Journal
 from actors.rows import fulfilment_row
 from actors.warehouse import restore
 from adapters.postgres.journal import open_journal

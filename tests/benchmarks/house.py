@@ -14,7 +14,7 @@ from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Granted, OpenStock, Reserve
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox, ask
-from actors.ports import Journal
+from actors.ports.journal import Journal
 from actors.warehouse import MAILBOX_MAX, Warehouse
 from adapters.postgres.journal import open_journal
 from daemon.collector import collect_seldom

@@ -35,12 +35,10 @@ from actors.domain.stock_events import (
     UnitsReturned,
 )
 from actors.inspection import Inspection, LogEnd, OrderFilter
-from actors.ports import (
+from actors.ports.journal import (
     Append,
     Balance,
-    BesideRow,
     ConflictError,
-    Contact,
     CorruptionError,
     Event,
     FulfilmentRow,
@@ -50,6 +48,7 @@ from actors.ports import (
     OrderRow,
     PendingEffect,
 )
+from actors.ports.people import BesideRow, Contact
 from adapters.memory.journal import MemoryJournal
 from adapters.postgres.embedded_binaries import Binaries, available_binaries
 from adapters.postgres.journal import open_journal

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from actors.concerning import concerning, concerning_stream
 from actors.domain.tracing import trace_id
-from actors.ports import Contact
+from actors.ports.people import Contact
 from adapters.settings import Secret, spellings
 from daemon import logs
 from daemon.log_flood import BURST, SETTLE_SECONDS, Flood

@@ -22,7 +22,8 @@ from actors.erp_books import ErpPiece, ExpectedLine
 from actors.erp_reader import Pauses
 from actors.inspection import OrderFilter
 from actors.order import stream_of
-from actors.ports import Contact, Packing, Payload, ShopLine, ShopOrder
+from actors.ports.people import Contact
+from actors.ports.shop import Packing, Payload, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.erp_books import MemoryErpBooks
 from adapters.memory.journal import MemoryJournal

@@ -7,7 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.domain.adoption import Adoption
-from actors.ports import Contact, ShopLine, ShopOrder, UnreadableOrder
+from actors.ports.people import Contact
+from actors.ports.shop import ShopLine, ShopOrder, UnreadableOrder
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
 from daemon.taking_over import DOES, AdoptionReport, take_over

@@ -13,7 +13,8 @@ import pytest
 import trio
 
 from actors.domain.stock_events import StockReceived
-from actors.ports import Append, BesideRow
+from actors.ports.journal import Append
+from actors.ports.people import BesideRow
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.journal import open_journal
 

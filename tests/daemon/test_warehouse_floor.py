@@ -13,7 +13,8 @@ from actors.channel import ChannelSettings
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ErpReception, ErpReturn
 from actors.domain.routing import RoutingRules, WarehouseRule
-from actors.ports import Contact, ShopLine, ShopOrder
+from actors.ports.people import Contact
+from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop

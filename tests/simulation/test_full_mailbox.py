@@ -12,7 +12,7 @@ from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Answer, OpenStock, Reserve
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Letter, Mailbox, Reply
-from actors.ports import Append
+from actors.ports.journal import Append
 from actors.warehouse import Warehouse
 from adapters.memory.journal import MemoryJournal
 

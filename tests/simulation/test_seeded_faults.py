@@ -35,7 +35,9 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Answer, Done, Pack, Pick, Receive, ReportShort, StockCommand
 from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
 from actors.mailbox import SetAsideError
-from actors.ports import Append, Contact, ShopLine, ShopOrder
+from actors.ports.journal import Append
+from actors.ports.people import Contact
+from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from actors.warehouse import restore
 from adapters.memory.journal import MemoryJournal

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from actors.domain.documents import CarrierDocument
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError
-from actors.ports import Contact, Outcome, TrackingEvent
+from actors.ports.carrier import TrackingEvent
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from adapters.carriers.swift.client import SwiftClient
 from adapters.carriers.swift.plugin import SwiftSettings
 from adapters.carriers.swift.wire import SenselessError, feed, found_outcome, label_outcome, label_request

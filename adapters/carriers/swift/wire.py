@@ -15,7 +15,9 @@ from msgspec import Struct
 
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_events import ParcelStatus
-from actors.ports import Contact, Outcome, TrackingEvent
+from actors.ports.carrier import TrackingEvent
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 
 T = TypeVar("T")
 

@@ -16,7 +16,8 @@ import trio
 
 from actors.domain.documents import ShopDocument
 from actors.errors import MalformedError
-from actors.ports import Outcome, Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
+from actors.ports.partner import Outcome
+from actors.ports.shop import Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.fields import FieldError, Row, reference_to
 from adapters.channels.prestashop.plugin import PrestaShopSettings

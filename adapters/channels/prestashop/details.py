@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
-from actors.ports import Packing
+from actors.ports.shop import Packing
 from adapters.channels.prestashop.client import IDS_A_REQUEST, Webservice
 from adapters.channels.prestashop.fields import Row, reference_to, text
 

@@ -11,7 +11,7 @@ from lxml import etree
 from msgspec import Struct
 
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError
-from actors.ports import Contact
+from actors.ports.people import Contact
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.fields import reference_to, text, whole
 from adapters.channels.prestashop.plugin import PrestaShopSettings

@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from actors.errors import MalformedError
-from actors.ports import Poll, ShopStanding
+from actors.ports.shop import Poll, ShopStanding
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.cursor import (
     ID_REACH_BACK,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import trio
 
 from actors.errors import MalformedError
-from actors.ports import Packing, ShopOrder, UnreadableOrder
+from actors.ports.shop import Packing, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.details import DetailReader, Details, packing_of
 from adapters.channels.prestashop.fields import FieldError, Row, reference_to, text

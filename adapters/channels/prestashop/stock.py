@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from actors.errors import OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
-from actors.ports import Pushed
+from actors.ports.shop import Pushed
 from adapters.channels.prestashop.catalogue import Catalogue, catalogue_of
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.fields import reference_to, whole

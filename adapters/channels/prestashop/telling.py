@@ -11,7 +11,7 @@ import trio
 
 from actors.domain.documents import ShopDocument, ShopState, ShopStatus, ShopTracking
 from actors.errors import OutcomeUnknownError, RefusedError
-from actors.ports import Outcome
+from actors.ports.partner import Outcome
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.fields import Row, reference_to, text
 from adapters.channels.prestashop.plugin import PrestaShopSettings

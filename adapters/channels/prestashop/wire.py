@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from actors.ports import Contact, Packing, ShopLine, ShopOrder, UnreadableOrder
+from actors.ports.people import Contact
+from actors.ports.shop import Packing, ShopLine, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.dates import to_utc
 from adapters.channels.prestashop.fields import (
     FieldError,

@@ -24,7 +24,8 @@ from actors.domain.documents import (
     about,
 )
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
-from actors.ports import Contact, Outcome
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from adapters.erps.divalto import blocks, changing, goods
 from adapters.erps.divalto.blocks import Built
 from adapters.erps.divalto.books import Books

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from actors.domain.documents import ErpDeliveryNote, ErpOrder
-from actors.ports import Contact
+from actors.ports.people import Contact
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.pieces import (
     CLOSED,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from actors.domain.documents import ErpChange
-from actors.ports import Contact
+from actors.ports.people import Contact
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.blocks import Built, address_of, line_of, nested, piece_key
 from adapters.erps.divalto.pieces import (

@@ -17,7 +17,7 @@ from actors.domain.documents import (
     ErpReception,
     ErpReturn,
 )
-from actors.ports import Outcome
+from actors.ports.partner import Outcome
 from adapters.erps.divalto import blocks, changing, pieces
 from adapters.erps.divalto.books import Books
 from adapters.erps.divalto.pieces import InexpressibleError, Piece, amount_remark

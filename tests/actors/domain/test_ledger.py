@@ -42,7 +42,7 @@ from actors.domain.stock_events import (
     StockEffectRequested,
     StockEvent,
 )
-from actors.ports import Append
+from actors.ports.journal import Append
 from actors.rows import fulfilment_row
 from actors.warehouse import restore
 from adapters.memory.journal import MemoryJournal

@@ -15,7 +15,7 @@ from msgspec import inspect
 from msgspec.structs import fields
 
 from actors.domain.log import KINDS, LogEvent, decode_event, encode_event
-from actors.ports import Contact
+from actors.ports.people import Contact
 
 EVENTS = {
     "anomaly.raised": ("anomaly", "problem", "detail", "mend"),

@@ -44,7 +44,8 @@ from actors.domain.stock_events import (
     UnitsPicked,
     UnitsReserved,
 )
-from actors.ports import Append, BesideRow, Event, FulfilmentRow
+from actors.ports.journal import Append, Event, FulfilmentRow
+from actors.ports.people import BesideRow
 from actors.rows import fulfilment_row, order_row
 from adapters.postgres.journal import open_journal
 

@@ -18,7 +18,7 @@ from actors.domain.stock_events import (
     UnitsReserved,
     UnitsReturned,
 )
-from actors.ports import Append, Event
+from actors.ports.journal import Append, Event
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.journal import open_journal
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.domain.order_events import CancelAsked, OrderCancelled
-from actors.ports import Append, ConflictError, FencedError
+from actors.ports.journal import Append, ConflictError, FencedError
 from adapters.postgres.audit import audit
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.journal import PostgresJournal, open_journal

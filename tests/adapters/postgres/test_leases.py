@@ -10,7 +10,7 @@ import trio
 
 from actors.domain.order_events import CancelAsked
 from actors.domain.partitions import partition_of
-from actors.ports import Append, FencedError
+from actors.ports.journal import Append, FencedError
 from adapters.postgres.bridge import Bridge, open_bridge
 from adapters.postgres.connect import ROLE, Connection, connect
 from adapters.postgres.journal import PostgresJournal, open_journal

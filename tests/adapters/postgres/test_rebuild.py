@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.domain.stock_events import UnitsReturned
-from actors.ports import Append
+from actors.ports.journal import Append
 from adapters.postgres.audit import audit
 from adapters.postgres.journal import open_journal
 from adapters.postgres.rebuild import RebuildError, rebuild

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from actors.ports import UnreadableOrder
+from actors.ports.shop import UnreadableOrder
 from adapters.channels.prestashop.client import Webservice
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.reading import OrderReader

@@ -27,7 +27,8 @@ from actors.domain.documents import (
     ErpReception,
     ErpReturn,
 )
-from actors.ports import Contact, Outcome
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.plugin import DivaltoSettings, FlowSettings, SoapSettings, Way

@@ -12,7 +12,9 @@ import trio
 from actors.domain.carrier_choice import CarrierChosen, CarrierRule, NoCarrier, choose_carrier
 from actors.domain.documents import LabelPurchase
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
-from actors.ports import CarrierPort, Contact, Outcome
+from actors.ports.carrier import CarrierPort
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from adapters.carriers.swift.adapter import SwiftCarrier
 from adapters.carriers.swift.plugin import Service, SwiftSettings, carrier_rules, problems
 from adapters.carriers.swift.simulator import API_KEY, Carrier

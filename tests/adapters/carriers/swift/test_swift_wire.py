@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_events import ParcelStatus
-from actors.ports import Contact, Outcome, TrackingEvent
+from actors.ports.carrier import TrackingEvent
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from adapters.carriers.swift import wire
 from adapters.carriers.swift.wire import SenselessError
 

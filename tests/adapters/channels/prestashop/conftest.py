@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trio
 
-from actors.ports import ShopOrder, UnreadableOrder
+from actors.ports.shop import ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.simulator import FULL_KEY, Shop, address, serve

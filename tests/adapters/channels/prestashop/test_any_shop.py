@@ -21,7 +21,8 @@ import trio
 
 from actors.domain.documents import ShopParcel, ShopStatus, ShopTracking
 from actors.errors import OutcomeUnknownError, UnreachableError
-from actors.ports import Contact, ShopOrder, UnreadableOrder
+from actors.ports.people import Contact
+from actors.ports.shop import ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.buyable import buyable, delivery
 from adapters.channels.prestashop.client import Webservice

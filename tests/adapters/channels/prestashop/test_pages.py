@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from actors.errors import MalformedError, UnreachableError
-from actors.ports import ShopOrder
+from actors.ports.shop import ShopOrder
 from adapters.http.server import Drop, Request, Response
 
 if TYPE_CHECKING:

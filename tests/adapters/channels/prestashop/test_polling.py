@@ -12,7 +12,7 @@ import pytest
 
 from actors.domain.documents import ShopStatus
 from actors.errors import MalformedError, UnreachableError
-from actors.ports import Poll, ShopOrder, UnreadableOrder
+from actors.ports.shop import Poll, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.cursor import ID_REACH_BACK, SEEN_MAX, remembered
 from adapters.channels.prestashop.feeds import TURN_OF, TURNS
 from adapters.channels.prestashop.plugin import STATE_OF

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.ports import Packing, Payload, ShopOrder, UnreadableOrder
+from actors.ports.shop import Packing, Payload, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import IDS_A_REQUEST
 from adapters.channels.prestashop.cursor import ID_REACH_BACK
 from adapters.channels.prestashop.feeds import TURNS

@@ -16,7 +16,8 @@ import pytest
 import trio
 
 from actors.domain.documents import ShopParcel, ShopStatus, ShopTracking
-from actors.ports import Contact, Pushed, ShopOrder, UnreadableOrder
+from actors.ports.people import Contact
+from actors.ports.shop import Pushed, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.placing import Placing
 from adapters.channels.prestashop.plugin import PrestaShopSettings

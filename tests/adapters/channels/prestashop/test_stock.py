@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from actors.errors import RefusedError, UnreachableError
-from actors.ports import Pushed, ShopOrder, UnreadableOrder
+from actors.ports.shop import Pushed, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.catalogue import catalogue_of
 from adapters.channels.prestashop.simulator import FULL_KEY, rights
 from adapters.channels.prestashop.stock import REFUSED_IN_A_ROW_MAX

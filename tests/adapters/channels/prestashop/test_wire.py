@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from actors.ports import ShopOrder, UnreadableOrder
+from actors.ports.shop import ShopOrder, UnreadableOrder
 from adapters.channels.prestashop import wire, writes
 from adapters.channels.prestashop.dates import reach_back, to_utc
 from adapters.channels.prestashop.plugin import PrestaShopSettings

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from actors.errors import OutcomeUnknownError, RefusedError
-from actors.ports import Contact
+from actors.ports.people import Contact
 from adapters.erps.divalto.simulator import Switches
 from adapters.erps.divalto.simulator.rehearsal import (
     PERSON,

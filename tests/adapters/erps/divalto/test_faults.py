@@ -9,7 +9,7 @@ import trio
 
 from actors.domain.documents import ErpCancellation, ErpDocument
 from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, RefusedError, UnreachableError
-from actors.ports import Outcome
+from actors.ports.partner import Outcome
 from adapters.erps.divalto.simulator import Switches, is_auth, is_read, is_write
 from adapters.erps.divalto.simulator.rehearsal import (
     PERSON,

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from actors.errors import UnreachableError
-from actors.ports import Outcome
+from actors.ports.partner import Outcome
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.hours import closed_until

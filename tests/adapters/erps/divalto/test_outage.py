@@ -12,7 +12,9 @@ from actors.attempt import Taken
 from actors.domain.documents import Document, ErpDocument
 from actors.drain import Drain
 from actors.errors import UnreachableError
-from actors.ports import Contact, Outcome, PendingEffect
+from actors.ports.journal import PendingEffect
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from adapters.erps.divalto.simulator.rehearsal import Site, line, note, open_site, order
 from adapters.memory.journal import MemoryJournal
 
