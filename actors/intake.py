@@ -5,7 +5,9 @@ is not polled; so whatever stands before a person is looked at again now and the
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -25,6 +27,8 @@ from actors.order import OrderHall
 from actors.ports.journal import Journal
 from actors.ports.people import BesideRow, Contact
 from actors.ports.shop import ShopLine, ShopOrder, ShopPort, UnreadableOrder, payload_of
+
+C = TypeVar("C", ShopOrder, ShopOrder | UnreadableOrder)
 
 log = structlog.get_logger(__name__)
 
@@ -103,24 +107,30 @@ class Intake:
         """
         newest = {order_id(self._channel, order.shop_order): order for order in orders}
         known = await self._journal.known_orders(newest)
-        limit = trio.CapacityLimiter(IMPORTS_MAX)
-
-        async def import_one(order: ShopOrder | UnreadableOrder) -> None:
-            async with limit:
-                with concerning(order_id(self._channel, order.shop_order)):
-                    await self._import(order, read_at, known)
-
         for id_, order in newest.items():
             if isinstance(order, UnreadableOrder) and id_ not in known:
                 self._directory.hold_back(id_, self.assortment.units(order.units))
 
-        async with trio.open_nursery() as nursery:
-            for id_, order in newest.items():
-                if self.adopting.takes(order, is_known=id_ in known):
-                    nursery.start_soon(import_one, order)
-                else:
-                    await self._nothing_to_mend(id_)
+        ours: list[ShopOrder | UnreadableOrder] = []
+        for id_, order in newest.items():
+            if self.adopting.takes(order, is_known=id_ in known):
+                ours.append(order)
+            else:
+                await self._nothing_to_mend(id_)
+        await self._side_by_side(ours, partial(self._import, read_at=read_at, known=known))
         await self.adopting.save()
+
+    async def _side_by_side(self, orders: Iterable[C], work: Callable[[C], Awaitable[None]]) -> None:
+        limit = trio.CapacityLimiter(IMPORTS_MAX)
+
+        async def work_on(order: C) -> None:
+            async with limit:
+                with concerning(order_id(self._channel, order.shop_order)):
+                    await work(order)
+
+        async with trio.open_nursery() as nursery:
+            for order in orders:
+                nursery.start_soon(work_on, order)
 
     async def _nothing_to_mend(self, id_: str) -> None:
         """Take back what a person was asked to mend, if anything: it is mended by now, or nobody's matter."""
@@ -145,15 +155,15 @@ class Intake:
             if order is None:  # deleted in the shop
                 await self._nothing_to_mend(id_)
                 continue
-            await self.take_again(order, read_at)
+            await self.take_again([order], read_at)
 
-    async def take_again(self, order: ShopOrder | UnreadableOrder, read_at: float) -> None:
-        """Import an order that was read again, and its address with it where that is another by now."""
-        await self.take([order], read_at)
-        if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid"):
-            id_ = order_id(self._channel, order.shop_order)
-            with concerning(id_):
-                await self._readdress(id_, order)
+    async def take_again(self, orders: Sequence[ShopOrder | UnreadableOrder], read_at: float) -> None:
+        """Import orders that were read again, and their addresses with them where those are others by now."""
+        await self.take(orders, read_at)
+        living = [
+            order for order in orders if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid")
+        ]
+        await self._side_by_side(living, self._readdress)
 
     def has_read(self, id_: str, read_at: float) -> None:
         """Note that an order of ours was read again, and there is nothing to hand on."""
@@ -202,8 +212,9 @@ class Intake:
             Raise(_unreadable(id_), "unreadable_order", order.why, mend, (payload,))
         )
 
-    async def _readdress(self, id_: str, order: ShopOrder) -> None:
+    async def _readdress(self, order: ShopOrder) -> None:
         """Hand on another address than the order has, while it can still be of use."""
+        id_ = order_id(self._channel, order.shop_order)
         standing = STANDINGS.get(order.standing)
         try:
             known = await self._hall.ask(id_, Wake())

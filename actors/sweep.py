@@ -5,7 +5,7 @@ This owns which orders are looked at when, and says when the shop and we contrad
 order's new copy means is the order's matter.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -168,34 +168,33 @@ class Sweep:
         found = await self._shop.reread([row.shop_order for row in rows], whole=whole)
         for row in rows:
             with concerning(row.order):
-                await self._look_at_one(row, found.get(row.shop_order), read_at)
+                await self._note_whether_deleted(row, is_deleted=row.shop_order not in found)
+        await self._hand_on(found.values(), read_at)
         return found
 
-    async def _look_at_one(
-        self, row: OrderRow, found: ShopOrder | UnreadableOrder | None, read_at: float
-    ) -> None:
-        if found is None:
-            detail = f"the shop has deleted order {row.shop_order}, and here it is {row.state}"
-            mend = f"wharfctl order cancel {row.order}, unless it is to be shipped all the same"
-            await self._desk.raise_anomaly(Raise(_deleted(row.order), "order_deleted", detail, mend))
+    async def _note_whether_deleted(self, row: OrderRow, *, is_deleted: bool) -> None:
+        if not is_deleted:
+            await self._desk.resolve(_deleted(row.order), "system")
             return
-        await self._desk.resolve(_deleted(row.order), "system")
-        await self._hand_on(row.order, found, read_at)
+        detail = f"the shop has deleted order {row.shop_order}, and here it is {row.state}"
+        mend = f"wharfctl order cancel {row.order}, unless it is to be shipped all the same"
+        await self._desk.raise_anomaly(Raise(_deleted(row.order), "order_deleted", detail, mend))
 
-    async def _hand_on(self, id_: str, order: ShopOrder | UnreadableOrder, read_at: float) -> None:
+    async def _hand_on(self, orders: Iterable[ShopOrder | UnreadableOrder], read_at: float) -> None:
         """Hand on what is not as it was when it was handed on last; payments and returns change nothing."""
-        last = self._handed_on.get(id_)
-        told = msgspec.structs.replace(order, raw=b"")
-        words = last[1] if last is not None else 0
-        if isinstance(told, ShopOrder):
-            words = hash(msgspec.json.encode(told.packing)) if told.is_whole else words
-            told = msgspec.structs.replace(told, packing=Packing(), is_whole=True)
-        content = (hash(msgspec.json.encode(told)), words)
-        if content != last:
-            await self._intake.take_again(order, read_at)
-            self._handed_on[id_] = content
-        elif isinstance(order, ShopOrder):
-            self._intake.has_read(id_, read_at)
+        again: list[ShopOrder | UnreadableOrder] = []
+        contents: dict[str, tuple[int, int]] = {}
+        for order in orders:
+            id_ = order_id(self._channel, order.shop_order)
+            last = self._handed_on.get(id_)
+            content = _content(order, last)
+            if content != last:
+                again.append(order)
+                contents[id_] = content
+            elif isinstance(order, ShopOrder):
+                self._intake.has_read(id_, read_at)
+        await self._intake.take_again(again, read_at)
+        self._handed_on.update(contents)
 
     async def _compare(self, page: Sequence[ShopStanding]) -> None:
         """Take in what was never seen, and name what ended here and not in the shop."""
@@ -237,6 +236,16 @@ class Sweep:
     async def _resolve_own(self, anomaly: str) -> None:
         if anomaly.startswith(f"{self._channel}-"):
             await self._desk.resolve(anomaly, "system")
+
+
+def _content(order: ShopOrder | UnreadableOrder, last: tuple[int, int] | None) -> tuple[int, int]:
+    """Return digests of what is told, and of the words to whoever packs; a short copy has none to tell."""
+    told = msgspec.structs.replace(order, raw=b"")
+    words = last[1] if last is not None else 0
+    if isinstance(told, ShopOrder):
+        words = hash(msgspec.json.encode(told.packing)) if told.is_whole else words
+        told = msgspec.structs.replace(told, packing=Packing(), is_whole=True)
+    return hash(msgspec.json.encode(told)), words
 
 
 def _deleted(id_: str) -> str:

@@ -66,12 +66,22 @@ class Shop(MemoryShop):
         self.orders[:] = [each for each in self.orders if each.shop_order != str(number)]
 
 
+class Journal(MemoryJournal):
+    """A journal that counts how often it is asked which orders it knows."""
+
+    lookups = 0
+
+    async def known_orders(self, orders: Collection[str]) -> frozenset[str]:
+        self.lookups += 1
+        return await super().known_orders(orders)
+
+
 @dataclass(slots=True)
 class House:
     """A channel's intake and sweep, and what they lean on. There is no stock: open orders wait."""
 
     shop: Shop
-    journal: MemoryJournal
+    journal: Journal
     hall: OrderHall
     intake: Intake
     desk: Desk
@@ -100,7 +110,7 @@ class House:
 
 @asynccontextmanager
 async def open_house() -> AsyncGenerator[House]:
-    journal, shop, now = MemoryJournal(), Shop(), [NINE]
+    journal, shop, now = Journal(), Shop(), [NINE]
     directory = Directory({"lyon": WarehouseHandle("lyon", Mailbox(10))})
 
     def facts() -> Facts:
@@ -144,6 +154,15 @@ async def test_what_has_not_changed_is_handed_on_once_and_leaves_no_trace() -> N
         assert house.shop.reread_ == ["1", "1", "1"]
         assert (await house.order(1)).version == before
         assert await house.problems() == []
+
+
+async def test_orders_that_are_read_again_together_are_looked_up_together() -> None:
+    async with open_house() as house:
+        await house.sold(*map(order, range(1, 51)))
+        house.journal.lookups = 0
+        await house.sweep.look_at_open()
+        assert len(house.shop.reread_) == 50
+        assert house.journal.lookups == 1
 
 
 async def test_changed_lines_are_followed_and_another_carrier_is_put_before_a_person() -> None:
