@@ -5,8 +5,10 @@ commit. If recording fails, this actor falls and starts from what the journal ho
 not recorded was never made. It knows nothing of orders but their ids.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 
 import msgspec
 import trio
@@ -32,7 +34,15 @@ from actors.domain.stock_events import (
 )
 from actors.floor_news import news_again, news_of
 from actors.mailbox import Letter, tell
-from actors.ports.journal import Append, FulfilmentRow, Journal, KeyedAnswer, PendingEffect, StockPicture
+from actors.ports.journal import (
+    Append,
+    Durable,
+    FulfilmentRow,
+    Journal,
+    KeyedAnswer,
+    PendingEffect,
+    StockPicture,
+)
 from actors.rows import fulfilment_row, fulfilments_of
 
 BATCH_MAX = 512
@@ -47,14 +57,11 @@ HALF_ABOVE = 8
 Fewer are better recorded together: a commit costs as much as ten of its reservations.
 """
 
-AHEAD_MAX = 1
-"""Batches decided while others are being recorded.
-
-One keeps this actor busy, more would only add to the wait.
-"""
-
 UNDER_WAY_MAX = 2
-"""Batches at the journal: it encodes one while the database writes the other, so both cores work."""
+"""Batches at the journal: it encodes one while the database writes the other, so both cores work.
+
+One more is decided meanwhile, which keeps this actor busy; further ones would only add to the wait.
+"""
 
 NEWS_MAX = 1_000
 """News for orders that waits for delivery.
@@ -83,7 +90,7 @@ class _Batch:
     letters: Sequence[Letter[StockCommand | Keyed]]
     answers: Sequence[Answer]
     events: Sequence[StockEvent]
-    durable: trio.Event = field(default_factory=trio.Event)
+    is_durable: Durable = trio.lowlevel.checkpoint
 
 
 def stream_of(warehouse: str) -> str:
@@ -129,6 +136,8 @@ class Warehouse:
         self._clock = clock
         self._version = 0
         self._answers: dict[str, Answer] = {}
+        self._room = trio.Semaphore(UNDER_WAY_MAX)
+        self._under_way: deque[_Batch] = deque()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve the mailbox until it is closed and everything in it is durable."""
@@ -136,36 +145,51 @@ class Warehouse:
         stock = self._handle.stock = restore(picture)
         self._version = picture.version
         self._answers = {row.key: _ANSWER.decode(row.answer) for row in picture.answers}
-        decided, to_commit = trio.open_memory_channel[_Batch](AHEAD_MAX)
+        at_journal, to_answer = trio.open_memory_channel[_Batch](UNDER_WAY_MAX)
         news, to_tell = trio.open_memory_channel[tuple[str, OrderCommand]](NEWS_MAX)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_expiries, stock)
-            async with trio.open_nursery() as pipeline:
-                pipeline.start_soon(self._tell_news, to_tell)
-                pipeline.start_soon(self._commit_all, to_commit, news)
-                async with decided:
-                    for told in news_again(stock):
-                        await news.send(told)
-                    task_status.started()
-                    crash = await self._decide_on_all_letters(stock, decided)
-            if crash is not None:
-                raise crash
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_expiries, stock)
+                async with trio.open_nursery() as pipeline:
+                    pipeline.start_soon(self._tell_news, to_tell)
+                    pipeline.start_soon(self._answer_all, to_answer, news)
+                    async with at_journal:
+                        for told in news_again(stock):
+                            await news.send(told)
+                        task_status.started()
+                        crash = await self._decide_on_all_letters(stock, at_journal)
+                if crash is not None:
+                    raise crash
+                nursery.cancel_scope.cancel()
+        finally:
+            await self._outlast_what_is_under_way()
+
+    async def _outlast_what_is_under_way(self) -> None:
+        """Return once nothing of ours becomes durable any more: whoever begins anew begins from all of it."""
+        with trio.CancelScope(shield=True):
+            for batch in self._under_way:
+                with suppress(Exception):  # whoever is told of a failure has failed of it already
+                    await batch.is_durable()
+        self._under_way.clear()
+        self._room = trio.Semaphore(UNDER_WAY_MAX)
 
     async def _decide_on_all_letters(
-        self, stock: Stock, decided: trio.MemorySendChannel[_Batch]
+        self, stock: Stock, at_journal: trio.MemorySendChannel[_Batch]
     ) -> Exception | None:
         """Decide until the mailbox is closed, or return what made a decision crash.
 
-        What was decided before it is recorded and answered first. Cut off, it might become durable after this
-        actor has begun anew from what was not.
+        What was decided before it is recorded and answered first.
         """
         while letters := await self._handle.mailbox.take(BATCH_MAX, half_above=HALF_ABOVE):
             try:
                 batch = self._decide_all(stock, letters)
             except Exception as error:  # noqa: BLE001 - it is raised again, as soon as it may be
                 return error
-            await decided.send(batch)
+            await self._room.acquire()
+            if batch.append is not None:
+                batch.is_durable = await self._journal.enqueue(batch.append)
+            self._under_way.append(batch)
+            at_journal.send_nowait(batch)
         return None
 
     def _decide_all(self, stock: Stock, letters: Sequence[Letter[StockCommand | Keyed]]) -> _Batch:
@@ -208,26 +232,6 @@ class Warehouse:
         if len(self._answers) > ANSWERS_REMEMBERED:
             del self._answers[next(iter(self._answers))]
 
-    async def _commit_all(
-        self,
-        to_commit: trio.MemoryReceiveChannel[_Batch],
-        news: trio.MemorySendChannel[tuple[str, OrderCommand]],
-    ) -> None:
-        """Hand batches to the journal in their order, the next while the last is under way."""
-        under_way, to_answer = trio.open_memory_channel[_Batch](UNDER_WAY_MAX - 1)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._answer_all, to_answer, news)
-            async with under_way:
-                async for batch in to_commit:
-                    await nursery.start(self._record, batch)
-                    await under_way.send(batch)
-
-    async def _record(self, batch: _Batch, *, task_status: trio.TaskStatus[None]) -> None:
-        task_status.started()  # from here to the journal nobody else runs, so the batches keep their order
-        if batch.append is not None:
-            await self._journal.append(batch.append)
-        batch.durable.set()
-
     async def _answer_all(
         self,
         to_answer: trio.MemoryReceiveChannel[_Batch],
@@ -235,7 +239,9 @@ class Warehouse:
     ) -> None:
         async with news:
             async for batch in to_answer:
-                await batch.durable.wait()
+                await batch.is_durable()
+                self._under_way.popleft()
+                self._room.release()
                 self._handle.mailbox.settle(len(batch.letters))
                 for letter, answer in zip(batch.letters, batch.answers, strict=True):
                     if letter.reply is not None:

@@ -3,7 +3,7 @@
 Its methods raise only the errors below.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -163,6 +163,10 @@ class OpenAnomaly(Struct, frozen=True, gc=False):
     raised_at: datetime
 
 
+Durable = Callable[[], Awaitable[None]]
+"""Returns once what it stands for is durable, or raises why it never will be. Not to be cancelled."""
+
+
 class Journal(Protocol):
     """The append-only log and what is projected from it. All reads see every append that has returned."""
 
@@ -174,6 +178,13 @@ class Journal(Protocol):
         Raises:
             ConflictError: the stream is at another version.
             FencedError: the partition is no longer ours, or the database is gone.
+        """
+        ...
+
+    async def enqueue(self, append: Append) -> Durable:
+        """Return once `append` stands behind all that came before it, with what returns when it is durable.
+
+        It becomes durable, or is refused, whether or not anybody waits. Both raise what `append` does.
         """
         ...
 

@@ -20,6 +20,7 @@ from actors.ports.journal import (
     Balance,
     ConflictError,
     CorruptionError,
+    Durable,
     OpenAnomaly,
     OrderRow,
     PendingEffect,
@@ -55,9 +56,14 @@ class MemoryLog:
 
     async def append(self, append: Append) -> None:
         """See `Journal.append`. Everything is checked before anything changes, and nobody runs between."""
+        is_durable = await self.enqueue(append)
+        await is_durable()
+
+    async def enqueue(self, append: Append) -> Durable:
+        """See `Journal.enqueue`."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._append(append)
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        return trio.lowlevel.cancel_shielded_checkpoint
 
     async def save_cursor(self, name: str, value: str) -> None:
         """See `Journal.save_cursor`."""

@@ -18,6 +18,7 @@ from actors.inspection import Tip as LogTip
 from actors.ports.journal import (
     Append,
     CorruptionError,
+    Durable,
     FencedError,
     OpenAnomaly,
     OrderRow,
@@ -76,8 +77,13 @@ class PostgresJournal:
         return self._term.remaining_s()
 
     async def append(self, append: Append) -> None:
-        """Return when `append` is durable; see `Writer.append` for the errors."""
-        await self._writer.append(append)
+        """Return when `append` is durable; see `Writer.enqueue` for the errors."""
+        ticket = await self._writer.enqueue(append)
+        await ticket.settled()
+
+    async def enqueue(self, append: Append) -> Durable:
+        """Return once there is room for `append`, with what returns when it is durable."""
+        return (await self._writer.enqueue(append)).settled
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
         """Return the stream's events with versions above `after`, oldest first."""

@@ -111,10 +111,11 @@ class Writer:
         self._stopped: str | None = None
         self._cut_off = False
 
-    async def append(self, append: Append) -> None:
-        """Return when `append` is durable. Not to be cancelled on the way: its outcome would be unknown.
+    async def enqueue(self, append: Append) -> Ticket:
+        """Return once there was room for `append`; its ticket tells when it is durable.
 
-        Several appends to one stream may be under way, in the order of the calls.
+        Several appends to one stream may be under way, in the order of the calls. None can be taken back: its
+        outcome would be unknown.
 
         Raises:
             ConflictError: the stream is at another version, or a key in it was used before.
@@ -132,7 +133,7 @@ class Writer:
                 self._take(ticket)
         else:
             self._take(ticket)
-        await ticket.settled()
+        return ticket
 
     def _take(self, ticket: Ticket) -> None:
         if self._stopped is not None:

@@ -33,7 +33,7 @@ from actors.domain.stock_events import StockReceived
 from actors.errors import UnreachableError
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports.journal import Append
+from actors.ports.journal import Append, Durable
 from actors.ports.people import Contact
 from actors.ports.shop import Poll, Pushed, ShopLine, ShopOrder, UnreadableOrder
 from actors.shop_window import SWEEP_EVERY_S
@@ -82,10 +82,10 @@ class Journal(MemoryJournal):
 
     stuck: str = ""
 
-    async def append(self, append: Append) -> None:
+    async def enqueue(self, append: Append) -> Durable:
         if append.stream == self.stuck:
             await trio.sleep(1_000)
-        await super().append(append)
+        return await super().enqueue(append)
 
 
 @dataclass(frozen=True, slots=True)

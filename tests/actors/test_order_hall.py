@@ -18,7 +18,7 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Granted, Reserve
 from actors.mailbox import Mailbox, SetAsideError
 from actors.order import GATHER_S, IDLE_S, MAILBOX_MAX, OrderHall, OrderMessage
-from actors.ports.journal import Append, ConflictError, PendingEffect, Recorded
+from actors.ports.journal import Append, ConflictError, Durable, PendingEffect, Recorded
 from actors.ports.people import BesideRow
 from adapters.memory.journal import MemoryJournal
 
@@ -36,11 +36,11 @@ class SlowJournal(MemoryJournal):
         self.slow = ""
         self.slow_to_read = 0.0
 
-    async def append(self, append: Append) -> None:
+    async def enqueue(self, append: Append) -> Durable:
         self.appends.append(append)
         if append.stream == self.slow:
             await trio.sleep(100)
-        await super().append(append)
+        return await super().enqueue(append)
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Recorded]:
         self.reads.append(stream)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,7 +30,7 @@ from actors.domain.stock_commands import (
 )
 from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEffectRequested, UnitsReserved
 from actors.mailbox import Mailbox, SetAsideError
-from actors.ports.journal import Append, FencedError, PendingEffect
+from actors.ports.journal import Append, Durable, FencedError, PendingEffect
 from actors.supervisor import supervise
 from actors.warehouse import EXPIRY_CHECK_S, Warehouse
 from adapters.memory.journal import MemoryJournal
@@ -38,10 +39,23 @@ Clock = trio.testing.MockClock
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
+@dataclass(slots=True)
+class Commit:
+    """One that was begun, and what became of it."""
+
+    ended: trio.Event = field(default_factory=trio.Event)
+    error: Exception | None = None
+
+    async def is_durable(self) -> None:
+        await self.ended.wait()
+        if self.error is not None:
+            raise self.error
+
+
 class SlowJournal(MemoryJournal):
     """A journal that takes time to commit, and remembers how much it was given at a time.
 
-    As with any database, a commit that its caller no longer waits for may become durable all the same, later.
+    As with any database, what was begun becomes durable although nobody waits for it any more.
     """
 
     def __init__(self, commit_s: float = 0.01) -> None:
@@ -49,23 +63,23 @@ class SlowJournal(MemoryJournal):
         self.commit_s = commit_s
         self.batches: list[int] = []
         self.fenced = False
-        self.late: list[Append] = []
-        self._turn = trio.StrictFIFOLock()
+        self._last = Commit()
+        self._last.ended.set()
 
-    async def append(self, append: Append) -> None:
-        late, self.late = self.late, []
-        for each in late:
-            await super().append(each)
-        try:
-            async with self._turn:
-                await trio.sleep(self.commit_s)
-                if self.fenced:
-                    raise FencedError
-                await super().append(append)
-        except trio.Cancelled:
-            self.late.append(append)
-            raise
-        self.batches.append(len(append.events))
+    async def enqueue(self, append: Append) -> Durable:
+        ahead, self._last = self._last, Commit()
+        trio.lowlevel.spawn_system_task(self._commit, append, ahead, self._last)
+        return self._last.is_durable
+
+    async def _commit(self, append: Append, ahead: Commit, mine: Commit) -> None:
+        await ahead.ended.wait()
+        await trio.sleep(self.commit_s)
+        if self.fenced:
+            mine.error = FencedError()
+        else:
+            await super().enqueue(append)
+            self.batches.append(len(append.events))
+        mine.ended.set()
 
 
 class House:
@@ -316,6 +330,25 @@ async def test_a_steady_stream_of_poison_does_not_fell_the_warehouse_if_it_comes
                 await house.ask(poison(f"poison-{number}"))
             await trio.sleep(60)
         assert await house.ask(reserve(1)) == Granted("main-1.1")
+
+
+async def test_a_warehouse_that_is_cut_off_ends_only_once_nothing_of_it_is_under_way_any_more(
+    autojump_clock: Clock,
+) -> None:
+    house = House(SlowJournal(commit_s=10))
+
+    async def ask(number: int) -> None:
+        await house.ask(Receive(f"D{number}", "TEAPOT", 5, "A-1"))
+
+    async with trio.open_nursery() as askers:
+        async with trio.open_nursery() as daemon:
+            await daemon.start(house.actor.run)
+            for number in range(2):
+                askers.start_soon(ask, number)
+                await trio.sleep(1)
+            daemon.cancel_scope.cancel()
+        assert len(house.journal.streams["stock-lyon"]) == 2
+        askers.cancel_scope.cancel()
 
 
 async def test_a_lost_partition_ends_the_warehouse_and_nobody_is_told_what_was_not_recorded(

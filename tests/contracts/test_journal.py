@@ -222,18 +222,29 @@ async def test_appends_of_many_streams_at_once_keep_every_partition_without_gaps
 async def test_appends_to_one_stream_are_recorded_in_the_order_of_the_calls_however_full_it_is(
     journal: Journal,
 ) -> None:
-    async def append(first: int, *, task_status: trio.TaskStatus[None]) -> None:
-        task_status.started()
+    last = None
+    for first in range(0, 15_000, 1_500):
         counted = [StockAdjusted("TEAPOT", 1, f"count {first + number}") for number in range(1_500)]
-        await journal.append(stock(first, *counted))
-
-    async with trio.open_nursery() as nursery:
-        for first in range(0, 15_000, 1_500):
-            await nursery.start(append, first)
+        last = await journal.enqueue(stock(first, *counted))
+    assert last is not None
+    await last()
     recorded = [each.event for each in await journal.read(PARIS)]
     assert [event.reason for event in recorded if isinstance(event, StockAdjusted)] == [
         f"count {number}" for number in range(15_000)
     ]
+
+
+async def test_what_is_enqueued_is_recorded_although_nobody_waits_for_it(journal: Journal) -> None:
+    for number in range(3):
+        await journal.enqueue(order("17", number, CancelAsked(f"person {number}")))
+    await journal.append(order("17", 3, CancelAsked("person 3")))
+    assert [each.version for each in await journal.read("order-17")] == [1, 2, 3, 4]
+
+
+async def test_whoever_waits_for_what_was_enqueued_hears_that_it_was_refused(journal: Journal) -> None:
+    await journal.append(order("17", 0, CancelAsked("anna")))
+    with pytest.raises(ConflictError):
+        await (await journal.enqueue(order("17", 0, CancelAsked("bea"))))()
 
 
 async def test_a_reservation_moves_units_and_the_picture_shows_where_they_stand(journal: Journal) -> None:

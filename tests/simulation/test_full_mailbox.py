@@ -12,7 +12,7 @@ from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Answer, OpenStock, Reserve
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Letter, Mailbox, Reply
-from actors.ports.journal import Append
+from actors.ports.journal import Append, Durable
 from actors.warehouse import Warehouse
 from adapters.memory.journal import MemoryJournal
 
@@ -31,9 +31,9 @@ class SlowJournal(MemoryJournal):
 
     lock: trio.StrictFIFOLock = field(default_factory=trio.StrictFIFOLock)
 
-    async def append(self, append: Append) -> None:
+    async def enqueue(self, append: Append) -> Durable:
         async with self.lock:
-            await MemoryJournal.append(self, append)
+            return await MemoryJournal.enqueue(self, append)
 
 
 async def test_a_full_mailbox_slows_its_senders_and_loses_nothing() -> None:

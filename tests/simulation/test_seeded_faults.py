@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import hypothesis.strategies as st
 import pytest
@@ -35,7 +36,7 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Answer, Done, Pack, Pick, Receive, ReportShort, StockCommand
 from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
 from actors.mailbox import SetAsideError
-from actors.ports.journal import Append
+from actors.ports.journal import Append, Durable
 from actors.ports.people import Contact
 from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
@@ -65,9 +66,9 @@ class SlowJournal(MemoryJournal):
         super().__init__()
         self.draw = draw
 
-    async def append(self, append: Append) -> None:
-        await super().append(append)
-        await trio.sleep(self.draw.random() * 0.01)
+    async def enqueue(self, append: Append) -> Durable:
+        await super().enqueue(append)
+        return partial(trio.sleep, self.draw.random() * 0.01)
 
 
 def order_for(number: int, lines: Mapping[str, int], standing: str) -> ShopOrder:
