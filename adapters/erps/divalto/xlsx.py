@@ -7,6 +7,7 @@ a reference into 1.2E+10. Limits keep a file that somebody dropped from filling 
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -15,6 +16,12 @@ from lxml import etree
 
 CELLS_BYTES_MAX = 64 * 1024 * 1024
 """What a sheet may come to when it is unpacked; a piece of ten thousand lines is a tenth of it."""
+
+ROWS_MAX = 100_000
+"""Ten times the lines of the largest piece."""
+
+CELLS_MAX = 2_000_000
+"""Ten thousand lines of two hundred columns; one cell far to the right makes all before it."""
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -75,24 +82,35 @@ def read(packed: bytes, bytes_max: int = CELLS_BYTES_MAX) -> list[list[str]]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as book:
-            names = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
-            if not names:
-                raise SheetError("the workbook holds no sheet")
-            shared = _shared(book, bytes_max) if "xl/sharedStrings.xml" in book.namelist() else []
-            sheet = _part(book, min(names, key=lambda name: (len(name), name)), bytes_max)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, OSError, EOFError) as error:
-        raise SheetError("it is no workbook") from error
+            sheet, shared = _first_sheet(book, bytes_max)
+    except SheetError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, ValueError, OSError, EOFError) as error:
+        raise SheetError("it is no workbook") from error  # zipfile has all of these for what is none
     rows: list[list[str]] = []
+    cells = 0
     for number, row in enumerate(sheet.iterfind(f".//{{{_MAIN}}}sheetData/{{{_MAIN}}}row"), 1):
-        at = int(row.get("r") or number)
-        if at > ROWS_MAX:
-            raise SheetError(f"the sheet has more than {ROWS_MAX} rows")
+        at = _row_number(row.get("r") or str(number))
         rows += [[] for _ in range(at - len(rows))]
-        rows[at - 1] = _texts(row, shared)
+        rows[at - 1] = texts = _texts(row, shared)
+        cells += len(texts)
+        if cells > CELLS_MAX:
+            raise SheetError(f"the sheet has more than {CELLS_MAX} cells")
     return rows
 
 
-ROWS_MAX = 100_000
+def _first_sheet(book: zipfile.ZipFile, bytes_max: int) -> tuple[Any, list[str]]:
+    names = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
+    if not names:
+        raise SheetError("the workbook holds no sheet")
+    shared = _shared(book, bytes_max) if "xl/sharedStrings.xml" in book.namelist() else []
+    return _part(book, min(names, key=lambda name: (len(name), name)), bytes_max), shared
+
+
+def _row_number(told: str) -> int:
+    if not told.isdecimal() or not 1 <= int(told[: len(str(ROWS_MAX)) + 1]) <= ROWS_MAX:
+        raise SheetError(f"a row has no number between 1 and {ROWS_MAX}")
+    return int(told)
 
 
 def _cell(row: int, column: int, text: str) -> str:

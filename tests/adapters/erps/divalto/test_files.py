@@ -1,5 +1,7 @@
 """Pieces as files: what Divalto would read, what comes back, and what a folder's state proves."""
 
+import io
+import zipfile
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal
@@ -257,6 +259,45 @@ def test_a_workbook_holds_every_text_as_text(rows: list[list[str]]) -> None:
     shown = [row + [""] * (max(map(len, [*rows, *read]), default=0) - len(row)) for row in rows]
     padded = [row + [""] * (len(shown[0]) - len(row)) for row in read] if shown else read
     assert padded == shown
+
+
+@pytest.mark.parametrize(
+    ("told", "garbled"),
+    [
+        (b'<row r="1"', b'<row r="x"'),
+        (b'<row r="1"', b'<row r="0"'),
+        (b'<row r="1"', b'<row r="-3"'),
+        (b'<row r="1"', b'<row r="100001"'),
+        (b't="inlineStr"', b't="s"'),
+    ],
+)
+def test_a_sheet_whose_numbers_make_no_sense_is_no_sheet(told: bytes, garbled: bytes) -> None:
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(xlsx.write([["FICHE"]]))) as book,
+        zipfile.ZipFile(packed, "w") as other,
+    ):
+        for name in book.namelist():
+            other.writestr(name, book.read(name).replace(told, garbled))
+    with pytest.raises(xlsx.SheetError):
+        xlsx.read(packed.getvalue())
+
+
+def test_a_workbook_with_any_byte_wrong_is_read_or_is_none() -> None:
+    content = xlsx.write([["FICHE", "ERREUR"], ["MOUV", "Article inexistant"] * 20])
+    read = 0
+    for place in range(len(content)):
+        try:
+            read += bool(xlsx.read(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]))
+        except xlsx.SheetError:
+            continue
+    assert read < len(content)
+
+
+def test_a_sheet_of_a_few_cells_far_apart_fills_no_memory() -> None:
+    line = ["x", *[""] * 18_000, "y"]
+    with pytest.raises(xlsx.SheetError, match="cells"):
+        xlsx.read(xlsx.write([line] * (xlsx.CELLS_MAX // len(line) + 1)))
 
 
 def test_a_workbook_that_swells_is_not_unpacked() -> None:
