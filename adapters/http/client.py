@@ -33,6 +33,9 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # below it tells whole add
 
 _TOO_LARGE = f"the answer is over {ANSWER_BYTES_MAX} bytes"
 
+WHOLE_TIMES_MAX = 4
+"""A whole exchange may take as many times what a partner may be silent for: one that trickles is away too."""
+
 CONNECTIONS_MAX = 8
 """Partners' own limits are lower (see their notes); this only bounds mistakes."""
 
@@ -61,6 +64,7 @@ class Client:
     """A partner's HTTP endpoint. Redirects are not followed: a shop sends a wrong host to its front page.
 
     What it tells the log of an exchange holds none of the `hidden` secrets, nor of those that `hide` adds.
+    `seconds_max` is how long the partner may be silent, see `WHOLE_TIMES_MAX` for the whole.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Client:
         connect_seconds_max: float = 5.0,
     ) -> None:
         self.system = system
+        self._whole_seconds_max = WHOLE_TIMES_MAX * seconds_max
         self._hidden = spellings(hidden)
         self._hidden_now: deque[frozenset[str]] = deque(maxlen=HIDDEN_NOW_MAX)
         self._http = httpx.AsyncClient(
@@ -114,8 +119,8 @@ class Client:
 
         Raises:
             UnreachableError: nothing was sent, or nothing can have changed.
-            OutcomeUnknownError: the request may have been carried out, but there is no answer, or one that is
-                larger than `ANSWER_BYTES_MAX` or cannot be decoded.
+            OutcomeUnknownError: the request may have been carried out, but there is no answer in time, or one
+                that is larger than `ANSWER_BYTES_MAX` or cannot be decoded.
             MalformedError: such an answer where nothing can have changed, or a request that cannot be sent.
         """
         doing = doing or f"{method} {path}"
@@ -126,7 +131,8 @@ class Client:
         try:
             request = self._http.build_request(method, path, params=params, headers=headers, content=content)
             request.stream = Whole(content or b"")
-            response, raw = await self._read(request)
+            with trio.fail_after(self._whole_seconds_max):
+                response, raw = await self._read(request)
             body = _decoded(raw, response.headers.get("content-encoding", ""))
             log.debug(
                 "partner_exchange",
@@ -144,6 +150,8 @@ class Client:
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             # Our own request or its address is wrong: it was never sent, and the next try would fail alike.
             raise MalformedError(self.system, doing, f"cannot be sent: {type(error).__name__}") from error
+        except trio.TooSlowError as error:
+            raise lost(self.system, doing, "the answer took too long") from error
         except _UnreadableError as error:
             raise senseless(self.system, doing, str(error)) from error
         except httpx.TransportError as error:

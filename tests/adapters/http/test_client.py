@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -84,6 +84,27 @@ async def test_a_partner_that_never_answers_is_given_up() -> None:
         await client.exchange("POST", "/x")
     await client.aclose()
     await listeners[0].aclose()
+
+
+@pytest.mark.parametrize(("method", "expected"), [("GET", UnreachableError), ("POST", OutcomeUnknownError)])
+async def test_a_partner_whose_answer_trickles_is_given_up(method: str, expected: type[Exception]) -> None:
+    async def trickle(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while True:
+                await stream.send_all(b"x")
+                await trio.sleep(0.01)
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(trio.serve_listeners, trickle, listeners)
+            client = Client("shop main", url, seconds_max=0.1)
+            with pytest.raises(expected, match="too long"):
+                await client.exchange(method, "/x")
+            await client.aclose()
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_compressed_answer_is_unpacked() -> None:
