@@ -136,6 +136,7 @@ class Channel:
         self._stock = _Matter(f"channel:{settings.name}:stock", "stock_not_shown")
         self._turn = 0
         self._polling = trio.Lock()
+        self._precedence = directory.precedence
         self._moved = trio.Event()
         directory.on_movement(self._stock_moved)
         self._read_at: float | None = None
@@ -252,6 +253,12 @@ class Channel:
 
     async def _poll(self) -> bool:
         """Poll; return whether that was a look at all orders, as before a push."""
+        try:
+            return await self._read_through()
+        finally:
+            self._precedence.has_read(self._settings.name)
+
+    async def _read_through(self) -> bool:
         name = cursor_name(self._settings.name)
         cursor = await self._journal.cursor(name)
         await self._intake.adopting.begin(cursor, self._settings.orders_since)
@@ -261,6 +268,7 @@ class Channel:
             ahead = _Ahead(self._shop, poll.cursor)
             async with trio.open_nursery() as nursery:
                 if poll.more:
+                    self._precedence.reads_on(self._settings.name)
                     nursery.start_soon(ahead.read)
                 await self._intake.take(poll.orders, read_at - poll.ahead_s)
                 self.window.forget(poll.orders)

@@ -14,6 +14,7 @@ from actors.domain.order_commands import OrderCommand
 from actors.domain.stock_commands import Answer, StockCommand
 from actors.mailbox import Mailbox, ask
 from actors.ports.journal import PendingEffect
+from actors.precedence import Precedence
 
 Clock = Callable[[], datetime]
 """The time, UTC."""
@@ -48,6 +49,7 @@ class Directory:
     Attributes:
         warehouses: by name.
         copies: how old the shop's copy of each order is.
+        precedence: whether a channel's import goes first.
         words: the row beside the log that holds words to whoever packs an order, "" where there are none; of
             an order that is not in here nobody has asked lately. Never the words themselves.
     """
@@ -55,6 +57,7 @@ class Directory:
     def __init__(self, warehouses: Mapping[str, WarehouseHandle]) -> None:
         self.warehouses = warehouses
         self.copies = ShopCopies()
+        self.precedence = Precedence()
         self.words: dict[str, str] = {}
         self._drains: dict[str, Callable[[PendingEffect], None]] = {}
         self._arrivals: Callable[[str], None] | None = None

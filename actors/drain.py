@@ -31,6 +31,7 @@ from actors.lanes import Lane, Lanes
 from actors.mailbox import CRASHES_MAX, SetAsideError
 from actors.ports.journal import Journal, PendingEffect
 from actors.ports.people import Contact
+from actors.precedence import Precedence
 from actors.supervisor import FATAL
 
 log = structlog.get_logger(__name__)
@@ -114,7 +115,14 @@ class _Errand:
 
 
 class Drain:
-    """One partner's outbox at work. `workers` calls of the partner run side by side."""
+    """One partner's outbox at work. `workers` calls of the partner run side by side.
+
+    With `precedence` it lets a channel's import go first: what the partner is to be told is recorded all the
+    same, and told after it, or after a minute.
+
+    Attributes:
+        gives_way: whether it waits for an import.
+    """
 
     def __init__(
         self,
@@ -126,6 +134,7 @@ class Drain:
         workers: int,
         rng: random.Random,
         observe: Observe,
+        precedence: Precedence | None = None,
     ) -> None:
         self.partner = partner
         self.circuit = Circuit(rng)
@@ -133,6 +142,8 @@ class Drain:
         self._caller = Caller(partner, door, self.circuit, observe)
         self._owners = owners
         self._workers = workers
+        self._precedence = precedence
+        self.gives_way = False
         self._rng = rng
         self._lanes = Lanes()
         self._crashes: Counter[str] = Counter()
@@ -220,6 +231,7 @@ class Drain:
             while self._in_hand >= IN_HAND_MAX:
                 await self._room.park()
             lanes = await self._lanes.ready(IN_HAND_MAX - self._in_hand)
+            await self._give_way()
             self._in_hand += len(lanes)
             rows = (islice(lane.effects, IN_A_ROW_MAX) for lane in lanes)
             persons = {person for row in rows for effect in row if (person := contact_of(effect))}
@@ -227,6 +239,19 @@ class Drain:
             for lane in lanes:
                 with concerning_stream(lane.stream):
                     self._hand_on(nursery, _Errand(self._lanes, lane, persons, contacts))
+
+    async def _give_way(self) -> None:
+        if self._precedence is None or not self._precedence.is_held:
+            return
+        began = trio.current_time()
+        log.info("import_goes_first", partner=self.partner)
+        self.gives_way = True
+        try:
+            await self._precedence.give_way()
+        finally:
+            self.gives_way = False
+        waited_s = round(trio.current_time() - began, 1)
+        log.info("import_let_pass", partner=self.partner, waiting=self.depth, waited_s=waited_s)
 
     def _hand_on(self, nursery: trio.Nursery, errand: _Errand) -> None:
         """Hand a lane to who calls the partner, or to who records where nobody has to be asked."""

@@ -44,6 +44,7 @@ from actors.ports.journal import Event, Journal
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 from actors.ports.shop import ShopPort
+from actors.precedence import Precedence
 from actors.supervisor import supervise
 from actors.warehouse import MAILBOX_MAX as WAREHOUSE_MAILBOX_MAX
 from actors.warehouse import Warehouse
@@ -169,7 +170,13 @@ class System:
         self.directory.on_arrival(self.desk.stock_arrived)
         self.directory.on_room(self._room_came)
         owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)
-        self._add_drain(ERP, _Door(self.partners.erp.find, self.partners.erp.carry_out), owners, ERP_WORKERS)
+        self._add_drain(
+            ERP,
+            _Door(self.partners.erp.find, self.partners.erp.carry_out),
+            owners,
+            ERP_WORKERS,
+            precedence=self.directory.precedence,
+        )
         for name, shop in self.partners.shops.items():
             self._add_drain(f"shop-{name}", _shop_door(shop), owners, SHOP_WORKERS)
         for name, carrier in self.partners.carriers.items():
@@ -287,7 +294,15 @@ class System:
     async def _set_aside(self, actor: str, message: str, error: str) -> None:
         await set_aside_by(self.desk.raise_anomaly)(actor, message, error)
 
-    def _add_drain(self, name: str, door: PartnerDoor, owners: Owners, workers: int) -> None:
+    def _add_drain(
+        self,
+        name: str,
+        door: PartnerDoor,
+        owners: Owners,
+        workers: int,
+        *,
+        precedence: Precedence | None = None,
+    ) -> None:
         drain = Drain(
             name,
             self.journal,
@@ -296,6 +311,7 @@ class System:
             workers=workers,
             rng=self.surroundings.rng,
             observe=self.surroundings.observe,
+            precedence=precedence,
         )
         self.drains[name] = drain
         self.directory.on_effect(name, drain.add)

@@ -46,7 +46,7 @@ class OpenBacklog:
     async def _partner(self, drain: Drain) -> PartnerStatus:
         pending = await self._system.journal.pending(drain.partner, 1)
         oldest = pending[0].requested_at if pending else None
-        return PartnerStatus(drain.partner, "away" if drain.circuit.is_open else "well", drain.depth, oldest)
+        return PartnerStatus(drain.partner, _state(drain), drain.depth, oldest)
 
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         """Return what a person should look at."""
@@ -177,3 +177,10 @@ def _key(mandate: Mandate, matter: OpenAnomaly) -> str:
 def _kind(document: object) -> str:
     """Return the document's wire name."""
     return str(msgspec.to_builtins(document)["type"])
+
+
+def _state(drain: Drain) -> str:
+    """Return how it goes with a partner, for people."""
+    if drain.circuit.is_open:
+        return "away"
+    return "lets an import go first" if drain.gives_way else "well"

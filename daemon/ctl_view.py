@@ -96,7 +96,9 @@ def status(answer: Answer) -> Sequence[Table]:
 
 def is_degraded(answer: Answer) -> bool:
     """Tell whether the daemon works, and not all is well with it."""
-    return answer["state"] != "running" or any(each["state"] != "well" for each in answer["partners"])
+    return answer["state"] != "running" or any(
+        each["state"].startswith("away") for each in answer["partners"]
+    )
 
 
 def event(answer: Answer) -> str:

@@ -58,8 +58,10 @@ class Shop(MemoryShop):
     pushed: list[dict[str, int]] = field(default_factory=list)
     polled: list[str | None] = field(default_factory=list)
     ahead_s: float = 0.0
+    away_after: int = 1_000_000
 
     async def poll(self, cursor: str | None) -> Poll:
+        self.away = self.away or len(self.polled) >= self.away_after
         self.polled.append(cursor)
         return replace(await MemoryShop.poll(self, cursor), ahead_s=self.ahead_s)
 
@@ -190,6 +192,31 @@ async def test_everything_that_changed_is_imported_page_by_page(autojump_clock: 
         assert house.shop.polled == [None, "3", "6", "9"]
         await house.channel.poll()
         assert house.shop.polled[-1] == "10"
+
+
+async def test_an_import_goes_first_while_pages_are_still_to_come_and_no_longer(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        precedence = house.directory.precedence
+        house.shop.page = 2
+        for number in range(3):
+            house.shop.place(order(number))
+        house.journal.stuck = "order-main-0"
+        nursery.start_soon(house.channel.poll)
+        await trio.sleep(1)
+        assert precedence.is_held
+        nursery.cancel_scope.cancel()
+    assert not precedence.is_held
+    async with open_house() as house:
+        house.shop.place(order(1))
+        await house.channel.poll()
+        house.shop.page = 0  # more is announced, and the next page cannot be read
+        house.shop.place(order(2))
+        house.shop.away_after = len(house.shop.polled) + 1
+        with pytest.raises(UnreachableError):
+            await house.channel.poll()
+        assert not house.directory.precedence.is_held
 
 
 async def test_an_order_of_a_page_that_was_read_ahead_is_as_old_as_its_reading(autojump_clock: Clock) -> None:

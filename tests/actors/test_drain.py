@@ -21,6 +21,7 @@ from actors.mailbox import SetAsideError
 from actors.ports.journal import Append, FencedError, PendingEffect
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
+from actors.precedence import HOLD_S_MAX, Precedence
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
 
@@ -147,6 +148,7 @@ class Office:
         self.owner = Owner(self.journal)
         self.outcomes: list[str] = []
         self.call_s: list[float] = []
+        self.precedence = Precedence()
         self.drain = Drain(
             "shop-main",
             self.journal,
@@ -155,6 +157,7 @@ class Office:
             workers=3,
             rng=random.Random(1),
             observe=self.observe,
+            precedence=self.precedence,
         )
 
     def observe(self, _partner: str, outcome: str, seconds: float, _stream: str) -> None:
@@ -462,6 +465,38 @@ async def test_a_drain_that_finishes_begins_nothing_new_and_waits_for_what_is_un
         assert len(office.owner.settled) == 3, "and their outcomes are recorded"
         await trio.sleep(60)
         assert len(office.partner.carried_out) == 3
+
+
+async def test_an_import_goes_first_and_what_was_asked_for_meanwhile_is_told_after_it(
+    autojump_clock: Clock,
+) -> None:
+    async with at_work(Office()) as office:
+        office.precedence.reads_on("main")
+        await office.request(effect(1, 1), effect(2, 1), effect(1, 2))
+        await trio.sleep(5)
+        assert (office.partner.calls, office.drain.depth, office.drain.gives_way) == (0, 3, True)
+        office.precedence.has_read("main")
+        await office.until_told()
+        assert sorted(office.partner.carried_out) == ["1.1", "1.2", "2.1"]
+        assert not office.drain.gives_way
+
+
+async def test_an_import_that_does_not_end_is_waited_for_a_minute_at_most(autojump_clock: Clock) -> None:
+    async with at_work(Office()) as office:
+        office.precedence.reads_on("main")
+        began = trio.current_time()
+        await office.request(effect(1, 1))
+        await office.until_told()
+        assert HOLD_S_MAX <= trio.current_time() - began < HOLD_S_MAX + 1
+
+
+async def test_a_drain_that_lets_an_import_go_first_finishes_at_once(autojump_clock: Clock) -> None:
+    async with at_work(Office(), within_s=10) as office:
+        office.precedence.reads_on("main")
+        await office.request(effect(1, 1))
+        await trio.sleep(1)
+        await office.drain.finish()
+        assert office.partner.calls == 0
 
 
 async def test_an_idle_drain_finishes_at_once(autojump_clock: Clock) -> None:
