@@ -215,6 +215,7 @@ class PageReader:
         self._page_size = min(page_size, PAGE_MAX)
         self._nursery: trio.Nursery | None = None
         self._stream: PageStream | None = None
+        self._read_to: int | None = None
 
     @contextmanager
     def reading_in(self, nursery: trio.Nursery) -> Generator[None]:
@@ -232,7 +233,8 @@ class PageReader:
         Raises:
             PartnerError, FieldError: as `PageStream.take`.
         """
-        if self._nursery is None:
+        read_to, self._read_to = self._read_to, None
+        if self._nursery is None or last_id == read_to:
             return await self._one_page(last_id)
         stream = self._stream
         if stream is None or stream.is_closed or stream.next_id != last_id:
@@ -247,9 +249,11 @@ class PageReader:
             if self._stream is None:
                 stream.close()
         is_last = not is_full or stream.is_read_through
-        if is_last and stream.was_ahead:  # the last page may have been read a while before it was taken
-            more, is_full = await self._one_page(stream.next_id)
-            page = Page(page.rows + more.rows, page.read_at, page.named)
+        if is_last and stream.was_ahead:
+            # The last page may have been read a while before it was taken: whoever asks next, which is while
+            # this one is imported, is told what came since.
+            self._read_to = stream.next_id
+            return page, True
         return page, is_full
 
     def _end(self) -> None:
