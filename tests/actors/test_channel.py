@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -40,10 +40,9 @@ from actors.shop_window import SWEEP_EVERY_S
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
+from tests.orders import NINE, shop_order
 
 Clock = trio.testing.MockClock
-NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
-CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
 
 
 @dataclass(slots=True)
@@ -162,21 +161,7 @@ async def open_house(orders_since: datetime | None = None, **settings: int) -> A
 
 
 def order(number: int, standing: str = "open", *, sku: str = "TEAPOT", units: int = 5) -> ShopOrder:
-    return ShopOrder(
-        shop_order=str(number),
-        reference=f"REF{number}",
-        standing=standing,
-        placed_at=NINE,
-        currency="EUR",
-        total=Decimal("10.00"),
-        shipping=Decimal("4.90"),
-        service="standard",
-        country="FR",
-        lines=(ShopLine("1", sku, units, Decimal("5.00")),),
-        customer="7",
-        contact=CAMILLE,
-        raw=b"<order/>",
-    )
+    return shop_order(number, (sku, units), standing=standing, raw=b"<order/>")
 
 
 # --- orders -------------------------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
 
 import msgspec
 import trio
@@ -21,27 +19,13 @@ from actors.intake import Intake
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.ports.people import Contact
-from actors.ports.shop import Packing, Payload, ShopLine, ShopOrder, UnreadableOrder, payload_of
+from actors.ports.shop import Packing, Payload, ShopOrder, UnreadableOrder, payload_of
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
+from tests.orders import NINE, shop_order
 
-NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 NOWHERE = Contact("Camille Martin", "", "1 rue du Port", "", "", "Lyon", "", "FR", "camille@example.org")
-ORDER = ShopOrder(
-    shop_order="1",
-    reference="REF1",
-    standing="open",
-    placed_at=NINE,
-    currency="EUR",
-    total=Decimal("10.00"),
-    shipping=Decimal("4.90"),
-    service="standard",
-    country="FR",
-    lines=(ShopLine("1", "CUP", 1, Decimal("5.00")),),
-    customer="7",
-    contact=NOWHERE,
-    raw=b"{}",
-)
+ORDER = shop_order(1, ("CUP", 1), contact=NOWHERE)
 LYON = replace(ORDER, contact=replace(NOWHERE, postcode="69002"))
 """The order once somebody has mended its address."""
 

@@ -3,8 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 
 import trio
 import trio.testing
@@ -19,16 +18,15 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_events import StockReceived
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports.people import Contact
-from actors.ports.shop import ShopLine, ShopOrder
+from actors.ports.shop import ShopOrder
 from actors.reconciler import Reconciliation
 from actors.shop_window import SWEEP_EVERY_S
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
+from tests.orders import NINE, shop_order
 
 Clock = trio.testing.MockClock
-NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -45,21 +43,7 @@ class SlowShop(MemoryShop):
 
 
 def sale(number: int, sku: str, units: int, placed_at: datetime, standing: str = "open") -> ShopOrder:
-    return ShopOrder(
-        shop_order=str(number),
-        reference=f"REF{number}",
-        standing=standing,
-        placed_at=placed_at,
-        currency="EUR",
-        total=Decimal("10.00"),
-        shipping=Decimal("4.90"),
-        service="standard",
-        country="FR",
-        lines=(ShopLine("1", sku, units, Decimal("5.00")),),
-        customer="7",
-        contact=Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR"),
-        raw=b"{}",
-    )
+    return shop_order(number, (sku, units), placed_at=placed_at, standing=standing)
 
 
 class House:

@@ -4,7 +4,6 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import trio
 
@@ -15,13 +14,11 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Receive, ReportShort
 from actors.domain.stock_events import StockReceived
 from actors.ports.journal import Append
-from actors.ports.people import Contact
-from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+from tests.orders import shop_order
 
-CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
 RULES = Rules(RoutingRules((WarehouseRule("lyon"),)), (CarrierRule("swift", "home"),))
 
 
@@ -55,21 +52,7 @@ class Wharf:
             await trio.sleep(0.005)
 
     def place(self, units: int) -> None:
-        order = ShopOrder(
-            shop_order="1",
-            reference="REF1",
-            standing="open",
-            placed_at=datetime(2026, 11, 23, 9, tzinfo=UTC),
-            currency="EUR",
-            total=Decimal("10.00"),
-            shipping=Decimal("4.90"),
-            service="standard",
-            country="FR",
-            lines=(ShopLine("1", "TEAPOT", units, Decimal("5.00")),),
-            customer="7",
-            contact=CAMILLE,
-            raw=b"{}",
-        )
+        order = shop_order(1, ("TEAPOT", units))
         self.shop.place(order)
 
     async def receive_unheard(self, units: int) -> None:

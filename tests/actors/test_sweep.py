@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -25,28 +25,14 @@ from actors.ports.shop import ShopLine, ShopOrder, UnreadableOrder
 from actors.sweep import LOOK_MAX, Sweep, sweep_is_due
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
+from tests.orders import NINE, shop_order
 
-NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 THREE_AT_NIGHT = NINE.replace(hour=3) + timedelta(days=1)
 PARIS = Contact("Camille Martin", "", "1 rue du Port", "", "75001", "Paris", "", "FR", "camille@example.org")
 
 
 def order(number: int, **changed: object) -> ShopOrder:
-    first = ShopOrder(
-        shop_order=str(number),
-        reference=f"REF{number}",
-        standing="open",
-        placed_at=NINE + timedelta(seconds=number),
-        currency="EUR",
-        total=Decimal("10.00"),
-        shipping=Decimal("4.90"),
-        service="standard",
-        country="FR",
-        lines=(ShopLine("1", "CUP", 1, Decimal("5.00")),),
-        customer="7",
-        contact=PARIS,
-        raw=b"{}",
-    )
+    first = shop_order(number, ("CUP", 1), placed_at=NINE + timedelta(seconds=number), contact=PARIS)
     return replace(first, **changed)
 
 

@@ -4,7 +4,6 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import trio
 
@@ -16,13 +15,12 @@ from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick, Receive
 from actors.domain.stock_events import PackedParcel, Quantity
-from actors.ports.people import Contact
-from actors.ports.shop import ShopLine, ShopOrder
+from actors.ports.shop import ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+from tests.orders import NINE, shop_order
 
-CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
 RULES = Rules(
     RoutingRules((WarehouseRule("lyon", priority=1), WarehouseRule("nantes", priority=2))),
     (CarrierRule("swift", "home"),),
@@ -30,21 +28,7 @@ RULES = Rules(
 
 
 def order_for(number: int, *lines: tuple[str, int], standing: str = "open") -> ShopOrder:
-    return ShopOrder(
-        shop_order=str(number),
-        reference=f"REF{number}",
-        standing=standing,
-        placed_at=datetime(2026, 11, 23, 9, 0, number % 60, tzinfo=UTC),
-        currency="EUR",
-        total=Decimal("10.00"),
-        shipping=Decimal("4.90"),
-        service="standard",
-        country="FR",
-        lines=tuple(ShopLine(str(n), sku, units, Decimal("5.00")) for n, (sku, units) in enumerate(lines, 1)),
-        customer="7",
-        contact=CAMILLE,
-        raw=b"{}",
-    )
+    return shop_order(number, *lines, standing=standing, placed_at=NINE.replace(second=number % 60))
 
 
 class House:

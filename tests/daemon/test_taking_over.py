@@ -1,17 +1,16 @@
 """An existing shop is taken over: nothing that anybody shipped is shipped again, and asking twice is once."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import msgspec
 from msgspec.structs import replace
 
 from actors.domain.adoption import Adoption
-from actors.ports.people import Contact
-from actors.ports.shop import ShopLine, ShopOrder, UnreadableOrder
+from actors.ports.shop import ShopOrder, UnreadableOrder
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
 from daemon.taking_over import DOES, AdoptionReport, take_over
+from tests.orders import shop_order
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LINE = NOON - timedelta(days=10)
@@ -19,21 +18,7 @@ OLD = NOON - timedelta(days=400)
 
 
 def order(number: int, standing: str, placed_at: datetime) -> ShopOrder:
-    return ShopOrder(
-        shop_order=str(number),
-        reference=f"REF{number}",
-        standing=standing,
-        placed_at=placed_at,
-        currency="EUR",
-        total=Decimal("10.00"),
-        shipping=Decimal("4.90"),
-        service="standard",
-        country="FR",
-        lines=(ShopLine("1", "TEAPOT", 1, Decimal("5.00")),),
-        customer="7",
-        contact=Contact("Camille Martin"),
-        raw=b"{}",
-    )
+    return shop_order(number, ("TEAPOT", 1), standing=standing, placed_at=placed_at)
 
 
 def an_old_shop() -> MemoryShop:

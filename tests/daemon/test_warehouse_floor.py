@@ -4,7 +4,6 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import pytest
 import trio
@@ -13,8 +12,6 @@ from actors.channel import ChannelSettings
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ErpReception, ErpReturn
 from actors.domain.routing import RoutingRules, WarehouseRule
-from actors.ports.people import Contact
-from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
@@ -33,6 +30,7 @@ from daemon.control.asked import (
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.wire import Consequence, Trial
 from daemon.warehouse_floor import WarehouseFloor
+from tests.orders import shop_order
 
 LYON = {"lyon": {"TEAPOT": 3, "LAMP": 0}}
 
@@ -173,21 +171,7 @@ async def test_without_a_warehouse_every_one_that_knows_the_article_answers() ->
             assert refused.value.status == NOT_FOUND
 
 
-TWO_TEAPOTS = ShopOrder(
-    shop_order="1",
-    reference="REF1",
-    standing="open",
-    placed_at=datetime(2026, 11, 23, 9, tzinfo=UTC),
-    currency="EUR",
-    total=Decimal("10.00"),
-    shipping=Decimal("4.90"),
-    service="standard",
-    country="FR",
-    lines=(ShopLine("1", "TEAPOT", 2, Decimal("5.00")),),
-    customer="7",
-    contact=Contact("Zoe Martin", street="1 rue du Port", postcode="69008", city="Lyon", country="FR"),
-    raw=b"{}",
-)
+TWO_TEAPOTS = shop_order(1, ("TEAPOT", 2))
 
 
 async def test_what_comes_back_of_an_order_is_taken_in_and_credited_once_and_no_more_than_has_left() -> None:

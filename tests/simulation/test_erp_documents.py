@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -26,8 +26,8 @@ from adapters.erps.divalto.simulator import PieceSeen, is_write
 from adapters.erps.divalto.simulator.rehearsal import Site, open_site
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryShop
+from tests.orders import shop_order
 
-NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 RULES = Rules(
     RoutingRules((WarehouseRule("paris", priority=1), WarehouseRule("lyon", priority=2))),
     (CarrierRule("swift", "home"),),
@@ -42,20 +42,10 @@ def quiet() -> object:
 
 
 def sold(lines: Mapping[str, int], number: int = 1) -> ShopOrder:
-    return ShopOrder(
-        shop_order=str(number),
-        reference=f"REF{number}",
-        standing="open",
-        placed_at=NINE,
-        currency="EUR",
-        total=Decimal("10.00"),
-        shipping=Decimal("4.90"),
-        service="standard",
-        country="FR",
+    return shop_order(
+        number,
         lines=tuple(ShopLine(sku, sku, units, Decimal("12.50")) for sku, units in lines.items()),
-        customer="7",
         contact=ZOE,
-        raw=b"{}",
     )
 
 

@@ -9,7 +9,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -37,14 +37,13 @@ from actors.domain.stock_commands import Answer, Done, Pack, Pick, Receive, Repo
 from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
 from actors.mailbox import SetAsideError
 from actors.ports.journal import Append, Durable
-from actors.ports.people import Contact
 from actors.ports.shop import ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from actors.warehouse import restore
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
+from tests.orders import NINE, shop_order
 
-NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 SITES = ("lyon", "nantes")
 SKUS = ("CUP", "LID", "TEAPOT")
 ORDERS = 30
@@ -56,7 +55,6 @@ RULES = Rules(
     RoutingRules((WarehouseRule("lyon", priority=1), WarehouseRule("nantes", priority=2))),
     (CarrierRule("swift", "home"),),
 )
-CAMILLE = Contact("Camille Martin", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "camille@example.org")
 
 
 class SlowJournal(MemoryJournal):
@@ -72,20 +70,11 @@ class SlowJournal(MemoryJournal):
 
 
 def order_for(number: int, lines: Mapping[str, int], standing: str) -> ShopOrder:
-    return ShopOrder(
-        shop_order=str(number),
-        reference=f"REF{number}",
+    return shop_order(
+        number,
         standing=standing,
         placed_at=NINE + timedelta(seconds=number),
-        currency="EUR",
-        total=Decimal("10.00"),
-        shipping=Decimal("4.90"),
-        service="standard",
-        country="FR",
         lines=tuple(ShopLine(sku, sku, units, Decimal("5.00")) for sku, units in lines.items()),
-        customer="7",
-        contact=CAMILLE,
-        raw=b"{}",
     )
 
 
