@@ -40,10 +40,12 @@ def reference_to(row: Row, name: str) -> int:
 
 
 def text(row: Row, name: str) -> str:
-    """Return a text; null is an empty one."""
+    """Return a text; null is an empty one, as is the false that PHP's getters give for what is missing."""
     value = row.get(name, "")
-    if value is None:
+    if value is None or value is False:
         return ""
+    if value is True:
+        return "1"  # as the shop itself writes what is true
     if isinstance(value, (str, int)):
         return str(value).replace("\x00", "").strip()
     raise FieldError(f"{name} is no text")

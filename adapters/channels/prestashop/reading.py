@@ -86,17 +86,22 @@ class OrderReader:
         """Return what the shop's dates are local to.
 
         Raises:
-            MalformedError: the shop names none that is known; the settings have to.
+            MalformedError: the shop names none that is known, or several; the settings have to.
         """
         if self._zone is None:
             query = {"filter[name]": "[PS_TIMEZONE]"}
             rows = await self._webservice.rows("configurations", "[name,value]", **query)
-            name = text(rows[0], "value") if rows else ""
+            # Each shop of an installation may have its own, and the list does not say whose is which.
+            names = {text(row, "value") for row in rows} or {""}
+            doing = "GET /api/configurations"
+            if len(names) > 1:
+                why = "PS_TIMEZONE differs between its shops; set time_zone in the settings"
+                raise MalformedError(self._webservice.system, doing, why)
             try:
-                self._zone = ZoneInfo(name)
+                self._zone = ZoneInfo(names.pop())
             except (ZoneInfoNotFoundError, ValueError) as error:
                 why = "PS_TIMEZONE is no known time zone; set time_zone in the settings"
-                raise MalformedError(self._webservice.system, "GET /api/configurations", why) from error
+                raise MalformedError(self._webservice.system, doing, why) from error
         return self._zone
 
     async def named(self, rows: Sequence[Row], with_slips: Collection[int] = frozenset()) -> Named:

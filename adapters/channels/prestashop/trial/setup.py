@@ -43,7 +43,7 @@ async def try_setup(
     return [
         *_switches(configured),
         _clock(offset),
-        _zone(configured.get("PS_TIMEZONE", ""), settings, newest, webservice.clock),
+        _zone(_zones(rows), settings, newest, webservice.clock),
         *spoken,
         *_states(states, settings),
         *_carriers(carriers, settings),
@@ -95,14 +95,23 @@ def _clock(offset: timedelta | None) -> Finding:
     return well("clock", "the shop's clock and ours agree")
 
 
+def _zones(rows: list[Row]) -> list[str]:
+    """Return the time zones of the installation: each of its shops may have one of its own."""
+    return sorted({text(row, "value") for row in rows if text(row, "name") == "PS_TIMEZONE"})
+
+
 def _zone(
-    configured: str, settings: PrestaShopSettings, newest: list[Row], clock: datetime | None
+    zones: list[str], settings: PrestaShopSettings, newest: list[Row], clock: datetime | None
 ) -> Finding:
+    configured = ", ".join(zones)
     used = settings.time_zone or configured
+    if len(zones) > 1 and not settings.time_zone:
+        mend = "set time_zone in the channel's settings to that of its shop"
+        return wrong("time zone", f"the shops of this installation have several: {configured}", mend)
     if used not in available_timezones():
         mend = "set time_zone in the channel's settings to a name such as Europe/Paris"
         return wrong("time zone", f"PS_TIMEZONE is {configured!r}, which is no time zone", mend)
-    if settings.time_zone and configured and settings.time_zone != configured:
+    if settings.time_zone and zones and settings.time_zone not in zones:
         mend = "leave time_zone out of the settings, unless you know that the shop's own is wrong"
         detail = f"time_zone is {settings.time_zone}, and the shop says {configured}"
         return warning("time zone", detail, mend)

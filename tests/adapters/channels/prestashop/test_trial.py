@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from actors.errors import MalformedError
 from adapters.channels.prestashop.simulated.keys import Key, rights
 from adapters.channels.prestashop.simulator import FULL_KEY
 from adapters.channels.prestashop.trial import try_shop
@@ -247,6 +248,16 @@ async def test_a_time_zone_that_nobody_knows_is_told(world: World) -> None:
 
 async def test_a_time_zone_that_differs_from_the_shops_own_is_a_warning(world: World) -> None:
     assert "Europe/Paris" in (await only(world, "warning", "time zone", time_zone="Europe/London")).detail
+
+
+async def test_several_time_zones_in_one_installation_have_to_be_chosen_from(world: World) -> None:
+    world.shop.tables.insert("configurations", {"name": "PS_TIMEZONE", "value": "Europe/London"})
+    assert ("wrong", "time zone") in not_well(await tried(world))
+    assert ("warning", "time zone") not in not_well(await tried(world, time_zone="Europe/London"))
+    with pytest.raises(MalformedError, match="set time_zone"):
+        await world.adapter.poll(None)
+    async with world.connect(time_zone="Europe/London") as adapter:
+        await adapter.poll(None)
 
 
 async def test_dates_in_the_future_betray_a_wrong_time_zone(world: World) -> None:

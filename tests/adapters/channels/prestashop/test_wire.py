@@ -1,6 +1,7 @@
 """What the real shop answered is understood, and what we send is what it took."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from actors.ports.shop import ShopOrder, UnreadableOrder
+from actors.ports.shop import Packing, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop import wire, writes
 from adapters.channels.prestashop.dates import reach_back, to_utc
+from adapters.channels.prestashop.details import packing_of
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.simulated.writing import parse
 
@@ -86,6 +88,17 @@ def test_numbers_may_come_as_texts() -> None:
     order = wire.read_order(as_texts, around())
     assert isinstance(order, ShopOrder)
     assert order.shop_order == "1"
+
+
+def test_what_php_calls_false_is_no_text_on_a_label() -> None:
+    row = answered("fulljson_orders")["orders"][0] | {"gift": True, "note": False, "current_state": 2}
+    surroundings = around()
+    address = {**surroundings.addresses[4], "company": False, "address2": False, "phone_mobile": False}
+    order = wire.read_order(row, replace(surroundings, addresses={4: address}))
+    assert isinstance(order, ShopOrder)
+    contact = order.contact
+    assert (contact.company, contact.street2, contact.phone) == ("", "", "0102030405")
+    assert packing_of(row, {}) == Packing(is_gift=True, gift_message="", notes=())
 
 
 @pytest.mark.parametrize(
