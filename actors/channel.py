@@ -20,7 +20,8 @@ from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 from actors.intake import Intake
 from actors.order import OrderHall
 from actors.ports.journal import Journal
-from actors.ports.shop import Poll, ShopPort
+from actors.ports.shop import ShopPort
+from actors.read_ahead import Ahead
 from actors.second_look import WAIT_S, SecondLook
 from actors.shop_window import ShopWindow
 from actors.sweep import Sweep
@@ -41,6 +42,9 @@ LOOK_AT_OPEN_TURN = LOOK_AGAIN_POLLS // 2
 
 PUSH_MAX = 250
 """Articles pushed before the shop's orders are read again: about a second's work of a shop."""
+
+AFTER_PARTIAL_S_MAX = 10.0
+"""What a partial poll did not look for is looked for so soon, however seldom the shop is polled."""
 
 FRESH_S = 0.5
 """Orders read so lately are not read once more before a push."""
@@ -208,8 +212,10 @@ class Channel:
             log.warning("stock_not_shown", channel=self._settings.name, error=kind, detail=detail)
 
     async def _take_in(self) -> None:
-        await self.poll()
-        self._orders.due_at = trio.current_time() + self._settings.poll_s
+        is_whole = await self.poll()
+        every_s = self._settings.poll_s
+        pause_s = every_s if is_whole else min(every_s, AFTER_PARTIAL_S_MAX)
+        self._orders.due_at = trio.current_time() + pause_s
         self._turn += 1
         if self._turn % LOOK_AGAIN_POLLS == 0 or self._intake.is_looking:
             await self._intake.look_again()
@@ -240,19 +246,19 @@ class Channel:
             if not await self._poll():
                 await self._poll()
 
-    async def poll(self) -> None:
-        """Import what has changed since the cursor, as far as this poll looks for it; then move the cursor.
+    async def poll(self) -> bool:
+        """Import what has changed since the cursor, then move the cursor; return whether that was all.
 
         The next page is read while this one is imported; the cursor is saved only after what it passes over.
+        A partial poll looks for a part only.
 
         Raises:
             PartnerError: as the shop's port; the cursor stands where all before it is durable.
         """
         async with self._polling:
-            await self._poll()
+            return await self._poll()
 
     async def _poll(self) -> bool:
-        """Poll; return whether that was a look at all orders, as before a push."""
         try:
             return await self._read_through()
         finally:
@@ -265,7 +271,7 @@ class Channel:
         read_at = trio.current_time()
         poll = await self._shop.poll(cursor)
         while True:
-            ahead = _Ahead(self._shop, poll.cursor)
+            ahead = Ahead(self._shop, poll.cursor)
             async with trio.open_nursery() as nursery:
                 if poll.more:
                     self._precedence.reads_on(self._settings.name)
@@ -304,33 +310,3 @@ class Channel:
         except PartnerError:
             self.window.forget_all()
             raise
-
-
-class _Ahead:
-    """The next page, read while the last one is imported."""
-
-    def __init__(self, shop: ShopPort, cursor: str) -> None:
-        self._shop = shop
-        self._cursor = cursor
-        self.read_at = trio.current_time()
-        self._page: Poll | None = None
-        self._error: PartnerError | None = None
-
-    async def read(self) -> None:
-        """Read it; a partner's error waits until the last page is durable."""
-        try:
-            self._page = await self._shop.poll(self._cursor)
-        except PartnerError as error:
-            self._error = error
-
-    def page(self) -> Poll:
-        """Return it.
-
-        Raises:
-            PartnerError: it could not be read.
-        """
-        if self._error is not None:
-            raise self._error
-        if self._page is None:
-            raise RuntimeError("the next page was asked for and never read")
-        return self._page

@@ -13,6 +13,7 @@ import trio.testing
 from msgspec.structs import replace
 
 from actors.channel import (
+    AFTER_PARTIAL_S_MAX,
     DEBOUNCE_S,
     FAILURES_UNSEEN_MAX,
     LOOK_AGAIN_POLLS,
@@ -527,6 +528,23 @@ async def test_a_poll_that_looked_at_no_order_is_not_enough_before_a_push(autoju
         house.shop.asks_beside = True
         await house.channel.push()
         assert (await house.stage(2), house.shop.levels) == ("held", {"TEAPOT": 3})
+
+
+async def test_what_a_partial_poll_did_not_look_for_comes_soon_however_seldom_the_shop_is_polled(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house(poll_s=600) as house, trio.open_nursery() as nursery:
+        house.shop.place(order(1))
+        house.shop.asks_beside = True
+        await nursery.start(house.channel.run)
+        await trio.sleep(AFTER_PARTIAL_S_MAX - 1)
+        assert await house.stage(1) is None
+        await trio.sleep(2)
+        assert await house.stage(1) == "backordered"
+        house.shop.place(order(2))
+        await trio.sleep(590)
+        assert await house.stage(2) is None
+        nursery.cancel_scope.cancel()
 
 
 async def test_orders_that_were_asked_for_in_vain_or_lie_not_taken_in_are_read_before_a_push(
