@@ -10,10 +10,13 @@ from typing import Protocol, TypeVar, TypeVarTuple
 
 import trio
 
-from actors.errors import UnreachableError
+from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 
 FILE_BYTES_MAX = 256 * 1024 * 1024
 """A depot's stock as CSV comes to some 10 MB; more than this is another file."""
+
+SECONDS_MAX = 60.0
+"""For a folder of this machine or a mounted one: twice what a server by SFTP is given for a large export."""
 
 CLOCK = "wharfinger.clock"
 """A small file whose time is the share's own: this machine's clock may be another."""
@@ -59,14 +62,20 @@ class Folders(Protocol):
 
 
 class LocalFolders:
-    """Folders of this machine, or of another that are mounted: a thread touches them.
+    """Folders of this machine, or of another that are mounted: a thread touches them, one thing at a time.
+
+    A mounted folder whose server is away holds its thread for as long as that lasts. Nobody waits for that
+    thread, but nothing is begun before it has ended: so no later attempt is overtaken by an earlier one.
 
     Args:
         system: the partner as the settings name it.
+        seconds_max: how long anything may take, what is before it included.
     """
 
-    def __init__(self, system: str) -> None:
+    def __init__(self, system: str, seconds_max: float = SECONDS_MAX) -> None:
         self._system = system
+        self._seconds_max = seconds_max
+        self._one = trio.CapacityLimiter(1)
 
     async def names(self, folder: str) -> Sequence[str]:
         """See `Folders.names`."""
@@ -78,7 +87,7 @@ class LocalFolders:
 
     async def drop(self, folder: str, name: str, content: bytes) -> None:
         """See `Folders.drop`."""
-        await self._run(_drop, Path(folder, name), content, doing=name)
+        await self._run(_drop, Path(folder, name), content, doing=name, late=OutcomeUnknownError)
 
     async def remove(self, folder: str, name: str) -> None:
         """See `Folders.remove`."""
@@ -96,9 +105,20 @@ class LocalFolders:
         """Nothing is open between two calls."""
         await trio.lowlevel.checkpoint()
 
-    async def _run(self, act: Callable[[*_Given], _Done], *arguments: *_Given, doing: str) -> _Done:
+    async def _run(
+        self,
+        act: Callable[[*_Given], _Done],
+        *arguments: *_Given,
+        doing: str,
+        late: type[PartnerError] = UnreachableError,
+    ) -> _Done:
         try:
-            return await trio.to_thread.run_sync(act, *arguments)
+            with trio.fail_after(self._seconds_max):
+                return await trio.to_thread.run_sync(
+                    act, *arguments, abandon_on_cancel=True, limiter=self._one
+                )
+        except trio.TooSlowError as error:
+            raise late(self._system, doing, "the folder: no answer in time") from error
         except OSError as error:
             why = error.strerror or str(error)
             raise UnreachableError(self._system, doing, f"the folder: {why}") from error

@@ -1,8 +1,12 @@
 """Pieces as files: what Divalto would read, what comes back, and what a folder's state proves."""
 
 import io
+import os
+import threading
 import zipfile
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +21,7 @@ from actors.errors import MalformedError, OutcomeUnknownError, PartnerError, Ref
 from adapters.erps.divalto import sheet, xlsx
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.files_settings import FileSettings
+from adapters.erps.divalto.folders import LocalFolders
 from adapters.erps.divalto.simulator.rehearsal import (
     PERSON,
     Site,
@@ -179,6 +184,53 @@ async def test_a_folder_that_is_not_there_is_said_and_nothing_was_done(tmp_path:
             await site.erp.stock()
         with pytest.raises(UnreachableError, match="No such file"):
             await site.erp.carry_out(order(), None)
+
+
+@contextmanager
+def hanging(path: Path, end: Callable[[], object]) -> Generator[None]:
+    """Have whoever opens a file wait, as for a server that is away, until `end`: five seconds at most."""
+    os.mkfifo(path)
+    at_the_latest = threading.Timer(5, end)
+    at_the_latest.daemon = True
+    at_the_latest.start()
+    try:
+        yield
+    finally:
+        at_the_latest.cancel()
+
+
+async def test_a_mounted_folder_that_does_not_answer_is_given_up_and_nothing_overtakes_what_hangs_in_it(
+    tmp_path: Path,
+) -> None:
+    folders, export = LocalFolders("erp divalto", seconds_max=0.25), tmp_path / "stock.csv"
+    with hanging(export, partial(export.write_bytes, b"")):
+        with pytest.raises(UnreachableError, match="no answer in time"):
+            await folders.read(str(tmp_path), export.name)
+        with pytest.raises(UnreachableError, match="no answer in time"):
+            await folders.names(str(tmp_path))
+        export.write_bytes(b"")
+        assert await folders.names(str(tmp_path)) == [export.name]
+
+
+async def test_a_drop_that_hangs_in_a_mounted_folder_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+    folders, part = LocalFolders("erp divalto", seconds_max=0.25), tmp_path / ".a.csv.part"
+    with hanging(part, part.read_bytes):
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknownError, match="no answer in time"):
+                await folders.drop(str(tmp_path), "a.csv", b"a piece")
+        assert part.read_bytes() == b"a piece"  # from the first alone
+        part.unlink()
+        await folders.drop(str(tmp_path), "a.csv", b"the next")
+        assert await folders.read(str(tmp_path), "a.csv") == b"the next"
+
+
+async def test_whoever_gives_up_waiting_for_a_mounted_folder_goes_on_at_once(tmp_path: Path) -> None:
+    folders, export = LocalFolders("erp divalto"), tmp_path / "stock.csv"
+    with hanging(export, partial(export.write_bytes, b"")):
+        with trio.move_on_after(0.05) as gave_up:
+            await folders.read(str(tmp_path), export.name)
+        assert gave_up.cancelled_caught
+        export.write_bytes(b"")
 
 
 async def test_an_export_that_is_no_table_is_malformed(tmp_path: Path) -> None:
