@@ -14,6 +14,7 @@ import trio
 from msgspec import Struct
 
 from adapters.channels.prestashop.client import Webservice
+from adapters.channels.prestashop.details import PLAIN
 from adapters.channels.prestashop.fields import Row, reference_to
 from adapters.channels.prestashop.together import collapsed
 
@@ -122,7 +123,7 @@ class SideFeeds:
     async def _of_payments(self, rows: list[Row]) -> frozenset[int]:
         """A payment is of a reference, which the orders of one cart share."""
         references = sorted({str(row.get("order_reference", "")) for row in rows})
-        plain = [each for each in references if each.isalnum()]
+        plain = [each for each in references if PLAIN.fullmatch(each)]
         if not plain:
             return frozenset()
         query = {"filter[reference]": f"[{'|'.join(plain)}]"}

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from actors.ports.shop import Packing, Payload, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.client import IDS_A_REQUEST
@@ -48,9 +49,11 @@ async def read(world: World, order: int) -> ShopOrder:
     return found
 
 
-async def an_order_long_ago(world: World, state: int) -> tuple[int, str]:
+async def an_order_long_ago(world: World, state: int, reference: str = "") -> tuple[int, str]:
     """Return an order, and a cursor, that no poll by date or id reaches back to by now."""
     order = world.shop.place_order([("cup", 1)], state=state)
+    if reference:
+        world.shop.tables["orders"][order]["reference"] = reference
     for _ in range(ID_REACH_BACK + 1):
         world.shop.place_order([("cup", 1)])
     _, cursor = await world.drained()
@@ -205,8 +208,9 @@ async def test_an_order_that_has_lost_its_shop_is_not_taken_for_deleted(world: W
     assert told == []
 
 
-async def test_a_payment_that_moves_no_date_is_found_by_its_id(world: World) -> None:
-    order, cursor = await an_order_long_ago(world, state=10)
+@pytest.mark.parametrize("reference", ["XKBKNABJK", "SHOP-2026_1042"])
+async def test_a_payment_that_moves_no_date_is_found_by_its_id(world: World, reference: str) -> None:
+    order, cursor = await an_order_long_ago(world, state=10, reference=reference)
     aftermath.pay(world.shop, order, Decimal("3.50"), "Card")
     world.shop.tables["orders"][order]["total_paid_real"] = "3.500000"
     told, cursor = await told_in_a_round(world, cursor)
