@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from adapters.channels.prestashop.dates import FAR_FUTURE, reach_back, second_after, to_local, to_utc
 from adapters.channels.prestashop.feeds import Marks
-from adapters.channels.prestashop.fields import Row, reference_to, text
+from adapters.channels.prestashop.fields import FieldError, Row, reference_to, text
 
 ID_REACH_BACK = 20
 """Orders placed at the same time may show in another order than that of their ids."""
@@ -86,8 +86,16 @@ def advanced(
     if now is not None and (not mark or (whole and not imported)):
         mark = max(mark, limit)
     if not imported:
-        mark = max([mark, *(text(row, "date_upd") for row in rows)])
+        mark = max([mark, *map(changed_at, rows)])
     return msgspec.structs.replace(cursor, last_id=highest(cursor.last_id, rows), mark=min(mark, limit))
+
+
+def changed_at(row: Row) -> str:
+    """Return when the shop says that an order changed; "" where it says nothing, which stops no other one."""
+    try:
+        return text(row, "date_upd")
+    except FieldError:
+        return ""
 
 
 def highest(last_id: int, rows: Iterable[Row]) -> int:

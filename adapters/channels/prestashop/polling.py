@@ -21,6 +21,7 @@ from adapters.channels.prestashop.cursor import (
     LONG_AGO,
     Cursor,
     advanced,
+    changed_at,
     digest,
     forgetting,
     highest,
@@ -241,7 +242,12 @@ class OrderFeed:
         }
         rows = await self._webservice.rows("orders", ORDER, **query)
         if len(rows) >= self._page_size:
-            first, last = text(rows[0], "date_upd"), text(rows[-1], "date_upd")
+            dates = [date for row in rows if (date := changed_at(row))]
+            if not dates:
+                raise MalformedError(
+                    self._webservice.system, "GET /api/orders", "no order says when it changed"
+                )
+            first, last = dates[0], dates[-1]
             if first == last:
                 within = (last, reference_to(rows[-1], "id"))
                 return rows, msgspec.structs.replace(cursor, within=within, page_from="")
@@ -277,7 +283,7 @@ class OrderFeed:
             content = digest(row)
             known = seen.get(order)
             if known is None or known[1] != content:
-                seen[order] = (seconds(text(row, "date_upd")), content)
+                seen[order] = (seconds(changed_at(row)), content)
                 changed.append(row)
         # What is no longer found was deleted before it was complete.
         gone = {order for order in cursor.unfinished if order not in rows}

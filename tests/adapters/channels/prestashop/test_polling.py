@@ -343,6 +343,43 @@ async def test_an_order_with_a_nonsense_field_does_not_stop_the_others(
     assert named in unreadable.why
 
 
+@pytest.mark.parametrize("date", [[], {}, None, 1.5, "soon"])
+async def test_an_order_that_says_no_date_of_its_change_stops_no_other(world: World, date: object) -> None:
+    _, cursor = await world.drained()
+    placed = [world.shop.place_order([("cup", 1)]) for _ in range(2)]
+
+    def without_date(answer: Response) -> Response | Drop:
+        page = json.loads(answer.body)
+        page["orders"][0]["date_upd"] = date
+        return Response(answer.status, json.dumps(page).encode(), answer.headers)
+
+    world.faults.change_next(without_date, orders_page)
+    orders, cursor = await world.drained(cursor)
+    assert ids(orders) == placed
+    world.clock.tick(minutes=1)
+    placed.append(world.shop.place_order([("cup", 1)]))
+    orders, _ = await world.drained(cursor)
+    assert placed[-1] in ids(orders)
+
+
+async def test_a_full_page_whose_last_order_says_no_date_hides_none_of_those_behind_it(world: World) -> None:
+    async with world.connect(page_size=3) as adapter:
+        _, cursor = await world.drained(None, adapter)
+        placed = []
+        for _ in range(7):
+            world.clock.tick(seconds=1)
+            placed.append(world.shop.place_order([("cup", 1)]))
+
+        def without_date(answer: Response) -> Response | Drop:
+            page = json.loads(answer.body)
+            page["orders"][-1]["date_upd"] = []
+            return Response(answer.status, json.dumps(page).encode(), answer.headers)
+
+        world.faults.change_next(without_date, orders_page)
+        orders, _ = await world.drained(cursor, adapter)
+        assert sorted(set(ids(orders))) == placed
+
+
 async def test_a_field_that_is_missing_makes_its_order_unreadable(world: World) -> None:
     placed = [world.shop.place_order([("cup", 1)]) for _ in range(2)]
 
