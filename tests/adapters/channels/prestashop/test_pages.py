@@ -90,7 +90,7 @@ async def test_a_page_that_cannot_be_read_costs_no_order_and_is_read_anew(
 async def test_a_count_of_the_orders_that_fails_leaves_nobody_waiting_for_a_page(world: World) -> None:
     placed = [world.shop.place_order([("cup", 1)]) for _ in range(30)]
     world.faults.answer_next(Drop(), count_of_orders)
-    world.faults.delay_next(0.3, lambda request: request.path == "/api/orders", count=2)
+    world.faults.delay_next(0.15, lambda request: request.path == "/api/orders", count=2)
     async with world.connect(page_size=PAGE) as adapter:
         with trio.fail_after(5):
             assert await told(world, adapter) == placed

@@ -335,15 +335,15 @@ def test_a_sheet_whose_numbers_make_no_sense_is_no_sheet(told: bytes, garbled: b
         xlsx.read(packed.getvalue())
 
 
-def test_a_workbook_with_any_byte_wrong_is_read_or_is_none() -> None:
+def test_a_workbook_with_a_byte_wrong_is_read_or_is_none() -> None:
     content = xlsx.write([["FICHE", "ERREUR"], ["MOUV", "Article inexistant"] * 20])
     read = 0
-    for place in range(len(content)):
+    for place in range(0, len(content), 3):
         try:
             read += bool(xlsx.read(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]))
         except xlsx.SheetError:
             continue
-    assert read < len(content)
+    assert read < len(content) // 3
 
 
 def test_a_sheet_of_a_few_cells_far_apart_fills_no_memory() -> None:
