@@ -14,10 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from tests.settings import PARTNERS
 
 HUNTER = "hunter2hunter2"
 
-SETTINGS = """
+DAEMON = """
 [database]
 {database}
 wait_seconds = 0.2
@@ -25,30 +26,6 @@ wait_seconds = 0.2
 [daemon]
 socket = "{folder}/control.sock"
 web_port = {port}
-
-[channels.main]
-type = "prestashop"
-url = "http://127.0.0.1:9"
-key_file = "shop.key"
-service_of = {{ 2 = "home" }}
-
-[erp]
-type = "divalto"
-url = "http://127.0.0.1:9"
-user = "wharfinger"
-password_file = "erp.password"
-dos = "998"
-customer = "C0000001"
-depots = {{ lyon = "LYO" }}
-
-[carriers.swift]
-type = "swift"
-url = "http://127.0.0.1:9"
-api_key_file = "swift.key"
-services = {{ home = {{ code = "HOME" }} }}
-
-[warehouses.lyon]
-country = "FR"
 """
 
 
@@ -64,7 +41,7 @@ def configured(folder: Path, *, port: int, database: str = 'dsn_file = "dsn"') -
         (folder / name).write_text(text)
     (folder / "dsn").write_text(f"postgresql://wharfinger:{HUNTER}@127.0.0.1:{free_port()}/wharfinger")
     config = folder / "wharfinger.toml"
-    config.write_text(SETTINGS.format(database=database, folder=folder, port=port))
+    config.write_text(DAEMON.format(database=database, folder=folder, port=port) + PARTNERS)
     return config
 
 

@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from daemon.control.client import ControlClient
+from tests.settings import PARTNERS
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +25,7 @@ SECRETS = {
     "swift.key": "swift-hunter2",
 }
 
-SETTINGS = """
+DAEMON = """
 rules_file = "rules.toml"
 
 [database]
@@ -34,31 +35,9 @@ data_dir = "{folder}/postgres"
 socket = "{folder}/control.sock"
 web_port = {port}
 drain_seconds = 5
+"""
 
-[channels.main]
-type = "prestashop"
-url = "http://127.0.0.1:9"
-key_file = "shop.key"
-service_of = {{ 2 = "home" }}
-
-[erp]
-type = "divalto"
-url = "http://127.0.0.1:9"
-user = "wharfinger"
-password_file = "erp.password"
-dos = "998"
-customer = "C0000001"
-depots = {{ lyon = "LYO", lille = "LIL" }}
-
-[carriers.swift]
-type = "swift"
-url = "http://127.0.0.1:9"
-api_key_file = "swift.key"
-services = {{ home = {{ code = "HOME" }} }}
-
-[warehouses.lyon]
-country = "FR"
-
+AND_LILLE = """
 [warehouses.lille]
 country = "FR"
 """
@@ -102,7 +81,8 @@ def running(folder: Path) -> Generator[Running]:
     for name, text in SECRETS.items():
         (folder / name).write_text(text)
     (folder / "rules.toml").touch()
-    (folder / "wharfinger.toml").write_text(SETTINGS.format(folder=folder, port=port))
+    partners = PARTNERS.replace("[erp.depots]", '[erp.depots]\nlille = "LIL"') + AND_LILLE
+    (folder / "wharfinger.toml").write_text(DAEMON.format(folder=folder, port=port) + partners)
     command = [sys.executable, "-m", "daemon", "run", "--log-level", "debug"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -17,39 +17,11 @@ from actors.ports.journal import Append
 from actors.ports.people import BesideRow
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.journal import open_journal
+from tests.settings import PARTNERS
 
 pytestmark = pytest.mark.slow
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
-
-SETTINGS = """
-[database]
-dsn_file = "dsn"
-
-[channels.main]
-type = "prestashop"
-url = "http://127.0.0.1:9"
-key_file = "shop.key"
-service_of = { 2 = "home" }
-
-[erp]
-type = "divalto"
-url = "http://127.0.0.1:9"
-user = "wharfinger"
-password_file = "erp.password"
-dos = "998"
-customer = "C0000001"
-depots = { lyon = "LYO" }
-
-[carriers.swift]
-type = "swift"
-url = "http://127.0.0.1:9"
-api_key_file = "swift.key"
-services = { home = { code = "HOME" } }
-
-[warehouses.lyon]
-country = "FR"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +39,7 @@ def config(server: EmbeddedPostgres, tmp_path: Path) -> Path:
     for name, text in (("dsn", dsn), ("shop.key", "S" * 32), ("erp.password", "p"), ("swift.key", "k")):
         (tmp_path / name).write_text(text)
     config = tmp_path / "wharfinger.toml"
-    config.write_text(SETTINGS)
+    config.write_text(f'[database]\ndsn_file = "dsn"\n{PARTNERS}')
     return config
 
 
