@@ -120,17 +120,17 @@ class Intake:
         await self._side_by_side(ours, partial(self._import, read_at=read_at, known=known))
         await self.adopting.save()
 
-    async def _side_by_side(self, orders: Iterable[C], work: Callable[[C], Awaitable[None]]) -> None:
-        limit = trio.CapacityLimiter(IMPORTS_MAX)
+    async def _side_by_side(self, orders: Sequence[C], work: Callable[[C], Awaitable[None]]) -> None:
+        left = iter(orders)
 
-        async def work_on(order: C) -> None:
-            async with limit:
+        async def work_through() -> None:
+            for order in left:
                 with concerning(order_id(self._channel, order.shop_order)):
                     await work(order)
 
         async with trio.open_nursery() as nursery:
-            for order in orders:
-                nursery.start_soon(work_on, order)
+            for _ in range(min(IMPORTS_MAX, len(orders))):
+                nursery.start_soon(work_through)
 
     async def _nothing_to_mend(self, id_: str) -> None:
         """Take back what a person was asked to mend, if anything: it is mended by now, or nobody's matter."""

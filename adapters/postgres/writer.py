@@ -145,7 +145,8 @@ class Writer:
             self._one_by_one.append(ticket)
         else:
             self._encode(ticket)
-        self._work.set()
+        if self._may_seal():
+            self._work.set()
 
     async def run(self) -> None:
         """Commit what comes, until cancelled.
