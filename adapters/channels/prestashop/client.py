@@ -22,13 +22,11 @@ from actors.errors import (
 )
 from adapters.channels.prestashop.fields import Row, reference_to
 from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.refusals import CURABLE, NO_RIGHT, NOT_OFFERED, errors_of
 from adapters.http.client import Answer, Client
 
 IDS_A_REQUEST = 300
 """Ids in one filter: with eight digits and an encoded bar each under 4 KiB, which every proxy passes."""
-
-CURABLE = frozenset({17, 18, 20, 21, 22, 25, 26, 132})
-"""Codes about keys, rights and a webservice that is off: nothing was done, and the shop can mend it."""
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -38,21 +36,10 @@ TOO_MANY = 429
 BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 """What a file of a module that begins with a byte order mark or an empty line puts before each answer."""
 
-SAID_MAX = 150
-"""Characters of a shop's words that an error's text holds: its own sentences are shorter."""
-
 SECONDS = re.compile(r"[0-9]{1,11}")
 """The shop's own instant as it tells it: eleven digits last for three thousand years."""
 
-NO_RIGHT = frozenset({25, 26})
-"""Codes of a key that may not read the resource."""
-
 log = structlog.get_logger(__name__)
-
-_CODE = re.compile(rb"<code><!\[CDATA\[(\d+)\]\]></code>")
-_MESSAGE = re.compile(rb"<message><!\[CDATA\[(.*?)\]\]></message>", re.DOTALL)
-_JSON_CODE = re.compile(rb'"code":"?(\d+)')
-_JSON_MESSAGE = re.compile(rb'"message":"((?:[^"\\]|\\.)*)"')
 
 
 def _came_without_key(answer: Answer) -> bool:
@@ -105,7 +92,7 @@ class Webservice:
         return await self._list(resource, display, query, optional=False)
 
     async def rows_if_allowed(self, resource: str, display: str, **query: str) -> list[Row]:
-        """Return the rows of a list, none where the key may not read it; else as `rows`."""
+        """Return the rows of a list, none where the shop or the key has none to show; else as `rows`."""
         return await self._list(resource, display, query, optional=True)
 
     async def _list(
@@ -113,8 +100,7 @@ class Webservice:
     ) -> list[Row]:
         doing = f"GET /api/{resource}"
         answer = await self._exchange("GET", f"/api/{resource}", {"display": display, **query}, None)
-        if optional and answer.status in (401, 405) and NO_RIGHT & set(errors_of(answer)[0]):
-            self._note_missing_right(resource)
+        if optional and self._goes_without(resource, answer):
             return []
         self._check(answer, doing, changes=False)
         page = self._decode(answer, doing)
@@ -131,7 +117,7 @@ class Webservice:
     ) -> list[Row]:
         """Return the rows whose `field` is one of `ids`, in as many requests as it takes.
 
-        What is `optional` has no rows for a key that may not read it.
+        What is `optional` has no rows for a key that may not read it, nor in a shop that has none.
         """
         wanted = sorted(set(ids) - {0})
         found: list[Row] = []
@@ -159,10 +145,20 @@ class Webservice:
             if last <= before:  # something in front of the shop answers without looking at what is asked
                 raise MalformedError(self.system, f"GET /api/{resource}", "its pages do not go on")
 
-    def _note_missing_right(self, resource: str) -> None:
+    def _goes_without(self, resource: str, answer: Answer) -> bool:
+        """Tell whether the shop shows nothing of a resource that can be missed, and say so once."""
+        if answer.status not in (400, 401, 405):
+            return False
+        codes = set(errors_of(answer)[0])
+        if not codes & (NO_RIGHT | NOT_OFFERED):
+            return False
         if resource not in self._unreadable:
             self._unreadable.add(resource)
-            log.warning("prestashop.no_right", shop=self.system, resource=resource)
+            if codes & NO_RIGHT:
+                log.warning("prestashop.no_right", shop=self.system, resource=resource)
+            else:
+                log.warning("prestashop.not_offered", shop=self.system, resource=resource)
+        return True
 
     async def one(self, resource: str, row_id: int, display: str) -> Row | None:
         """Return one row by its own address, None where there is none.
@@ -285,15 +281,3 @@ def _instant(seconds: str) -> datetime | None:
     if not SECONDS.fullmatch(seconds):
         return None
     return datetime.fromtimestamp(int(seconds), UTC)
-
-
-def errors_of(answer: Answer) -> tuple[list[int], str]:
-    """Return the webservice's codes and what it said on a line, but where it only repeats our body."""
-    codes = [int(code) for code in _CODE.findall(answer.body) or _JSON_CODE.findall(answer.body)]
-    if not codes:
-        kind = answer.headers.get("content-type", "nothing").split(";")[0]
-        return [], f"{answer.status} with {kind if answer.body else 'an empty body'}"
-    found = _MESSAGE.search(answer.body) or _JSON_MESSAGE.search(answer.body)
-    said = "" if found is None or 127 in codes else " ".join(found[1].decode("utf-8", "replace").split())  # noqa: PLR2004
-    told = f"{answer.status}, code {'+'.join(map(str, codes))}"
-    return codes, f"{told}: {said[:SAID_MAX]}" if said else told

@@ -6,8 +6,8 @@ from collections.abc import Generator
 from urllib.parse import urlsplit
 
 from actors.errors import PartnerError
-from adapters.channels.prestashop.client import errors_of
 from adapters.channels.prestashop.plugin import PrestaShopSettings
+from adapters.channels.prestashop.refusals import errors_of
 from adapters.http.client import Answer, Client
 from adapters.trials import Finding, warning, well, wrong
 

@@ -7,6 +7,7 @@ back, with it code 127, and nothing was understood that could have been carried 
 from collections.abc import Mapping
 
 from actors.errors import PartnerError
+from adapters.channels.prestashop.refusals import NO_RIGHT
 from adapters.channels.prestashop.trial.door import BACK_OFFICE, Door, codes_of, is_html
 from adapters.http.client import Answer
 from adapters.trials import Finding, warning, well, wrong
@@ -43,10 +44,11 @@ WELCOME: Mapping[str, str] = {
 }
 """To be read where the key may, and what is missed without it; orders ship all the same."""
 
-NO_RIGHT = frozenset({25, 26})
 OTHER_SHOP = 132
 NO_SUCH_METHOD = 23
+NO_SUCH_RESOURCE = 27
 UNDERSTOOD_NOTHING = 127
+UPDATE = "update the shop to PrestaShop 8 or 9"
 NOT_XML = b"not XML, on purpose: a right is being tried"
 
 
@@ -93,10 +95,9 @@ async def _try(door: Door, resource: str, method: str) -> Finding | None:
     if OTHER_SHOP in codes:
         mend = f"associate the key with the shop of id_shop in {BACK_OFFICE}"
         return wrong("rights", f"{what}: the key has no permission for this id_shop", mend)
-    if NO_SUCH_METHOD in codes:
-        return wrong(
-            "rights", f"{what}: this PrestaShop has no {method}", "update the shop to PrestaShop 8 or 9"
-        )
+    if NO_SUCH_METHOD in codes or NO_SUCH_RESOURCE in codes:
+        lacks = method if NO_SUCH_METHOD in codes else f"resource {resource}"
+        return wrong("rights", f"{what}: this PrestaShop has no {lacks}", UPDATE)
     return None if _is_carried_so_far(answer, method, codes) else _in_between(what, answer)
 
 

@@ -301,6 +301,13 @@ async def test_an_order_whose_date_is_wrong_is_found_by_its_id(world: World) -> 
     assert ids(told) == [placed]
 
 
+async def test_an_order_whose_customer_was_deleted_is_sent_to_its_address_all_the_same(world: World) -> None:
+    placed = world.shop.place_order([("cup", 1)], Shopper("Zoé", "Müller", "zoe@example.com"))
+    del world.shop.tables["customers"][int(str(world.shop.tables["orders"][placed]["id_customer"]))]
+    order = only(await world.adapter.poll(None))
+    assert (order.standing, order.contact.name, order.contact.email) == ("open", "Zoé Müller", "")
+
+
 async def test_a_carrier_that_was_edited_is_still_the_same_service(world: World) -> None:
     world.shop.edit_carrier(2)
     world.shop.place_order([("cup", 1)], carrier=2)

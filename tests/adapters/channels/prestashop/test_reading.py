@@ -19,11 +19,12 @@ from adapters.channels.prestashop.simulated import aftermath
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES
 from adapters.channels.prestashop.simulator import FULL_KEY, Shopper
+from adapters.http.server import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from adapters.http.server import Drop, Request, Response
+    from adapters.http.server import Drop, Request
     from tests.adapters.channels.prestashop.conftest import World
 
 BESIDE = (
@@ -148,6 +149,17 @@ async def test_a_key_that_may_not_read_what_people_want_to_know_still_ships_orde
     await told_in_a_round(world, cursor)
     world.shop.keys[FULL_KEY].rights = None
     assert (await read(world, order)).packing.notes == ("Fragile", "Ring twice")
+
+
+@pytest.mark.parametrize("code", [27, 32, 35])
+async def test_a_shop_that_lacks_what_people_want_to_know_still_ships_orders(world: World, code: int) -> None:
+    order = world.shop.place_order([("teapot", 1)], note="Fragile")
+    lacks = Response(400, b'{"errors":[{"code":%d,"message":"Did you mean?"}]}' % code)
+    world.faults.answer_next(lacks, lambda request: request.path.removeprefix("/api/") in BESIDE, count=100)
+    (found,), cursor = await world.drained()
+    assert isinstance(found, ShopOrder)
+    assert (found.shop_order, found.standing, found.packing.notes) == (str(order), "open", ("Fragile",))
+    await told_in_a_round(world, cursor)
 
 
 async def test_two_orders_with_one_reference_are_two_orders_and_share_their_payment(world: World) -> None:

@@ -179,6 +179,14 @@ async def test_refunds_that_are_not_read_need_no_right(world: World) -> None:
     assert not_well(await tried(world, refunds=False)) == []
 
 
+async def test_a_shop_that_lacks_a_resource_is_told_so_and_not_to_look_at_its_firewall(world: World) -> None:
+    lacks = Response(400, b'{"errors":[{"code":27,"message":"Resource of type does not exists"}]}')
+    world.faults.answer_next(lacks, lambda request: request.path == "/api/order_returns")
+    finding = await only(world, "warning", "rights")
+    assert "has no resource order_returns" in finding.detail
+    assert "update the shop" in finding.mend
+
+
 @pytest.mark.parametrize("resource", WELCOME)
 async def test_a_right_that_only_tells_people_more_is_named_and_a_warning(
     world: World, resource: str
