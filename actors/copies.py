@@ -10,7 +10,7 @@ from collections.abc import Callable
 import trio
 
 FRESH_S = 10.0
-"""Polls tell every five seconds or so what happened to an order's row, so a copy of this age misses one of
+"""Polls tell every five to ten seconds what happened to an order's row, so a copy of this age misses one of
 them at most; and an order takes a second or two from its poll to the floor, also when many come at once."""
 
 REMEMBERED_S = 120.0
