@@ -42,7 +42,7 @@ STEP_ROUNDS_MAX = 100
 More is a decision that goes in circles.
 """
 
-NAMES_BESIDE = (OrderImported, ContactCorrected, OrderRetold, ParcelLabelled)
+NAMES_BESIDE = frozenset({OrderImported, ContactCorrected, OrderRetold, ParcelLabelled})
 """Events that name rows beside the log."""
 
 
@@ -216,7 +216,7 @@ class _Turn:
         draft = consider(self.state, message.command, self.facts)
         self.state = draft.order
         self.events.extend(draft.events)
-        if any(isinstance(event, NAMES_BESIDE) for event in draft.events):
+        if message.beside and not NAMES_BESIDE.isdisjoint(map(type, draft.events)):
             self.beside.extend(message.beside)
         if message.key:
             self.answers.append(KeyedAnswer(message.key, DONE))

@@ -32,7 +32,7 @@ LINES = 3
 PICKERS = 256
 """Scanners: each works on one order at a time, and the next scan waits for the last one's answer."""
 
-LOOK_AGAIN_S = 0.02
+LOOK_AGAIN_S = 0.05
 """How often the crew looks for new orders."""
 
 RULES = Rules(RoutingRules((WarehouseRule(SITE, priority=1),)), (CarrierRule("swift", "home"),))
