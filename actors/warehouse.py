@@ -63,6 +63,9 @@ UNDER_WAY_MAX = 2
 One more is decided meanwhile, which keeps this actor busy; further ones would only add to the wait.
 """
 
+OUTLAST_S_MAX = 60.0
+"""Twice as long as a commit may take: what has no outcome by then belongs to a database that is gone."""
+
 NEWS_MAX = 1_000
 """News for orders that waits for delivery.
 
@@ -145,6 +148,8 @@ class Warehouse:
         stock = self._handle.stock = restore(picture)
         self._version = picture.version
         self._answers = {row.key: _ANSWER.decode(row.answer) for row in picture.answers}
+        self._room = trio.Semaphore(UNDER_WAY_MAX)
+        self._under_way.clear()
         at_journal, to_answer = trio.open_memory_channel[_Batch](UNDER_WAY_MAX)
         news, to_tell = trio.open_memory_channel[tuple[str, OrderCommand]](NEWS_MAX)
         try:
@@ -162,16 +167,14 @@ class Warehouse:
                     raise crash
                 nursery.cancel_scope.cancel()
         finally:
-            await self._outlast_what_is_under_way()
+            with trio.move_on_after(OUTLAST_S_MAX, shield=True):
+                await self._outlast_what_is_under_way()
 
     async def _outlast_what_is_under_way(self) -> None:
         """Return once nothing of ours becomes durable any more: whoever begins anew begins from all of it."""
-        with trio.CancelScope(shield=True):
-            for batch in self._under_way:
-                with suppress(Exception):  # whoever is told of a failure has failed of it already
-                    await batch.is_durable()
-        self._under_way.clear()
-        self._room = trio.Semaphore(UNDER_WAY_MAX)
+        for batch in self._under_way:
+            with suppress(Exception):  # whoever is told of a failure has failed of it already
+                await batch.is_durable()
 
     async def _decide_on_all_letters(
         self, stock: Stock, at_journal: trio.MemorySendChannel[_Batch]
