@@ -176,7 +176,7 @@ class Order(Struct, frozen=True, gc=False):
         """Return what the order asks for and no part covers, each SKU once, in the order of its lines."""
         if self.ended:
             return ()
-        return tuple(Quantity(sku, units) for sku, units in self._uncovered().items() if units > 0)
+        return tuple([Quantity(sku, units) for sku, units in self._uncovered().items() if units > 0])
 
     def surplus(self) -> dict[str, int]:
         """Return what parts hold and the order does not ask for (any more), by SKU."""
@@ -186,9 +186,10 @@ class Order(Struct, frozen=True, gc=False):
         open_: dict[str, int] = {}
         for line in self.facts.lines:
             open_[line.sku] = open_.get(line.sku, 0) + line.units
-        for part in self.live():
-            for quantity in part.lines:
-                open_[quantity.sku] = open_.get(quantity.sku, 0) - quantity.units
+        for part in self.parts.values():
+            if part.state != "gone":
+                for quantity in part.lines:
+                    open_[quantity.sku] = open_.get(quantity.sku, 0) - quantity.units
         return open_
 
     def is_on_floors(self) -> bool:
@@ -234,21 +235,24 @@ def own_steps(order: Order) -> tuple[tuple[PartStep, Part], ...]:
     """
     if order.imported is None or order.ended:
         return ()
-    live = tuple(order.live())
+    live = list(order.live())
     if order.cancel_asked:
         return tuple(("release", part) for part in live)
-    unconfirmed = tuple(part for part in live if part.state in ("planned", "allocated"))
-    if rerouted := tuple(to_give_back(order)):
+    if order.giving_back and (rerouted := list(to_give_back(order))):
         return tuple(("release", part) for part in rerouted)
+    unconfirmed = [part for part in live if part.state in ("planned", "allocated")]
     if order.backordered is not None and unconfirmed:
         return tuple(("release", part) for part in unconfirmed)
     if order.holds:
         return ()
-    planned = tuple(part for part in unconfirmed if part.state == "planned")
+    ready = [part for part in live if ready_to_dispatch(order, part)]
+    if not unconfirmed and not ready:
+        return ()  # as nearly always: it is asked at each turn of each order
+    planned = [part for part in unconfirmed if part.state == "planned"]
     return (
         *(("reserve", part) for part in planned),
         *(("confirm", part) for part in unconfirmed if not planned),
-        *(("dispatch", part) for part in live if ready_to_dispatch(order, part)),
+        *(("dispatch", part) for part in ready),
     )
 
 
