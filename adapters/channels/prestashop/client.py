@@ -30,6 +30,9 @@ IDS_A_REQUEST = 300
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
+CALLED = {"order_slip": "order_slips"}
+"""What a page calls a list, where that is not the resource's name."""
+
 TOO_MANY = 429
 """What hosts and proxies say who count requests; nothing was done."""
 
@@ -105,7 +108,7 @@ class Webservice:
         self._check(answer, doing, changes=False)
         page = self._decode(answer, doing)
         # An empty list has lost its name, and PHP may write an empty array as an object.
-        found = (page and page.get(resource)) if isinstance(page, dict) else page
+        found = (page and page.get(CALLED.get(resource, resource))) if isinstance(page, dict) else page
         if found == {}:
             return []
         if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
@@ -171,7 +174,7 @@ class Webservice:
             return None
         self._check(answer, f"GET {path}", changes=False)
         page = self._decode(answer, f"GET {path}")
-        found = page.get(resource) if isinstance(page, dict) else None
+        found = page.get(CALLED.get(resource, resource)) if isinstance(page, dict) else None
         if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
             raise MalformedError(self.system, f"GET {path}", f"not one of {resource}")
         return found[0]

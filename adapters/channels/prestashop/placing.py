@@ -145,6 +145,37 @@ class Placing:
         body = _document("order", {"id": int(shop_order), "note": note})
         await self._webservice.write("PATCH", f"/api/orders/{shop_order}", body)
 
+    async def refund(self, shop_order: str, units: int) -> None:
+        """Refund so many units of an order's first line, as the back office does; no date of it moves."""
+        order = await self._webservice.row("orders", int(shop_order), "[id,id_customer]")
+        display = "[id,unit_price_tax_excl,unit_price_tax_incl]"
+        query = {"filter[id_order]": f"[{shop_order}]", "sort": "[id_ASC]", "limit": "1"}
+        lines = await self._webservice.rows("order_details", display, **query)
+        if order is None or not lines:
+            raise MalformedError(self._webservice.system, f"read order {shop_order}", "it has no lines")
+        net, gross = (
+            str(units * Decimal(text(lines[0], f"unit_price_tax_{kind}"))) for kind in ("excl", "incl")
+        )
+        fields: Fields = {
+            "id_customer": reference_to(order, "id_customer"),
+            "id_order": int(shop_order),
+            "conversion_rate": 1,
+            "total_products_tax_excl": net,
+            "total_products_tax_incl": gross,
+            "total_shipping_tax_excl": 0,
+            "total_shipping_tax_incl": 0,
+            "amount": gross,
+            "partial": 1,
+        }
+        entry: Fields = {
+            "id_order_detail": reference_to(lines[0], "id"),
+            "product_quantity": units,
+            "amount_tax_excl": net,
+            "amount_tax_incl": gross,
+        }
+        entries = ("order_slip_details", "order_slip_detail", [entry])
+        await self._webservice.write("POST", "/api/order_slip", _document("order_slip", fields, entries))
+
     async def delete(self, shop_order: str) -> None:
         """Delete an order."""
         await self._webservice.write("DELETE", f"/api/orders/{shop_order}", b"")

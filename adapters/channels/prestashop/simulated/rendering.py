@@ -66,15 +66,15 @@ class Renderer:
         if self._as_json:
             shown = [self._object(resource, row, display) if display else {"id": row["id"]} for row in rows]
             # An empty list has lost its name.
-            return _dump({resource.name: shown} if shown else [])
+            return _dump({resource.plural: shown} if shown else [])
         if display is None:
-            link = f"{self._base_url}/api/{resource.name}"
+            link = f"{self._base_url}/api/{resource.plural}"
             inner = "".join(
                 f'<{resource.node} id="{row["id"]}" xlink:href="{link}/{row["id"]}"/>\n' for row in rows
             )
         else:
             inner = "".join(self._node(resource, row, display) for row in rows)
-        return f"{_HEAD}<{resource.name}>\n{inner}</{resource.name}>\n{_TAIL}".encode()
+        return f"{_HEAD}<{resource.plural}>\n{inner}</{resource.plural}>\n{_TAIL}".encode()
 
     def single(self, resource: Resource, row: Row, display: Display | None) -> bytes:
         """Render one row. JSON drops its falsy fields unless `display` is given, and then it is a list."""
@@ -83,7 +83,7 @@ class Renderer:
             return f"{_HEAD}{self._node(resource, row, display or whole)}{_TAIL}".encode()
         shown = self._object(resource, row, display or whole)
         if display is not None:
-            return _dump({resource.name: [shown]})
+            return _dump({resource.plural: [shown]})
         return _dump({resource.node: _without_falsy(shown)})
 
     def written(self, resource: Resource, rows: Sequence[Row], given: Sequence[Mapping[str, str]]) -> bytes:

@@ -59,7 +59,7 @@ class Field:
             return tuple((language, "") for language in LANGUAGES)
         if self.rule in NUMBER_RULES:
             return "0.000000"
-        if self.rule == "isBool" or self.name in ("valid", "partial"):
+        if self.rule == "isBool" or self.name == "valid":
             return "0"
         if self.name == "birthday":
             return NO_DATE[:10]
@@ -82,10 +82,11 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of the webservice: the name of its list, of its node, its fields in order, its lists."""
+    """A resource of the webservice: its name, its node's and its list's, its fields in order, its lists."""
 
     name: str
     node: str
+    plural: str
     fields: Mapping[str, Field]
     associations: Mapping[str, Association]
 
@@ -121,9 +122,10 @@ def _read(lines: Iterable[str]) -> dict[str, Resource]:
     associations: dict[str, Association] = {}
     for line in lines:
         if line.startswith("["):
-            name, node = line.strip("[]\n").split()
+            name, node, *called = line.strip("[]\n").split()
+            plural = called[0] if called else name
             fields, associations = {}, {}
-            found[name] = Resource(name, node, fields, associations)
+            found[name] = Resource(name, node, plural, fields, associations)
         elif line.startswith("+"):
             _, name, node, kind, *parts = line.split()
             associations[name] = Association(name, node, virtual=kind == "data", parts=tuple(parts))

@@ -339,6 +339,17 @@ async def test_an_address_that_is_edited_moves_no_date_and_is_read_again(shop: A
     await shop.placing.cancel(placed)
 
 
+async def test_what_is_refunded_is_no_longer_asked_for(shop: AnyShop) -> None:
+    cursor = await shop.now()
+    placed = await shop.placed(units=3)
+    await shop.placing.refund(placed, 1)
+    orders, _ = await shop.polled(cursor)
+    order = orders[placed]
+    assert isinstance(order, ShopOrder)
+    assert [(line.sku, line.units) for line in order.lines] == [(shop.sku, 2)]
+    await shop.placing.cancel(placed)
+
+
 async def test_an_order_that_is_deleted_is_gone(shop: AnyShop) -> None:
     placed = await shop.placed()
     await shop.placing.cancel(placed)
