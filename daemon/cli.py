@@ -49,20 +49,21 @@ def run(*, config: Path, log_level: str) -> None:
     "--channel", metavar="NAME", help="Try this channel's shop as well, step by step; it only reads."
 )
 @click.option("--erp", "at_erp", is_flag=True, help="Try the ERP as well, step by step; it only reads.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found in the shop or ERP as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print what was found in the shop or ERP as JSON, a line each."
+)
 def check(*, config: Path, channel: str | None, at_erp: bool, as_json: bool) -> None:
     """Check the settings and say everything that is wrong with them; nothing is started.
 
     With --channel or --erp ends with 1 when anything there does not work; a warning alone does not.
     """
     settings = settings_of(config)
-    if channel is not None:
-        chosen = channel_of(settings, channel)  # outside: a name that is none is wrong usage
+    chosen = channel_of(settings, channel) if channel is not None else None
+    if chosen is not None or at_erp:
         with endings(settings):
-            try_channel(chosen, as_json=as_json)
-    if at_erp:
-        with endings(settings):
-            try_erp(settings.erp, as_json=as_json)
+            works = [try_channel(chosen, as_json=as_json)] if chosen is not None else []
+            works += [try_erp(settings.erp, as_json=as_json)] if at_erp else []
+        sys.exit(0 if all(works) else NOT_WELL)
     counts = [
         f"{len(given)} {what}{'' if len(given) == 1 else 's'}"
         for what, given in (

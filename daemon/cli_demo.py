@@ -1,5 +1,6 @@
 """wharfinger's commands to look at and try things with: the demo, and simulators that stand by themselves."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,12 +10,23 @@ from daemon.cli_running import NOT_WELL, end, endings
 
 SHOP_KEY_LENGTH = 32
 
+WRITABLE = click.Path(path_type=Path, dir_okay=False, writable=True)
+
+
+def _room_for_it(_context: click.Context, _option: click.Parameter, report: Path | None) -> Path | None:
+    """Return where the report is to go, if it can: found out before the demo, not after it."""
+    if report is not None and not report.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {report.parent}")
+    if report is not None and not os.access(report.parent, os.W_OK):
+        raise click.BadParameter(f"nothing can be written to {report.parent}")
+    return report
+
 
 @click.command()
 @click.option("--orders", default=60, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--seed", default=1, show_default=True, help="The same seed, the same goods and orders.")
 @click.option("--exit", "leave", is_flag=True, help="End when every order has; else the stage stays up.")
-@click.option("--report", type=click.Path(path_type=Path), help="Write the figures there, as JSON.")
+@click.option("--report", type=WRITABLE, callback=_room_for_it, help="Write the figures there, as JSON.")
 @click.option("--shop-url", default="", help="Sell in this PrestaShop instead of a simulated one.")
 @click.option(
     "--shop-key",

@@ -1,38 +1,35 @@
-"""How the trial of a partner is told: a table for people, JSON for programs, and the exit code."""
+"""How the trial of a partner is told: a table for people, a line of JSON for programs."""
 
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
-
-from daemon.cli_running import NOT_WELL
 
 if TYPE_CHECKING:
     from adapters.trials import Finding
     from daemon.settings import Channel, Erp
 
 
-def try_channel(channel: "Channel", *, as_json: bool) -> NoReturn:
-    """Try a channel's shop, tell what was found, and end: 1 when anything does not work, else 0."""
+def try_channel(channel: "Channel", *, as_json: bool) -> bool:
+    """Try a channel's shop, tell what was found, and return whether all of it works."""
     import trio
 
     from daemon import compose
 
-    tell(f"channel {channel.name}", trio.run(compose.try_channel, channel), as_json=as_json)
+    return tell(f"channel {channel.name}", trio.run(compose.try_channel, channel), as_json=as_json)
 
 
-def try_erp(erp: "Erp", *, as_json: bool) -> NoReturn:
-    """Try the ERP, tell what was found, and end: 1 when anything does not work, else 0."""
+def try_erp(erp: "Erp", *, as_json: bool) -> bool:
+    """Try the ERP, tell what was found, and return whether all of it works."""
     import trio
 
     from daemon import compose
 
-    tell(f"erp {erp.type}", trio.run(compose.try_erp, erp), as_json=as_json)
+    return tell(f"erp {erp.type}", trio.run(compose.try_erp, erp), as_json=as_json)
 
 
-def tell(what: str, findings: Sequence["Finding"], *, as_json: bool) -> NoReturn:
-    """Tell what was found and end with the code that it deserves."""
+def tell(what: str, findings: Sequence["Finding"], *, as_json: bool) -> bool:
+    """Tell what was found, and return whether nothing is wrong; a warning alone is not."""
     count = dict.fromkeys(("ok", "warning", "wrong"), 0)
     for each in findings:
         count[each.judgement] += 1
@@ -48,4 +45,4 @@ def tell(what: str, findings: Sequence["Finding"], *, as_json: bool) -> NoReturn
         ]
         show((Table(what, ("", "step", "what was found", "what to do"), rows),), click.echo)
         click.echo(f"{what}: {count['ok']} ok, {count['warning']} warnings, {count['wrong']} wrong")
-    sys.exit(NOT_WELL if count["wrong"] else 0)
+    return not count["wrong"]

@@ -41,6 +41,7 @@ class Play:
     left_alone: set[str] = field(default_factory=set)
     too_late: set[str] = field(default_factory=set)
     crews: dict[str, Crew] = field(default_factory=dict)
+    placed_first: str = ""
 
     def __post_init__(self) -> None:
         weights = {article.sku: article.weight_g for article in self.stage.scenario.articles}
@@ -80,6 +81,7 @@ class Play:
         pause_s = self.stage.front.place_every_s if self.place_every_s is None else self.place_every_s
         for number, order in orders:
             placed = await self.stage.front.place(number, order, partial(self._foretell, order.fate))
+            self.placed_first = self.placed_first or f"main-{placed}"
             if order.fate == "cancelled_early":
                 nursery.start_soon(self._cancel_early, f"main-{placed}")
             await trio.sleep(pause_s)
@@ -204,7 +206,8 @@ async def _play(wish: Wish, folder: Path, dsn: str) -> bool:
             process.start()
             try:
                 await process.until_ready(stage.client)
-                await Play(stage, screen).run()
+                play = Play(stage, screen)
+                await play.run()
                 seconds = trio.current_time() - began
                 proof = await trio.to_thread.run_sync(audit, stage.config)
                 report = await figures(stage, proof, seconds)
@@ -213,7 +216,9 @@ async def _play(wish: Wish, folder: Path, dsn: str) -> bool:
                     await trio.Path(wish.report).write_text(json.dumps(report, indent=2) + "\n")
                 screen.end(report, sound=sound)
                 if wish.stay:
-                    screen.invite(stage.folder / "control.sock", stage.config, stage.web_port)
+                    screen.invite(
+                        stage.folder / "control.sock", stage.config, stage.web_port, play.placed_first
+                    )
                     await trio.sleep_forever()
             finally:
                 with trio.CancelScope(shield=True):

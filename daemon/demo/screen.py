@@ -1,5 +1,6 @@
 """What a person sees of the demo: live progress on a terminal, a line now and then elsewhere, a table."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,13 @@ LINE_EVERY = 4
 """Without a terminal, one look in so many is printed: a line every two seconds."""
 
 
+BAR_WIDTH_MIN, BAR_WIDTH_MAX = 8, 40
+"""Letters: below eight a bar tells nothing, beyond forty nothing more."""
+
+BESIDE_THE_BAR = 30
+"""Letters that the stages, their counts and the lines between take of a row."""
+
+
 class Screen:
     """The demo's face."""
 
@@ -33,9 +41,8 @@ class Screen:
         if self._console.is_terminal:
             self._live.start()
         else:
-            self._console.print(
-                f"Starting shop, ERP, carrier, Postgres and the daemon for {self._orders} orders ..."
-            )
+            orders = f"{self._orders} order{'' if self._orders == 1 else 's'}"
+            self._say(f"Starting shop, ERP, carrier, Postgres and the daemon for {orders} ...")
         return self
 
     def __exit__(
@@ -53,21 +60,27 @@ class Screen:
             self._live.update(self._picture(counts, placed, labels, done, outbox))
         elif self._looks % LINE_EVERY == 1:
             stages = ", ".join(f"{counts[stage]} {stage}" for stage in STAGES if counts.get(stage))
-            self._console.print(
-                f"{placed} placed: {stages}; {labels} labels; {outbox} to be told to partners"
+            self._say(
+                f"{placed} placed: {stages or 'none imported yet'}; {labels} labels; "
+                f"{outbox} to be told to partners"
             )
+
+    def _say(self, line: str) -> None:
+        """Print a line as it is: whoever reads a pipe breaks lines by itself, or wants none broken."""
+        self._console.print(line, soft_wrap=True, highlight=False)
 
     def _picture(self, counts: Mapping[str, int], placed: int, labels: int, done: int, outbox: int) -> Group:
         table = Table(
             title=f"Wharfinger demo: {placed} of {self._orders} orders placed", title_justify="left"
         )
-        table.add_column("stage")
-        table.add_column("orders", justify="right")
-        table.add_column("", width=42)
+        bar = max(BAR_WIDTH_MIN, min(BAR_WIDTH_MAX, self._console.width - BESIDE_THE_BAR))
+        table.add_column("stage", no_wrap=True)
+        table.add_column("orders", justify="right", no_wrap=True)
+        table.add_column("")
         for stage in STAGES:
             count = counts.get(stage, 0)
             table.add_row(
-                stage, str(count), ProgressBar(total=max(self._orders, 1), completed=count, width=40)
+                stage, str(count), ProgressBar(total=max(self._orders, 1), completed=count, width=bar)
             )
         return Group(
             table, Text(f"{done} done, {labels} labels bought, {outbox} documents to be told to partners")
@@ -89,19 +102,25 @@ class Screen:
                 table.add_row("", section, str(values))
         self._console.print(table)
         if sound:
-            self._console.print(
+            self._say(
                 "Every unit is accounted for: no order lost or doubled, all books agree, the log is whole."
             )
         else:
             self._console.print("[bold red]Something is wrong[/]: the figures above do not agree.")
 
-    def invite(self, control_socket: Path, config: Path, web_port: int) -> None:
+    def invite(self, control_socket: Path, config: Path, web_port: int, order: str) -> None:
         """Say how to look around while everything is still up."""
-        self._console.print(
+        wharfctl, wharfinger = called("wharfctl"), called("wharfinger")
+        self._say(
             f"\nThe daemon is still up. Look around, then end with Ctrl-C:\n"
-            f"  wharfctl --socket {control_socket} orders\n"
-            f"  wharfctl --socket {control_socket} order show main-2\n"
-            f"  wharfinger audit --config {config}\n"
-            f"  curl http://127.0.0.1:{web_port}/metrics\n",
-            highlight=False,
+            f"  {wharfctl} --socket {control_socket} orders\n"
+            f"  {wharfctl} --socket {control_socket} order show {order}\n"
+            f"  {wharfinger} audit --config {config}\n"
+            f"  curl http://127.0.0.1:{web_port}/metrics\n"
         )
+
+
+def called(program: str) -> str:
+    """Return how a program of ours is called from a shell: by its path where the shell would not find it."""
+    beside = Path(sys.executable).parent / program
+    return program if shutil.which(program) == str(beside) or not beside.exists() else str(beside)

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from daemon.demo.screen import Screen
 from tests.settings import PARTNERS
 
 HUNTER = "hunter2hunter2"
@@ -228,6 +229,8 @@ def test_the_config_may_come_from_the_environment(tmp_path: Path) -> None:
         ("nonsense",),
         ("run", "--log-level", "loud"),
         ("demo", "--orders", "0"),
+        ("demo", "--report", "/nowhere/report.json"),
+        ("demo", "--report", "/"),
         ("demo", "--shop-url", "http://127.0.0.1:1"),
         ("demo", "--shop-url", "http://127.0.0.1:1", "--shop-key-file", "/nowhere"),
         ("simulate", "prestashop", "--port", "70000"),
@@ -235,6 +238,28 @@ def test_the_config_may_come_from_the_environment(tmp_path: Path) -> None:
 )
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
     assert wharfinger(*arguments).exit_code == 2
+
+
+def test_the_demo_calls_our_programs_as_a_shell_finds_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = Path(sys.executable).parent
+    for path, found in (("/nowhere", f"  {beside}/wharfctl --socket"), (str(beside), "  wharfctl --socket")):
+        monkeypatch.setenv("PATH", path)
+        Screen(1).invite(tmp_path / "control.sock", tmp_path / "wharfinger.toml", 9464, "main-1")
+        assert found in capsys.readouterr().out
+
+
+def test_on_a_narrow_terminal_the_demo_still_names_each_stage_in_full(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    status = {"orders": {"backordered": 3, "shipped": 20}, "partners": [{"pending": 7}]}
+    with Screen(60) as screen:
+        screen.show(status, placed=30, labels=5)
+    told = capsys.readouterr().out
+    assert all(stage in told for stage in ("backordered", "allocating", "delivered", "cancelled"))
 
 
 def test_a_shop_that_cannot_be_reached_is_wrong_and_said_to_be_so_step_by_step(tmp_path: Path) -> None:
@@ -245,6 +270,16 @@ def test_a_shop_that_cannot_be_reached_is_wrong_and_said_to_be_so_step_by_step(t
     told = json.loads(wharfinger("check", "--config", str(config), "--channel", "main", "--json").output)
     assert told["count"] == {"ok": 0, "warning": 0, "wrong": 1}
     assert told["findings"][0]["step"] == "connection"
+
+
+def test_shop_and_erp_are_both_tried_where_both_are_asked_for(tmp_path: Path) -> None:
+    config = configured(tmp_path, port=free_port())
+    tried = wharfinger("check", "--config", str(config), "--channel", "main", "--erp", "--json")
+    assert [json.loads(line)["tried"] for line in tried.output.splitlines()] == [
+        "channel main",
+        "erp divalto",
+    ]
+    assert tried.exit_code == 1
 
 
 def test_a_channel_that_there_is_not_is_wrong_usage(tmp_path: Path) -> None:
