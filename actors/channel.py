@@ -168,7 +168,7 @@ class Channel:
         """
         self._sharing.append(other)
         self.window.reconciler.hears(other._settings.name, other._shop)  # noqa: SLF001 - another of its own kind
-        self.window.withheld = max(self.window.withheld, other.window.withheld)
+        self.window.for_sale.withhold(other.window.for_sale.withheld)
         other.window = self.window
         other.shows_stock = False
 

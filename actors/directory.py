@@ -151,6 +151,13 @@ class Directory:
         """Tell whether any warehouse has ever held the SKU."""
         return any(sku in handle.stock.shelves for handle in self.warehouses.values())
 
+    def available_of(self, sku: str) -> int | None:
+        """Return what all warehouses together could promise of a SKU; None where none has ever held it."""
+        shelves = [
+            handle.stock.shelves[sku] for handle in self.warehouses.values() if sku in handle.stock.shelves
+        ]
+        return sum(shelf.available for shelf in shelves) if shelves else None
+
     def available(self) -> dict[str, int]:
         """Return what all warehouses together could promise of each SKU."""
         total: dict[str, int] = {}

@@ -5,15 +5,15 @@ itself. When to look, and that the shop's orders are read before anything is sho
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import chain, islice
 
 import trio
 
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
-from actors.domain.ledger import sellable
 from actors.domain.reconciliation import Told
+from actors.for_sale import ForSale
 from actors.ports.journal import Journal
 from actors.ports.shop import Pushed, ShopOrder, ShopPort, UnreadableOrder
 from actors.reconciler import Figures, Reconciler, Reconciliation
@@ -26,9 +26,8 @@ class ShopWindow:
     """What one shop shows.
 
     Attributes:
-        assortment: what its articles hold of our SKUs.
+        for_sale: what it may sell, and what its articles hold of our SKUs.
         sells_all: whether a SKU that the shop does not know is put before a person.
-        withheld: units of each SKU that it may not sell: safety stock and buffer.
         reconciler: says why it shows what it should not.
     """
 
@@ -42,16 +41,15 @@ class ShopWindow:
         *,
         withheld: int,
     ) -> None:
-        self.assortment = Assortment()
+        self.for_sale = ForSale(directory, withheld=withheld)
         self.sells_all = True
-        self.withheld = withheld
         self._channel = channel
         self._shop = shop
         self._journal = journal
         self._desk = desk
-        self._directory = directory
         self.reconciler = Reconciler(channel, shop, journal, desk)
         self._shown: dict[str, Told] | None = None
+        self._to_compare: dict[str, None] = {}  # in the order in which they moved
         self._unknown: frozenset[str] = frozenset()
         self._refused: frozenset[str] = frozenset()
         self._swept_at = 0.0
@@ -66,20 +64,27 @@ class ShopWindow:
                 if isinstance(order, ShopOrder)
                 else order.units
             )
-            for article in self.assortment.moved_with(articles):
-                self._shown.pop(article, None)
+            for article in self.for_sale.assortment.moved_with(articles):
+                self._forget(article, self._shown)
 
     def forget_all(self) -> None:
         """Forget everything: the next look reads all of the shop's figures."""
         self._shown = None
 
+    def _forget(self, article: str, shown: dict[str, Told]) -> None:
+        shown.pop(article, None)
+        self._to_compare[article] = None
+
     def sells(self, assortment: Assortment) -> None:
         """Show by another assortment from now on."""
-        self.assortment = assortment
+        self.for_sale.sell_by(assortment)
         self.forget_all()
 
     async def behind(self, articles_max: int) -> dict[str, int]:
         """Return the levels of articles that the shop does not show yet, so many at most.
+
+        Only what moved since it was last seen to be right is compared: a catalogue has 100,000 articles, and
+        of those that are on sale few move in a second.
 
         Raises:
             PartnerError: as the shop's port.
@@ -87,13 +92,19 @@ class ShopWindow:
         levels = await self._levels()
         if self._shown is None or trio.current_time() >= self._swept_at + SWEEP_EVERY_S:
             self._shown = await self._sweep(levels)
-        shown, passed_over = self._shown, self._unknown | self._refused
-        wrong = (
-            article
-            for article, units in levels.items()
-            if not _shows(shown.get(article), units) and article not in passed_over
-        )
-        return {article: levels[article] for article in islice(wrong, articles_max)}
+            levels = self.for_sale.levels
+            self._to_compare = dict.fromkeys(levels)
+        passed_over = self._unknown | self._refused
+        compared, behind = 0, dict[str, int]()
+        for article in self._to_compare:
+            if len(behind) == articles_max:
+                break
+            compared += 1
+            units, told = levels.get(article), self._shown.get(article)
+            if units is not None and article not in passed_over and (told is None or told.units != units):
+                behind[article] = units
+        self._to_compare = dict.fromkeys(chain(behind, islice(self._to_compare, compared, None)))
+        return behind
 
     async def show(self, levels: Mapping[str, int]) -> bool:
         """Have the shop show these levels; return whether each of them stood still meanwhile.
@@ -103,26 +114,22 @@ class ShopWindow:
         Raises:
             PartnerError: as the shop's port; nobody knows then what the shop shows.
         """
-        self._shown = self._shown or {}
         pushed = await self._shop.push_stock(levels)
+        shown = {} if self._shown is None else self._shown  # it is read anew if all was forgotten meanwhile
         not_shown = {*pushed.unknown, *pushed.refused, *pushed.unsettled}
         for article, units in levels.items():
             if article in not_shown:
-                self._shown.pop(article, None)
+                self._forget(article, shown)
             else:
-                self._shown[article] = Told(units, self._desk.now())
+                shown[article] = Told(units, self._desk.now())
                 await self._desk.resolve(self._refusal(article), "system")
         await self._say_what_is_not_shown(pushed)
         return not pushed.unsettled
 
-    async def _levels(self) -> dict[str, int]:
-        """Return what may be sold: what is available, less what open orders wait for, or hold unread."""
-        wanted, unread = await self._journal.wanted(), self._directory.held_back()
-        free = {
-            sku: units - wanted.get(sku, 0) - unread.get(sku, 0)
-            for sku, units in self._directory.available().items()
-        }
-        return self.assortment.levels(sellable(free, safety=self.withheld, buffer=0))
+    async def _levels(self) -> Mapping[str, int]:
+        """Return what may be sold of each article by now; it goes on changing."""
+        self._to_compare.update(dict.fromkeys(self.for_sale.follow(await self._journal.wanted())))
+        return self.for_sale.levels
 
     async def reconcile(self) -> tuple[Mapping[str, int], Reconciliation]:
         """Read what the shop shows, and say where and why it is not what the ledger says.
@@ -137,7 +144,7 @@ class ShopWindow:
         return shown, found
 
     async def _figures(self) -> Figures:
-        return Figures(await self._levels(), dict(self._shown or {}), self.assortment)
+        return Figures(dict(await self._levels()), dict(self._shown or {}), self.for_sale.assortment)
 
     async def _sweep(self, levels: Mapping[str, int]) -> dict[str, Told]:
         """Read what the shop shows; take back what was said, perhaps by an earlier daemon, and is mended."""
@@ -170,15 +177,12 @@ class ShopWindow:
 
     def _is_missed(self, article: str) -> bool:
         """Tell whether a shop that does not know the article should."""
-        is_listed = article in self.assortment.contents
-        return is_listed or (self.sells_all and not self.assortment.is_sold_packed(article))
+        assortment = self.for_sale.assortment
+        is_listed = article in assortment.contents
+        return is_listed or (self.sells_all and not assortment.is_sold_packed(article))
 
     def _ignorance(self, article: str) -> str:
         return f"{self._channel}:{article}"
 
     def _refusal(self, article: str) -> str:
         return f"{self._channel}:{article}:stock"
-
-
-def _shows(told: Told | None, units: int) -> bool:
-    return told is not None and told.units == units

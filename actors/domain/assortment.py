@@ -4,8 +4,9 @@ An article that is not listed holds one unit of the SKU of its own name. How an 
 the adapter's matter; what may be promised of a SKU is the ledger's.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -29,10 +30,19 @@ class Contents(Struct, frozen=True):
     price_shares: Mapping[str, int] = {}
 
 
-class Assortment(Struct, frozen=True):
+class Assortment(Struct, frozen=True, dict=True):
     """The articles of one channel that are not simply a unit of the SKU of their name."""
 
     contents: Mapping[str, Contents] = {}
+
+    @cached_property
+    def _listed_with(self) -> Mapping[str, Sequence[str]]:
+        """The listed articles that hold each SKU: a catalogue may list all it has, an order names few."""
+        listed: dict[str, list[str]] = {}
+        for article, holds in self.contents.items():
+            for sku in holds.units:
+                listed.setdefault(sku, []).append(article)
+        return listed
 
     def lines(self, sold: OrderLine) -> tuple[OrderLine, ...]:
         """Return what is to be shipped for a line of the shop, whose `sku` is the article's name.
@@ -70,21 +80,34 @@ class Assortment(Struct, frozen=True):
         is said: an unknown figure is not zero.
         """
         levels = {sku: units for sku, units in sellable.items() if sku not in self.contents}
-        for article, holds in self.contents.items():
-            if all(sku in sellable for sku in holds.units):
+        return levels | self.levels_of(self.contents, sellable)
+
+    def levels_of(self, articles: Iterable[str], sellable: Mapping[str, int]) -> dict[str, int]:
+        """Return `levels` of these articles alone."""
+        levels: dict[str, int] = {}
+        for article in articles:
+            holds = self.contents.get(article)
+            if holds is None:
+                if article in sellable:
+                    levels[article] = sellable[article]
+            elif all(sku in sellable for sku in holds.units):
                 levels[article] = min(sellable[sku] // units for sku, units in holds.units.items())
         return levels
 
+    def holding(self, skus: Iterable[str]) -> frozenset[str]:
+        """Return every article whose figure moves with one of these SKUs."""
+        moved = set(skus)
+        listed = {article for sku in moved for article in self._listed_with.get(sku, ())}
+        return frozenset(listed | (moved - self.contents.keys()))
+
     def moved_with(self, articles: Iterable[str]) -> frozenset[str]:
         """Return every article whose figure a sale of these may move: they share a SKU with them."""
-        named = set(articles)
-        skus = {sku for article in named for sku in self._skus(article)}
-        packed = {article for article, holds in self.contents.items() if not skus.isdisjoint(holds.units)}
-        return frozenset(named | packed | (skus - self.contents.keys()))
+        named = frozenset(articles)
+        return named | self.holding(sku for article in named for sku in self._skus(article))
 
     def is_sold_packed(self, sku: str) -> bool:
         """Tell whether a listed article holds the SKU, so that a shop need not sell it by itself."""
-        return any(sku in holds.units for holds in self.contents.values())
+        return sku in self._listed_with
 
     def _skus(self, article: str) -> Iterable[str]:
         holds = self.contents.get(article)

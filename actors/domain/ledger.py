@@ -6,7 +6,7 @@ like any other. `apply` is the only place that changes, `movements` says what an
 `stock_decisions` says what is granted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, assert_never
@@ -115,13 +115,16 @@ class Fulfilment(Struct, gc=False):
 class Stock:
     """Everything one warehouse decides upon.
 
-    `closed` keeps the last fulfilments that are done with, oldest first.
+    `closed` keeps the last fulfilments that are done with, oldest first. For those who look on `moves` counts
+    the changes of what can be promised, and `moved` holds the number of each SKU's last one, the latest last.
     """
 
     shelves: dict[str, Shelf] = field(default_factory=dict)
     fulfilments: dict[str, Fulfilment] = field(default_factory=dict)
     closed: dict[str, Fulfilment] = field(default_factory=dict)
     deliveries: set[str] = field(default_factory=set)
+    moves: int = field(default=0, compare=False)
+    moved: dict[str, int] = field(default_factory=dict, compare=False)
 
     def available(self, sku: str) -> int:
         """Units of the SKU that may still be promised."""
@@ -131,6 +134,27 @@ class Stock:
     def known(self, fulfilment: str) -> Fulfilment | None:
         """Return a fulfilment that is open, or was lately."""
         return self.fulfilments.get(fulfilment) or self.closed.get(fulfilment)
+
+    def shelf(self, sku: str) -> Shelf:
+        """Return the SKU's shelf: a new one where there is none, by which the SKU is known."""
+        shelf = self.shelves.get(sku)
+        if shelf is None:
+            shelf = self.shelves[sku] = Shelf()
+            self.note_move(sku)
+        return shelf
+
+    def note_move(self, sku: str) -> None:
+        """Note that the SKU can be promised otherwise than before."""
+        self.moves += 1
+        self.moved.pop(sku, None)  # so that it comes last
+        self.moved[sku] = self.moves
+
+    def moved_since(self, moves: int) -> Iterator[str]:
+        """Yield the SKUs that moved after so many moves: as many steps as there are such SKUs, not as all."""
+        for sku in reversed(self.moved):
+            if self.moved[sku] <= moves:
+                return
+            yield sku
 
 
 def movements(event: StockEvent) -> tuple[Movement, ...]:
@@ -192,12 +216,11 @@ def _of_a_count(event: StockCounted) -> tuple[Movement, ...]:
 
 def apply(stock: Stock, event: StockEvent) -> Fulfilment | None:
     """Bring `stock` up to date with the event; return the fulfilment it changed, if it changed one."""
-    shelves = stock.shelves
     for move in movements(event):
-        shelf = shelves.get(move.sku)
-        if shelf is None:
-            shelf = shelves[move.sku] = Shelf()
+        shelf = stock.shelf(move.sku)
         source, target = move.source, move.target
+        if "available" in (source, target):
+            stock.note_move(move.sku)
         if source in INNER_ACCOUNTS:
             setattr(shelf, source, getattr(shelf, source) - move.units)
         if target in INNER_ACCOUNTS:
@@ -255,7 +278,7 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
 
 
 def _shelve(stock: Stock, event: StockOpened | StockReceived | UnitsReturned | SlotAssigned) -> None:
-    shelf = stock.shelves.setdefault(event.sku, Shelf())
+    shelf = stock.shelf(event.sku)
     shelf.slot = event.slot if isinstance(event, SlotAssigned) else event.slot or shelf.slot
     if isinstance(event, StockReceived | UnitsReturned):
         stock.deliveries.add(event.delivery)
