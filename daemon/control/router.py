@@ -45,6 +45,12 @@ DRY_RUN = "dry_run"
 KEY_PATTERN = r"^[!#-~]+$"
 """Any printable ASCII but the space and the quote: some write the header's value in quotes."""
 
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""What no text of the database holds, or the journal parts texts by. Tabs and line breaks belong to words."""
+
+CONTROL_ESCAPES = re.compile(rb"(?<!\\)(?:\\\\)*\\u00(?:0[0-8bcef]|1[0-9a-f])", re.IGNORECASE)
+"""The same as JSON writes them; an escaped backslash begins no escape."""
+
 KEYS_REMEMBERED = 10_000
 """An hour of a busy floor: using a key for two things is a scanner's mistake, made within minutes."""
 
@@ -101,6 +107,8 @@ class Router:
 
     async def _answered(self, request: Request, matching: Sequence[Match]) -> Answer | Response | Stream:
         role = self._role_of(request)
+        if CONTROL_CHARACTERS.search(unquote(request.target)):
+            raise Refused("a name or parameter holds a control character", HTTPStatus.BAD_REQUEST)
         if not matching:
             raise Refused(f"there is nothing at {request.path}", HTTPStatus.NOT_FOUND)
         for route, names in matching:
@@ -252,6 +260,8 @@ def _demand(route: Route, role: Role) -> None:
 
 
 def _decoded(body: bytes, kind: type[Body]) -> Body:
+    if CONTROL_ESCAPES.search(body):
+        raise Refused("body: a text holds a control character", HTTPStatus.BAD_REQUEST)
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:

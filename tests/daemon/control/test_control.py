@@ -248,6 +248,23 @@ async def test_a_business_no_comes_with_its_reason(control: Socket) -> None:
         ("GET", "/v1/tail/ends?at=64:1", b"", 400, "at: expected positions by partition"),
         ("GET", "/v1/tail/ends?at=1:9223372036854775808", b"", 400, "at: expected positions by partition"),
         ("GET", "/v1/tail/ends?at=1", b"", 400, "at: expected positions by partition"),
+        ("GET", "/v1/orders/%00", b"", 400, "a name or parameter holds a control character"),
+        ("GET", "/v1/orders?warehouse=ly%00on", b"", 400, "a name or parameter holds a control character"),
+        ("POST", "/v1/orders/main-7%1F/hold", b"", 400, "a name or parameter holds a control character"),
+        (
+            "POST",
+            f"{LYON}/scans",
+            json.dumps({**SCAN, "slot": "A-01\x1f"}).encode(),
+            400,
+            "body: a text holds a control character",
+        ),
+        (
+            "POST",
+            f"{LYON}/adjustments",
+            b'{"sku": "CUP", "units": 1, "reason": "\\\\\\u0000"}',
+            400,
+            "body: a text holds a control character",
+        ),
         ("PUT", "/v1/status", b"", 405, "/v1/status takes GET"),
         ("GET", f"{LYON}/scans", b"", 405, f"{LYON}/scans takes POST"),
         ("GET", "/v1/orders?limit=0", b"", 400, "limit: expected a number from 1 to 1000"),
@@ -296,6 +313,13 @@ async def test_what_makes_no_sense_is_refused_and_named(
     assert (answer.status_code, told["status"]) == (status, status)
     assert told["detail"].startswith(detail)
     assert floor.done == []
+
+
+async def test_a_persons_words_may_have_lines_and_speak_of_escapes(
+    control: Socket, floor: FloorThatRemembers
+) -> None:
+    await control.post(f"{LYON}/adjustments", {"sku": "CUP", "units": 1, "reason": "broken:\n\ta \\u0000"})
+    assert floor.done == [Adjustment(sku="CUP", units=1, reason="broken:\n\ta \\u0000")]
 
 
 async def test_a_method_that_is_not_taken_says_which_are(control: Socket) -> None:
