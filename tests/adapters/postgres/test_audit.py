@@ -12,6 +12,7 @@ from actors.domain.order_events import EffectDone, FulfilmentAllocated
 from actors.domain.partitions import CONTROL, partition_of
 from actors.domain.stock_events import (
     Quantity,
+    StockAdjusted,
     StockCounted,
     StockEvent,
     UnitsPicked,
@@ -20,6 +21,7 @@ from actors.domain.stock_events import (
 )
 from actors.ports.journal import Append, Event
 from adapters.postgres.audit import AuditReport, audit
+from adapters.postgres.encoding import UnwritableError
 from adapters.postgres.journal import open_journal
 
 NOW = datetime(2026, 11, 23, 13, tzinfo=UTC)
@@ -91,6 +93,19 @@ def test_a_return_that_stands_in_the_log_twice_is_seen(log_dsn: str, sql: Callab
     assert "the delivery O1/R1 to stock-paris stands in the log a second time" in [
         finding.what for finding in audited(log_dsn).findings
     ]
+
+
+def test_a_text_that_no_statement_could_read_again_is_refused_and_the_audit_goes_on(log_dsn: str) -> None:
+    async def record() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            with pytest.raises(UnwritableError, match="zero byte"):
+                await journal.append(Append("order-main-1", 7, (EffectDone("E2", "N\x001"),), NOW))
+            says = StockAdjusted("CUP", 1, "said \\u0000, which is no such text")
+            await journal.append(Append("stock-paris", 16, (says,), NOW))
+
+    trio.run(record)
+    report = audited(log_dsn)
+    assert (report.ok, report.events) == (True, 24)
 
 
 ASKED = ChangeAsked(
