@@ -20,6 +20,8 @@ UNREACHABLE = 69
 FAULT = 70
 START_AGAIN = 75
 WRONG_SETTINGS = 78
+INTERRUPTED = 130
+"""As a shell counts SIGINT."""
 
 DEFAULT_CONFIG = "/etc/wharfinger/wharfinger.toml"
 
@@ -80,10 +82,11 @@ def endings(
     logs.hide(secrets_in(settings))
     try:
         yield
-    except KeyboardInterrupt:
-        end(130, "interrupted")  # as a shell counts SIGINT
-    except Exception as error:  # noqa: BLE001 - the outermost one: it ends the process, and says why
+    # The outermost one: it ends the process, and says why.
+    except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - see above
         leaves = list(_leaves(error))
+        if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):  # out of Trio it comes in groups
+            end(INTERRUPTED, "interrupted")
         code = _code_of(leaves, partners)
         if code == FAULT:
             import structlog

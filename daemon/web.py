@@ -50,6 +50,23 @@ class Web:
                 return Response(HTTPStatus.NOT_FOUND, b"there are /metrics, /healthz and /readyz\n", _TEXT)
 
 
+async def listen(host: str, port: int) -> list[trio.SocketListener]:
+    """Listen on an address of this machine.
+
+    Raises:
+        AddressTakenError: somebody else listens there, or the address is not this machine's.
+    """
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except OSError as error:
+        why = (
+            "somebody listens there"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror or "cannot be used"
+        )
+        raise AddressTakenError(f"{host}:{port}: {why}") from error
+
+
 async def serve_web(
     settings: Daemon,
     metrics: Metrics,
@@ -62,15 +79,7 @@ async def serve_web(
     Raises:
         AddressTakenError: somebody else listens there, or the address is not this machine's.
     """
-    try:
-        listeners = await trio.open_tcp_listeners(settings.web_port, host=settings.web_host)
-    except OSError as error:
-        why = (
-            "somebody listens there"
-            if error.errno == errno.EADDRINUSE
-            else error.strerror or "cannot be used"
-        )
-        raise AddressTakenError(f"{settings.web_host}:{settings.web_port}: {why}") from error
+    listeners = await listen(settings.web_host, settings.web_port)
     port: int = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
         await nursery.start(_serve, Web(metrics, phase), listeners)

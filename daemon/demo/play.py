@@ -1,11 +1,12 @@
 """Plays the demo: places orders, lets the crews work, receives what was awaited, waits until all rests."""
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,9 @@ SETTLE_S_MAX = 600.0
 """A demo that has not come to rest after ten minutes reports what is still open and fails."""
 
 LOOK_EVERY_S = 0.5
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, `timeout`, and a terminal that is closed."""
 
 
 @dataclass(slots=True)
@@ -199,6 +203,37 @@ async def _house(wish: Wish, folder: Path, dsn: str) -> AsyncGenerator[House]:
 
 
 async def _play(wish: Wish, folder: Path, dsn: str) -> bool:
+    """Play it, and clean up after it, also where somebody ends it before.
+
+    Raises:
+        KeyboardInterrupt: it was ended before it had come to anything.
+    """
+    came_to: list[bool] = []
+    with _until_a_signal():
+        await _perform(wish, folder, dsn, came_to)
+    if not came_to:
+        raise KeyboardInterrupt
+    return came_to[0]
+
+
+@contextmanager
+def _until_a_signal() -> Generator[None]:
+    """Cancel what is done within once a signal that ends programs comes; one that is ignored stays so."""
+    token = trio.lowlevel.current_trio_token()
+    with trio.CancelScope() as scope:
+        heeded = [one for one in ENDINGS if signal.getsignal(one) != signal.SIG_IGN]
+        kept = {
+            one: signal.signal(one, lambda *_: token.run_sync_soon(scope.cancel, idempotent=True))
+            for one in heeded
+        }
+        try:
+            yield
+        finally:
+            for one, handler in kept.items():
+                signal.signal(one, handler)
+
+
+async def _perform(wish: Wish, folder: Path, dsn: str, came_to: list[bool]) -> None:
     began = trio.current_time()
     with Screen(wish.orders) as screen:
         async with _house(wish, folder, dsn) as stage:
@@ -215,6 +250,7 @@ async def _play(wish: Wish, folder: Path, dsn: str) -> bool:
                 if wish.report is not None:
                     await trio.Path(wish.report).write_text(json.dumps(report, indent=2) + "\n")
                 screen.end(report, sound=sound)
+                came_to.append(sound)
                 if wish.stay:
                     screen.invite(
                         stage.folder / "control.sock", stage.config, stage.web_port, play.placed_first
@@ -223,4 +259,3 @@ async def _play(wish: Wish, folder: Path, dsn: str) -> bool:
             finally:
                 with trio.CancelScope(shield=True):
                     await process.stop()
-    return sound

@@ -8,6 +8,7 @@ import trio
 
 from adapters.channels.prestashop.simulated.below import make_pack
 from adapters.channels.prestashop.simulator import FULL_KEY, Shop, Shopper, address, serve
+from daemon.web import listen
 
 PRODUCTS = 24
 COMBINED_EVERY = 4
@@ -70,7 +71,7 @@ def serve_prestashop(port: int, orders: int, seed: int, say: Callable[[str], Non
 
 
 async def _serve(shop: Shop, port: int, say: Callable[[str], None]) -> None:
-    listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    listeners = await listen("127.0.0.1", port)
     async with trio.open_nursery() as nursery:
         await nursery.start(serve, shop, listeners)
         say(f"{address(listeners)} {FULL_KEY}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -221,6 +222,23 @@ def test_the_config_may_come_from_the_environment(tmp_path: Path) -> None:
     config = configured(tmp_path, port=free_port())
     result = CliRunner().invoke(main, ["check"], env={**os.environ, "WHARFINGER_CONFIG": str(config)})
     assert result.exit_code == 0
+
+
+def test_what_is_ended_by_ctrl_c_says_so_and_shows_no_traceback() -> None:
+    command = [sys.executable, "-m", "daemon", "simulate", "prestashop", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=10)[1]
+    assert (process.returncode, told) == (130, "wharfinger: interrupted\n")
+
+
+def test_a_simulator_whose_port_is_taken_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        tried = wharfinger("simulate", "prestashop", "--port", str(port))
+    assert (tried.exit_code, tried.stderr) == (69, f"wharfinger: 127.0.0.1:{port}: somebody listens there\n")
 
 
 @pytest.mark.parametrize(
