@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import trio
@@ -221,11 +222,12 @@ def _until_a_signal() -> Generator[None]:
     """Cancel what is done within once a signal that ends programs comes; one that is ignored stays so."""
     token = trio.lowlevel.current_trio_token()
     with trio.CancelScope() as scope:
+
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            token.run_sync_soon(scope.cancel, idempotent=True)
+
         heeded = [one for one in ENDINGS if signal.getsignal(one) != signal.SIG_IGN]
-        kept = {
-            one: signal.signal(one, lambda *_: token.run_sync_soon(scope.cancel, idempotent=True))
-            for one in heeded
-        }
+        kept = {one: signal.signal(one, end) for one in heeded}
         try:
             yield
         finally:
