@@ -77,6 +77,12 @@ async def test_a_host_that_the_shop_does_not_call_itself_is_named_with_the_one_t
     assert "127.0.0.1" in found.detail
 
 
+async def test_a_server_that_tells_the_shop_another_host_is_named(world: World) -> None:
+    world.faults.answer_next(Response(302, b"", (*HTML_HEADERS, ("Location", world.url + "/?url="))), count=9)
+    found = await only(world, "wrong", "address")
+    assert "Host header" in found.mend
+
+
 async def test_a_shop_number_that_there_is_not_is_told_apart_from_a_wrong_host(world: World) -> None:
     found = await only(world, "wrong", "address", id_shop=9)
     assert found.detail == "the shop has no id_shop 9"
