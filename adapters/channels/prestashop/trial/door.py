@@ -140,7 +140,7 @@ async def _redirected(door: Door, answer: Answer) -> Finding:
             "address",
             f"the shop sends {here.netloc} to its front page at that same address",
             "the server in front of the shop tells it another host than it is asked by, such as one without"
-            " its port: let it pass the Host header on as it comes (nginx: fastcgi_param HTTP_HOST $http_host)",
+            " its port: let it pass the Host header on as it is (nginx: fastcgi_param HTTP_HOST $http_host)",
         )
     return wrong(
         "address",
