@@ -19,7 +19,7 @@ from actors.domain.order_commands import Wake
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox, SetAsideError, ask
 from actors.order import OrderHall
-from actors.ports.journal import Append, Journal, KeyedAnswer
+from actors.ports.journal import Append, Journal, KeyedAnswer, OrderRow
 from actors.ports.people import BesideRow
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,9 @@ STREAM = "desk"
 
 DONE = b"done"
 """What is kept under the key of somebody who took or settled a matter."""
+
+Fillable = Callable[[Sequence[Quantity]], bool]
+"""Tells whether all that an order waits for could be promised now."""
 
 DeskEvent = AnomalyRaised | AnomalyResolved | AnomalyTaken
 
@@ -54,7 +57,7 @@ OUTBOX_LATE = timedelta(minutes=15)
 OUTBOX_CHECK_S = 30.0
 
 WAITING_MAX = 1_000
-"""Orders woken by one arrival, the first placed first; the rest are woken as these are served."""
+"""Waiting orders looked at together, the first placed first; then the next, as long as it may help them."""
 
 ARRIVALS_LOOKED_UP_MAX = 50
 """Of more SKUs that came at once, as with the ERP's stock at the first start, it is asked first which are
@@ -139,8 +142,8 @@ class Desk:
         self._taken: dict[str, Taken] = {}
         self._arrived: set[str] = set()
         self._arrival = trio.Event()
-        self._room: Callable[[Sequence[Quantity]], bool] | None = None
-        self._rules_changed = True  # nobody knows by which rules an earlier daemon decided
+        self._fillable: Fillable | None = None
+        self._rules_changed = False
 
     @property
     def mailbox(self) -> Mailbox[Matter]:
@@ -151,14 +154,14 @@ class Desk:
         """Return the instant by which matters are raised."""
         return self._clock()
 
-    def rules_changed(self) -> None:
+    def rules_changed(self, fillable: Fillable) -> None:
         """Note that orders are routed and parcels assigned by other rules from now on."""
         self._rules_changed = True
-        self._arrival.set()
+        self.room_came(fillable)
 
-    def room_came(self, fillable: Callable[[Sequence[Quantity]], bool]) -> None:
+    def room_came(self, fillable: Fillable) -> None:
         """Note that a warehouse may have more in hand again; `fillable` tells whom that helps."""
-        self._room = fillable
+        self._fillable = fillable
         self._arrival.set()
 
     def stock_arrived(self, sku: str) -> None:
@@ -293,38 +296,56 @@ class Desk:
                     await self._wake(order, Wake())
             await trio.sleep(CLOCK_CHECK_S)
 
-    async def watch_arrivals(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def watch_arrivals(
+        self,
+        has_units: Callable[[str], bool] = lambda _sku: True,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         """Wake orders that wait for stock that came, one after another: the first placed is served first.
 
-        Other rules, and room in a warehouse that is capped, may help orders as stock does.
+        Other rules, and room in a warehouse that is capped, may help orders as stock does. `has_units` tells
+        whether there are units of a SKU left to be promised.
         """
         task_status.started()
         while True:
-            if self._rules_changed:
-                self._rules_changed = False
-                await self._wake_for_rules()
             await self._arrival.wait()
             self._arrival = trio.Event()
             if len(self._arrived) > ARRIVALS_LOOKED_UP_MAX:
                 arrived, self._arrived = self._arrived, set()
                 self._arrived |= arrived & (await self._journal.wanted()).keys()
             while self._arrived:
-                sku = self._arrived.pop()
-                for order in await self._journal.orders_waiting_for(sku, WAITING_MAX):
-                    await self._wake(order, Wake(units_came=True))
-            fillable, self._room = self._room, None
+                await self._wake_for_units(self._arrived.pop(), has_units)
+            fillable, self._fillable = self._fillable, None
             if fillable is not None:
-                await self._wake_for_room(fillable)
+                await self._wake_fillable(fillable)
+            if self._rules_changed:
+                self._rules_changed = False
+                await self._wake_for_carriers()
 
-    async def _wake_for_room(self, fillable: Callable[[Sequence[Quantity]], bool]) -> None:
-        """Wake whom the room helps, asking anew before each: the one before may have taken it."""
-        for row in await self._journal.orders_in(("backordered",), WAITING_MAX):
-            if fillable(row.waiting_for):
-                await self._wake(row.order, Wake())
+    async def _wake_for_units(self, sku: str, has_units: Callable[[str], bool]) -> None:
+        """Wake who waits for the SKU; beyond the first ones only as long as there are units of it."""
+        woken: set[str] = set()
+        while True:
+            # Whoever was woken and waits on stands before the next.
+            waiting = await self._journal.orders_waiting_for(sku, WAITING_MAX + len(woken))
+            wave = [order for order in waiting if order not in woken]
+            for order in wave:
+                await self._wake(order, Wake(units_came=True))
+            woken.update(wave)
+            if len(wave) < WAITING_MAX or not has_units(sku):
+                return
 
-    async def _wake_for_rules(self) -> None:
-        for row in await self._journal.orders_in(("backordered",), WAITING_MAX):
-            await self._wake(row.order, Wake())
+    async def _wake_fillable(self, fillable: Fillable) -> None:
+        """Wake whom other rules or room help, asking anew before each: the one before may have taken it."""
+        last: OrderRow | None = None
+        while rows := await self._journal.orders_in(("backordered",), WAITING_MAX, last):
+            for row in rows:
+                if fillable(row.waiting_for):
+                    await self._wake(row.order, Wake())
+            last = rows[-1]
+
+    async def _wake_for_carriers(self) -> None:
         for anomaly in await self._journal.anomalies(WAITING_MAX):
             if anomaly.problem == "no_carrier":
                 await self._wake(anomaly.stream.removeprefix("order-"), Wake())

@@ -147,6 +147,10 @@ class Directory:
         handle = self.warehouses.get(warehouse)
         return handle.stock.available(sku) if handle is not None else 0
 
+    def has_units(self, sku: str) -> bool:
+        """Tell whether any warehouse could promise a unit of the SKU just now."""
+        return any(handle.stock.available(sku) > 0 for handle in self.warehouses.values())
+
     def knows(self, sku: str) -> bool:
         """Tell whether any warehouse has ever held the SKU."""
         return any(sku in handle.stock.shelves for handle in self.warehouses.values())

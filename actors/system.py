@@ -253,7 +253,7 @@ class System:
 
     def _gates_changed(self) -> None:
         self._through_gates()
-        self.desk.rules_changed()
+        self.desk.rules_changed(self._fillable)
 
     def _room_came(self, warehouse: str) -> None:
         if warehouse in self.gatekeeper.gates.caps:
@@ -330,7 +330,11 @@ class System:
                 return
 
     async def _look_for_arrivals(self) -> None:
-        """Wake the orders whose units came without their hearing of it: the last daemon died in between."""
+        """Wake the orders whose units came without their hearing of it: the last daemon died in between.
+
+        Nobody knows either by which rules it decided.
+        """
+        self.desk.rules_changed(self._fillable)
         available = self.directory.available()
         for sku in await self.journal.wanted():
             if available.get(sku):
@@ -349,7 +353,8 @@ class System:
                 if self.reader is not None:
                     nursery.start_soon(supervise, "erp reader", self.reader.run)
                 nursery.start_soon(supervise, "clocks", self.desk.watch_clocks)
-                nursery.start_soon(supervise, "arrivals", self.desk.watch_arrivals)
+                arrivals = partial(self.desk.watch_arrivals, self.directory.has_units)
+                nursery.start_soon(supervise, "arrivals", arrivals)
                 nursery.start_soon(
                     supervise, "outboxes", partial(self.desk.watch_outboxes, tuple(self.drains))
                 )

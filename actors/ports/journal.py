@@ -216,8 +216,13 @@ class Journal(Protocol):
         """Return how many units of each SKU open orders want that no warehouse has promised yet."""
         ...
 
-    async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
-        """Return rows of orders in these states (all states when empty), the first placed first."""
+    async def orders_in(
+        self, states: Sequence[str], limit: int, after: OrderRow | None = None
+    ) -> Sequence[OrderRow]:
+        """Return rows of orders in these states (all states when empty), the first placed first.
+
+        With `after` only those that stand behind that row.
+        """
         ...
 
     async def order_counts(self) -> Mapping[str, int]:

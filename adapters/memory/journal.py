@@ -97,11 +97,14 @@ class MemoryJournal(MemoryLog):
                 wanted[line.sku] = wanted.get(line.sku, 0) + line.units
         return wanted
 
-    async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
+    async def orders_in(
+        self, states: Sequence[str], limit: int, after: OrderRow | None = None
+    ) -> Sequence[OrderRow]:
         """See `Journal.orders_in`."""
         await trio.lowlevel.checkpoint()
         rows = [row for row in self._orders.values() if not states or row.state in states]
-        return sorted(rows, key=_placed)[:limit]
+        behind = [row for row in rows if after is None or _placed(row) > _placed(after)]
+        return sorted(behind, key=_placed)[:limit]
 
     async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
         """See `Inspection.find_orders`."""

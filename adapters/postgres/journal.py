@@ -118,9 +118,14 @@ class PostgresJournal:
         """Return how many units of each SKU open orders want that no warehouse has promised yet."""
         return await self._ask(reads.wanted)
 
-    async def orders_in(self, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
-        """Return rows of orders in these states (all states when empty), the first placed first."""
-        return await self._ask(reads.orders_in, states, limit)
+    async def orders_in(
+        self, states: Sequence[str], limit: int, after: OrderRow | None = None
+    ) -> Sequence[OrderRow]:
+        """Return rows of orders in these states (all states when empty), the first placed first.
+
+        With `after` only those that stand behind that row.
+        """
+        return await self._ask(reads.orders_in, states, limit, after)
 
     async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
         """Return rows of the orders that fit, the first placed first."""

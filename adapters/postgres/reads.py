@@ -117,14 +117,18 @@ async def wanted(pool: Pool) -> Mapping[str, int]:
     return {row["sku"]: row["units"] for row in rows}
 
 
-async def orders_in(pool: Pool, states: Sequence[str], limit: int) -> Sequence[OrderRow]:
-    """Return rows of orders in these states, or in all."""
+async def orders_in(
+    pool: Pool, states: Sequence[str], limit: int, after: OrderRow | None
+) -> Sequence[OrderRow]:
+    """Return rows of orders in these states, or in all; with `after` those behind that row."""
     rows = await pool.fetch(
         "SELECT order_id, channel, shop_order, reference, state, state_since, due_at,"
-        " placed_at, waiting_for, version FROM order_index WHERE $1::text[] = '{}' OR state ="
-        " ANY ($1) ORDER BY placed_at, order_id LIMIT $2",
+        " placed_at, waiting_for, version FROM order_index WHERE ($1::text[] = '{}' OR state ="
+        " ANY ($1)) AND ($3::timestamptz IS NULL OR (placed_at, order_id) > ($3, $4::text))"
+        " ORDER BY placed_at, order_id LIMIT $2",
         list(states),
         limit,
+        *((after.placed_at, after.order) if after is not None else (None, None)),
     )
     return [order_of(row) for row in rows]
 

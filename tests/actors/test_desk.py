@@ -13,6 +13,7 @@ import trio.testing
 from actors.desk import (
     ARRIVALS_LOOKED_UP_MAX,
     OUTBOX_LATE,
+    WAITING_MAX,
     WAKE_AGAIN_S_FIRST,
     WAKE_AGAIN_S_MAX,
     Desk,
@@ -219,6 +220,34 @@ async def test_units_that_come_wake_those_who_wait_for_them_the_first_placed_fir
         nursery.cancel_scope.cancel()
 
 
+async def test_units_wake_everybody_who_waits_for_them_as_long_as_some_are_left(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        for number in range(WAITING_MAX + 1):
+            await office.place(number)
+        await nursery.start(office.desk.watch_arrivals, lambda _sku: len(office.hall.woken) <= WAITING_MAX)
+        for woken in (WAITING_MAX + 1, 2 * WAITING_MAX + 1):
+            office.desk.stock_arrived("TEAPOT")
+            await trio.sleep(10)
+            assert len(office.hall.woken) == woken
+        assert office.woken()[: WAITING_MAX + 1] == [f"main-{number}" for number in range(WAITING_MAX + 1)]
+        nursery.cancel_scope.cancel()
+
+
+async def test_other_rules_and_room_are_looked_at_for_everybody_who_waits(autojump_clock: Clock) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        for number in range(WAITING_MAX):
+            await office.place(number, "CUP")
+        await office.place(WAITING_MAX)
+        await nursery.start(office.desk.watch_arrivals)
+        office.hall.woken.clear()
+        office.desk.room_came(lambda wanted: wanted[0].sku == "TEAPOT")
+        await trio.sleep(10)
+        assert office.woken() == [f"main-{WAITING_MAX}"]
+        nursery.cancel_scope.cancel()
+
+
 async def test_of_many_articles_that_come_at_once_only_those_that_are_waited_for_are_looked_up(
     autojump_clock: Clock,
 ) -> None:
@@ -242,7 +271,7 @@ async def test_other_rules_wake_who_could_not_be_filled_by_those_before(autojump
         await nursery.start(office.desk.watch_arrivals)
         await trio.sleep(10)
         office.hall.woken.clear()
-        office.desk.rules_changed()
+        office.desk.rules_changed(lambda _wanted: True)
         await trio.sleep(10)
         assert office.woken() == ["main-1"]
         nursery.cancel_scope.cancel()

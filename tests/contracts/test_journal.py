@@ -402,6 +402,10 @@ async def test_orders_are_found_by_state_by_clock_and_by_what_they_wait_for(jour
     assert await journal.wanted() == {"CUP": 7, "POT": 1}
     assert [each.order for each in await journal.orders_in(("picking", "shipped"), 10)] == ["4", "1"]
     assert [each.order for each in await journal.orders_in((), 3)] == ["4", "3", "2"]
+    waiting = await journal.orders_in(("backordered",), 1)
+    assert [each.order for each in waiting] == ["3"]
+    assert [each.order for each in await journal.orders_in(("backordered",), 2, waiting[0])] == ["2"]
+    assert [each.order for each in await journal.orders_in((), 2, waiting[0])] == ["2", "1"]
     assert await journal.order_counts() == {"backordered": 2, "picking": 1, "shipped": 1}
 
     await journal.append(order("5", 0, CancelAsked("shop"), orders=(row("5", "picking"),)))
