@@ -58,6 +58,8 @@ def check(*, config: Path, channel: str | None, at_erp: bool, as_json: bool) -> 
     With --channel or --erp ends with 1 when anything there does not work; a warning alone does not.
     """
     settings = settings_of(config)
+    for secret in settings.exposed:
+        click.echo(f"wharfinger: warning: {secret} may be read by everybody on this machine", err=True)
     chosen = channel_of(settings, channel) if channel is not None else None
     if chosen is not None or at_erp:
         with endings(settings):

@@ -32,6 +32,7 @@ PLUGINS = Plugins(
             settings=prestashop.PrestaShopSettings,
             services=_prestashop_services,
             place=_prestashop_place,
+            faults=prestashop.problems,
         ),
     ),
     erps=(

@@ -167,7 +167,12 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True):
-    """Everything, checked. `rules_path` is the file that SIGHUP reads again."""
+    """Everything, checked.
+
+    Attributes:
+        rules_path: the file that SIGHUP reads again.
+        exposed: files of secrets that every account of the machine may read.
+    """
 
     path: Path
     rules_path: Path
@@ -178,6 +183,7 @@ class Settings(Struct, frozen=True):
     carriers: Mapping[str, Carrier]
     warehouses: Mapping[str, Warehouse]
     rules: Rules
+    exposed: tuple[Path, ...] = ()
 
     @property
     def routing_rules(self) -> RoutingRules:

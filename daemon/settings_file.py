@@ -45,7 +45,8 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
         SettingsError: with everything that is wrong.
     """
     document = _parsed(path)
-    reader = Reader(_secrets(path, environ))
+    secrets = _secrets(path, environ)
+    reader = Reader(secrets)
     reader.known_only("", document, SECTIONS)
     rules_path = _rules_path(reader, document, path)
     database = reader.struct("database", _section(reader, document, "database"), Database)
@@ -76,7 +77,8 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
         problems += settings_checks.rules(rules, declared.warehouses)
     if problems or database is None or daemon is None or erp is None or rules is None:
         raise SettingsError(str(path), tuple(problems))
-    return Settings(path, rules_path, database, daemon, channels, erp, carriers, warehouses, rules)
+    exposed = tuple(secrets.exposed)
+    return Settings(path, rules_path, database, daemon, channels, erp, carriers, warehouses, rules, exposed)
 
 
 def _addresses(
@@ -178,7 +180,7 @@ def _parsed(path: Path) -> Table:
             raw = file.read(FILE_BYTES_MAX + 1)
         if len(raw) > FILE_BYTES_MAX:
             raise SettingsError(str(path), (Problem("", f"is larger than {FILE_BYTES_MAX} bytes"),))
-        return tomllib.loads(raw.decode())
+        return tomllib.loads(raw.decode("utf-8-sig"))  # some editors put a byte order mark before it
     except OSError as error:
         why = f"cannot be read: {error.strerror or type(error).__name__}"
     except UnicodeDecodeError:

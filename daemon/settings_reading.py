@@ -4,7 +4,9 @@ msgspec stops at the first mistake, so this walks the fields itself and lets msg
 never stand in the file: the field `key` is given as `key_file` or `key_env`. It knows no setting by name.
 """
 
+import os
 import re
+import stat
 import types
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
@@ -38,6 +40,9 @@ class Secrets:
         environ: the process's environment.
         source: the folder that the unit has systemd hand over, each file under `HANDED_OVER`: so that a
             command that a person types finds the same secrets. None where there is no such folder.
+
+    Attributes:
+        exposed: the files so far that every account of the machine may read.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str], source: Path | None = None) -> None:
@@ -45,6 +50,7 @@ class Secrets:
         self._folder = Path(handed_over) if handed_over else folder
         self._source = None if handed_over else source
         self._environ = environ
+        self.exposed: list[Path] = []
 
     def from_file(self, name: str) -> Secret:
         """Return what the file holds, without the line's end.
@@ -58,6 +64,8 @@ class Secrets:
         try:
             with path.open("rb") as file:
                 raw = file.read(SECRET_BYTES_MAX + 1)
+                if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
+                    self.exposed.append(path)
         except OSError as error:
             raise ValueError(f"cannot read {path}: {error.strerror or type(error).__name__}") from None
         if len(raw) > SECRET_BYTES_MAX:
@@ -155,18 +163,21 @@ class Reader:
         return kind(**values) if len(self.problems) == before else None
 
     def _value(self, path: str, value: object, kind: Any) -> object:  # noqa: ANN401 - a type expression
-        origin, arguments = get_origin(kind), get_args(kind)
-        if isinstance(kind, type) and issubclass(kind, Struct):
+        bare = _bare(kind)
+        if isinstance(bare, type) and issubclass(bare, Struct):
             table = self.table(path, value)
-            return None if table is None else self.struct(path, table, kind)
-        if isinstance(origin, type) and issubclass(origin, Mapping):
-            table = self.table(path, value)
-            if table is None:
-                return None
-            for key in table:
-                self._convert(join(path, key), key, arguments[0])
-            return {key: self._value(join(path, key), item, arguments[1]) for key, item in table.items()}
-        return self._convert(path, value, kind)
+            return None if table is None else self.struct(path, table, bare)
+        if not _is_mapping(bare):
+            return self._convert(path, value, kind)
+        table = self.table(path, value)
+        if table is None:
+            return None
+        before, (key_kind, item_kind) = len(self.problems), get_args(bare)
+        for key in table:
+            self._convert(join(path, key), key, key_kind)
+        read = {key: self._value(join(path, key), item, item_kind) for key, item in table.items()}
+        # What holds of the table as a whole, such as how many it has, is judged once each of it is right.
+        return read if kind is bare or len(self.problems) > before else self._convert(path, read, kind)
 
     def _convert(self, path: str, value: object, kind: Any) -> object:  # noqa: ANN401 - a type expression
         try:
@@ -251,12 +262,18 @@ def _one_of(names: Collection[str]) -> str:
     return " or ".join(repr(name) for name in names)
 
 
+def _bare(kind: Any) -> Any:  # noqa: ANN401 - type expressions
+    return get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+
+
+def _is_mapping(kind: Any) -> bool:  # noqa: ANN401 - a type expression
+    origin = get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
 def _wanted(kind: Any) -> str:  # noqa: ANN401 - a type expression
-    if hasattr(kind, "__metadata__"):
-        kind = get_args(kind)[0]
-    if isinstance(kind, type) and (issubclass(kind, Struct) or kind is dict):
-        return "a table"
-    if get_origin(kind) is dict:
+    kind = _bare(kind)
+    if _is_mapping(kind) or (isinstance(kind, type) and (issubclass(kind, Struct) or kind is dict)):
         return "a table"
     return kind.__name__ if isinstance(kind, type) else str(kind)
 

@@ -285,7 +285,7 @@ def test_a_shop_that_cannot_be_reached_is_wrong_and_said_to_be_so_step_by_step(t
     tried = wharfinger("check", "--config", str(config), "--channel", "main")
     assert tried.exit_code == 1
     assert "wrong\tconnection\tno connection to http://127.0.0.1:9: ConnectError\tlook at url" in tried.output
-    told = json.loads(wharfinger("check", "--config", str(config), "--channel", "main", "--json").output)
+    told = json.loads(wharfinger("check", "--config", str(config), "--channel", "main", "--json").stdout)
     assert told["count"] == {"ok": 0, "warning": 0, "wrong": 1}
     assert told["findings"][0]["step"] == "connection"
 
@@ -293,11 +293,24 @@ def test_a_shop_that_cannot_be_reached_is_wrong_and_said_to_be_so_step_by_step(t
 def test_shop_and_erp_are_both_tried_where_both_are_asked_for(tmp_path: Path) -> None:
     config = configured(tmp_path, port=free_port())
     tried = wharfinger("check", "--config", str(config), "--channel", "main", "--erp", "--json")
-    assert [json.loads(line)["tried"] for line in tried.output.splitlines()] == [
+    assert [json.loads(line)["tried"] for line in tried.stdout.splitlines()] == [
         "channel main",
         "erp divalto",
     ]
     assert tried.exit_code == 1
+
+
+def test_a_secret_that_everybody_may_read_is_told(tmp_path: Path) -> None:
+    config = configured(tmp_path, port=free_port())
+    for secret in ("dsn", "shop.key", "erp.password", "swift.key"):
+        (tmp_path / secret).chmod(0o600)
+    assert wharfinger("check", "--config", str(config)).stderr == ""
+    (tmp_path / "shop.key").chmod(0o604)
+    told = wharfinger("check", "--config", str(config))
+    assert (
+        told.stderr == f"wharfinger: warning: {tmp_path}/shop.key may be read by everybody on this machine\n"
+    )
+    assert told.exit_code == 0
 
 
 def test_a_channel_that_there_is_not_is_wrong_usage(tmp_path: Path) -> None:

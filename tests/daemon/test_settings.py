@@ -189,7 +189,11 @@ def test_no_secret_stands_in_what_settings_print(folder: Path) -> None:
         ("https://shop.example", "http://[::1]:9464", "daemon.web_port: is the port of channels.main.url on"),
         ("[rules]", "rules_file = 5\n[rules]", "rules_file: expected str, got int"),
         ("buffer = 1", "products.SET = { contains = {} }", "channels.main.products.SET.contains: expect"),
-        ("buffer = 1", "products.SET = { contains = { A = 0 } }", "channels.main.products.SET.contains"),
+        ("buffer = 1", "products.SET = { contains = { A = 0 } }", "channels.main.products.SET.contains.A:"),
+        ("buffer = 1", "products.SET = {}", "channels.main.products.SET.contains: is missing: expected a t"),
+        ("shop.example", "SECRET@shop.example", "channels.main.url: must not hold a user or password"),
+        ("shop.example", "shop.example/api/", "channels.main.url: has to be the shop's own address, without"),
+        ("https://shop.example", "shop.example", "channels.main.url: has to begin with http:// or https://"),
         ("buffer = 1", SHARES + "{ B = 1 } }", "channels.main.products.SET.price_shares: has to name t"),
         ("buffer = 1", SHARES + "{ A = 0 } }", "channels.main.products.SET.price_shares: are all 0"),
         ("buffer = 1", 'stock_with = "mian"', "channels.main.stock_with: there is no channel 'mian': is"),
@@ -250,6 +254,12 @@ def test_a_file_that_is_no_toml_says_so(folder: Path, raw: bytes, expected: str)
     with pytest.raises(SettingsError) as caught:
         load(path, PLUGINS, {})
     assert str(caught.value) == f"{path}: {expected}"
+
+
+def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_read(folder: Path) -> None:
+    path = folder / "wharfinger.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert load(path, PLUGINS, ENVIRON).daemon.web_port == 9464
 
 
 def test_a_file_that_is_not_there_says_so(folder: Path) -> None:

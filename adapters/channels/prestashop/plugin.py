@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from actors.domain.documents import ShopState
+from adapters.settings import Problem, url_problems
 
 KIND = "prestashop"
 """The value of `kind` in a channel's settings."""
@@ -69,7 +70,7 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         seconds_max: the longest wait for an answer.
     """
 
-    url: Annotated[str, Meta(pattern="^https?://[^/]+(/.*)?$")]
+    url: str
     key: Annotated[str, Meta(min_length=32, max_length=32)]
     key_in_query: bool = False
     id_shop: int | None = None
@@ -111,3 +112,11 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     def __repr__(self) -> str:
         """Name the shop, never the key."""
         return f"PrestaShopSettings(url={self.url!r})"
+
+
+def problems(settings: PrestaShopSettings) -> tuple[Problem, ...]:
+    """Return everything that is wrong with the settings and that their types do not say."""
+    found = url_problems("url", settings.url)
+    if not found and settings.url.rstrip("/").endswith("/api"):
+        return (Problem("url", "has to be the shop's own address, without /api"),)
+    return found
