@@ -94,14 +94,17 @@ class Owners:
         return (BesideRow(id_, "label", customer, self._entropy(SALT_BYTES), outcome.pages),)
 
     async def refuse(self, effect: PendingEffect, why: str) -> None:
-        """Record that the partner will not take the document; return once it is durable."""
+        """Record that the partner will not take the document; return once it is durable.
+
+        A person is told first, where the two are not one append: a fall in between only has it refused again.
+        """
         kind, _, name = effect.stream.partition("-")
         if kind == "stock":
+            mend = f"book it by hand, or correct {name}"
+            await self._desk.raise_anomaly(Raise(f"refused:{effect.effect}", "refused_by_partner", why, mend))
             await self._directory.ask_warehouse(
                 name, _once(effect, SettleStockEffect(effect.effect, "", why))
             )
-            mend = f"book it by hand, or correct {name}"
-            await self._desk.raise_anomaly(Raise(f"refused:{effect.effect}", "refused_by_partner", why, mend))
         else:
             await self._hall.ask(name, Refused(effect.effect, why))
 

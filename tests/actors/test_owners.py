@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import trio
+import trio.testing
 
 from actors.attempt import Taken
 from actors.desk import Desk, Matter
@@ -15,7 +16,12 @@ from actors.domain.order_draft import Facts
 from actors.domain.order_events import Beside, EffectRequested, OrderImported, OrderLine, ParcelLabelled
 from actors.domain.routing import RoutingRules
 from actors.domain.stock_commands import Receive
-from actors.domain.stock_events import StockEffectDone, StockEffectRefused, StockEffectRequested
+from actors.domain.stock_events import (
+    StockEffectDone,
+    StockEffectRefused,
+    StockEffectRequested,
+    StockReceived,
+)
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.owners import Owners
@@ -60,12 +66,13 @@ async def nobody(*_: str) -> None:
 
 
 @asynccontextmanager
-async def open_house() -> AsyncGenerator[House]:
+async def open_house(*, desk: bool = True) -> AsyncGenerator[House]:
     house = House()
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(house.hall.run)
-            await nursery.start(house.desk.run)
+            if desk:
+                await nursery.start(house.desk.run)
             await nursery.start(house.warehouse.run)
             effect = StockEffectRequested(TOLD.effect, "erp", RECEPTION)
             await house.directory.ask_warehouse("lyon", Receive("D1", "TEAPOT", 1, "A-1", (effect,)))
@@ -88,6 +95,14 @@ async def test_a_document_that_the_erp_refuses_is_recorded_once_and_put_before_a
         assert (await house.kinds("stock-lyon")).count(StockEffectRefused) == 1
         (anomaly,) = await house.journal.anomalies(10)
         assert (anomaly.problem, anomaly.detail) == ("refused_by_partner", "no such depot")
+
+
+async def test_a_refusal_is_not_over_before_a_person_can_see_it(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_house(desk=False) as house:
+        with trio.move_on_after(1):  # the daemon falls while the desk records
+            await house.owners.refuse(TOLD, "no such depot")
+        assert await house.kinds("stock-lyon") == [StockReceived, StockEffectRequested]
+        assert [each.effect for each in await house.journal.pending("erp", 10)] == [TOLD.effect]
 
 
 async def test_what_a_partner_remarked_on_what_it_took_is_put_before_a_person_once() -> None:
