@@ -97,7 +97,9 @@ async def test_a_document_that_the_erp_refuses_is_recorded_once_and_put_before_a
         assert (anomaly.problem, anomaly.detail) == ("refused_by_partner", "no such depot")
 
 
-async def test_a_refusal_is_not_over_before_a_person_can_see_it(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_refusal_is_not_over_before_a_person_can_see_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with open_house(desk=False) as house:
         with trio.move_on_after(1):  # the daemon falls while the desk records
             await house.owners.refuse(TOLD, "no such depot")

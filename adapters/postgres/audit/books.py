@@ -112,14 +112,14 @@ class Books:
                 self._promise(position, warehouse, event)
                 return [(line.sku, _AVAILABLE, _RESERVED, line.units) for line in lines]
             case UnitsPicked(fulfilment, sku, units):
-                promise = self._promised(position, fulfilment)
+                promise = self._promised(position, fulfilment, "floor")
                 self._use(position, promise, promise.picked, sku, units)
                 return [(sku, _RESERVED, _PICKED, units)]
             case PickFellShort(fulfilment, sku, missing):
-                self._miss(position, self._promised(position, fulfilment), sku, missing)
+                self._miss(position, self._promised(position, fulfilment, "floor"), sku, missing)
                 return [(sku, _RESERVED, _QUARANTINE, missing)]
             case FulfilmentDispatched(fulfilment, lines):
-                self._dispatch(position, self._promised(position, fulfilment), lines)
+                self._dispatch(position, self._promised(position, fulfilment, "packed"), lines)
                 return [(line.sku, _PICKED, _CUSTOMER, line.units) for line in lines]
             case ReservationReleased(_, reserved, picked):
                 self._release(position, event)
@@ -146,11 +146,14 @@ class Books:
             event.fulfilment, event.order, warehouse, state, position, promised, {}, {}
         )
 
-    def _promised(self, position: int, fulfilment: str) -> Promise:
+    def _promised(self, position: int, fulfilment: str, *states: str) -> Promise:
+        """Return a promise that must be in one of these states for what happens to it."""
         promise = self.open.get(fulfilment)
         if promise is None:
             self._wrong(position, f"{fulfilment} holds no promise")
             return Promise(fulfilment, "", "", "unknown", position, {}, {}, {})
+        if promise.state not in states:
+            self._wrong(position, f"{fulfilment} is {promise.state}, and not {' or '.join(states)}")
         promise.position = position
         return promise
 
@@ -165,12 +168,12 @@ class Books:
             self._end(promise, "short")
 
     def _dispatch(self, position: int, promise: Promise, lines: Sequence[Quantity]) -> None:
-        if _summed(lines) != _above_zero(promise.picked) or promise.state != "packed":
+        if _summed(lines) != _above_zero(promise.picked):
             self._wrong(position, f"{promise.fulfilment} leaves with something else than what was packed")
         self._end(promise, "dispatched")
 
     def _release(self, position: int, event: ReservationReleased) -> None:
-        promise = self._promised(position, event.fulfilment)
+        promise = self._promised(position, event.fulfilment, "reserved", "floor")
         left = {sku: promise.to_pick(sku) for sku in promise.promised}
         if _summed(event.reserved) != _above_zero(left) or _summed(event.picked) != _above_zero(
             promise.picked
@@ -187,14 +190,16 @@ class Books:
         if isinstance(event, ReservationRefused):
             self._close(Promise(event.fulfilment, event.order, warehouse, "refused", position, {}, {}, {}))
             return
-        promise = self._promised(position, event.fulfilment)
         if isinstance(event, ReservationConfirmed):
-            promise.state = "floor"
+            self._promised(position, event.fulfilment, "reserved").state = "floor"
             return
+        promise = self._promised(position, event.fulfilment, "floor")
         promise.state = "packed"
         packed = _summed([line for parcel in event.parcels for line in parcel.lines])
         if packed != _above_zero(promise.picked):
             self._wrong(position, f"the parcels of {promise.fulfilment} do not hold what was picked")
+        if any(promise.to_pick(sku) for sku in promise.promised):
+            self._wrong(position, f"{promise.fulfilment} is packed, and not all of it is picked")
 
     def _end(self, promise: Promise, state: str) -> None:
         promise.state = state

@@ -37,10 +37,12 @@ _BESIDE: Final = """
      CROSS JOIN LATERAL (VALUES (e.data -> 'contact'), (e.data -> 'payload'), (e.data -> 'label'))
                 AS named (beside)
       LEFT JOIN beside AS b ON b.partition = e.partition AND b.id = named.beside ->> 'id'
-     WHERE e.kind IN ('order.imported', 'order.labelled') AND json_typeof(named.beside) = 'object'
+     WHERE e.kind IN ('order.imported', 'order.contact_corrected', 'order.retold', 'order.labelled')
+       AND json_typeof(named.beside) = 'object'
        AND (b.id IS NULL
             OR b.erased_at IS NULL
-               AND encode(sha256(b.salt || b.body), 'hex') IS DISTINCT FROM named.beside ->> 'digest')
+               AND encode(sha256(b.salt || b.body), 'hex') IS DISTINCT FROM named.beside ->> 'digest'
+            OR b.erased_at IS NOT NULL AND (b.salt IS NOT NULL OR b.body IS NOT NULL))
      ORDER BY e.partition, e.position LIMIT $1
 """
 _TOLD_MAX: Final = 1_000

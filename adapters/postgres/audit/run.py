@@ -8,6 +8,7 @@ from adapters.postgres.audit.partition import PartitionAudit
 from adapters.postgres.audit.promises import audit_promises
 from adapters.postgres.audit.report import AuditReport, Findings
 from adapters.postgres.audit.streams import StreamsAudit
+from adapters.postgres.audit.tables import audit_tables
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import connect
 
@@ -54,6 +55,7 @@ async def _audit(dsn: str, seconds_max: float, progress: Callable[[int], None] |
                 movements += log.movements
                 oversold += log.oversold_units
             await audit_promises(connection, findings)
+            await audit_tables(connection, findings)
     finally:
         await connection.close()  # noqa: ASYNC102 - asyncio's, on the database's thread
     return AuditReport(

@@ -1,17 +1,30 @@
 """The audit against a log that is right, and against every way we could think of to make it wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import pairwise
 
 import pytest
 import trio
 
+from actors.domain.anomaly_events import AnomalyRaised
 from actors.domain.control_events import ChangeAsked, ChangeSettled
-from actors.domain.order_events import EffectDone, FulfilmentAllocated
+from actors.domain.order_events import (
+    Beside,
+    ContactCorrected,
+    EffectDone,
+    FulfilmentAllocated,
+    OrderRetold,
+)
 from actors.domain.partitions import CONTROL, partition_of
 from actors.domain.stock_events import (
+    FulfilmentDispatched,
+    FulfilmentPacked,
+    PackedParcel,
     Quantity,
+    ReservationConfirmed,
+    ReservationReleased,
     StockAdjusted,
     StockCounted,
     StockEvent,
@@ -20,6 +33,7 @@ from actors.domain.stock_events import (
     UnitsReturned,
 )
 from actors.ports.journal import Append, Event
+from actors.ports.people import BesideRow
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.encoding import UnwritableError
 from adapters.postgres.journal import open_journal
@@ -27,6 +41,9 @@ from adapters.postgres.journal import open_journal
 NOW = datetime(2026, 11, 23, 13, tzinfo=UTC)
 PARIS = partition_of("stock-paris")
 ORDER = partition_of("order-main-1")
+
+ONE = (Quantity("CUP", 1),)
+BOX = (PackedParcel("F-floor.1", ONE, 900),)
 
 UNLOCK = "ALTER TABLE event DISABLE TRIGGER event_append_only"
 UNLOCK_MOVES = "ALTER TABLE stock_movement DISABLE TRIGGER stock_movement_append_only"
@@ -275,6 +292,29 @@ def test_a_log_that_was_tampered_with_is_found_at_the_first_wrong_event(
         pytest.param(
             "DELETE FROM beside WHERE kind = 'contact'", (ORDER, 1), "O1:contact", id="lost contact"
         ),
+        pytest.param(
+            "UPDATE beside SET erased_at = now(), body = 'other' WHERE kind = 'contact'",
+            (ORDER, 1),
+            "O1:contact",
+            id="altered contact that looks erased",
+        ),
+        pytest.param("DELETE FROM delivery", (PARIS, 2), "delivery D1 to paris", id="forgotten delivery"),
+        pytest.param(
+            f"INSERT INTO delivery VALUES ({PARIS}, 'paris', 'D2')",
+            (PARIS, 0),
+            "delivery D2 to paris",
+            id="invented delivery",
+        ),
+        pytest.param(
+            "UPDATE slot SET slot = 'Z9' WHERE sku = 'CUP'", (PARIS, 1), "slot of CUP", id="altered slot"
+        ),
+        pytest.param(
+            f"INSERT INTO backorder VALUES ({ORDER}, 'CUP', 'main-1', 2, now())",
+            (ORDER, 0),
+            "main-1 is not known to wait for CUP",
+            id="invented wait",
+        ),
+        pytest.param("UPDATE order_index SET due_at = NULL", (ORDER, 0), "no clock", id="lost clock"),
     ],
 )
 def test_a_table_that_does_not_follow_from_the_events_is_found(
@@ -288,6 +328,64 @@ def test_a_table_that_does_not_follow_from_the_events_is_found(
         (finding.partition, finding.position) == place and what in finding.what for finding in report.findings
     )
     assert (report.first.partition, report.first.position) == place
+
+
+def test_what_was_kept_or_raised_later_is_compared_as_well(log_dsn: str, sql: Callable[..., object]) -> None:
+    rows = tuple(BesideRow(f"O1:{kind}:2", kind, "main:7", b"salt", b"{}") for kind in ("contact", "payload"))
+    contact, payload = (Beside(row.id, sha256(row.salt + row.body).hexdigest()) for row in rows)
+    came = (ContactCorrected(contact, "FR"), OrderRetold(payload), AnomalyRaised("O1:fire", "smoke", "", ""))
+
+    async def record() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            await journal.append(Append("order-main-1", 7, came, NOW, beside=rows))
+
+    def found() -> list[tuple[int, str]]:
+        told = [(each.position, each.what) for each in audited(log_dsn).findings]
+        return [each for each in told if "index" not in each[1]]  # no order's actor wrote these events
+
+    trio.run(record)
+    assert found() == []
+    sql("UPDATE beside SET body = 'other' WHERE id LIKE '%:2'", "DELETE FROM anomaly", "SELECT 1")
+    assert found() == [
+        (8, "the row O1:contact:2 beside the log was altered or lost"),
+        (9, "the row O1:payload:2 beside the log was altered or lost"),
+        (10, "the anomaly O1:fire is not open as its events tell it"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "what"),
+    [
+        pytest.param(
+            (UnitsReserved("F", "O9", ONE, NOW), UnitsPicked("F", "CUP", 1, "A1")),
+            "F is reserved, and not floor",
+            id="picked before it may be",
+        ),
+        pytest.param(
+            (UnitsReserved("F", "O9", ONE, None), FulfilmentPacked("F", ())),
+            "not all of it is picked",
+            id="left",
+        ),
+        pytest.param(
+            (FulfilmentPacked("F-floor", BOX), ReservationReleased("F-floor", (), ONE, "cancelled")),
+            "F-floor is packed, and not reserved or floor",
+            id="packed and given back",
+        ),
+        pytest.param(
+            (FulfilmentDispatched("F-floor", ONE),), "F-floor is floor, and not packed", id="left unpacked"
+        ),
+        pytest.param((ReservationConfirmed("F-floor"),), "F-floor is floor, and not reserved", id="twice"),
+    ],
+)
+def test_a_promise_that_goes_a_way_that_there_is_not_is_seen(
+    log_dsn: str, forge: Callable[[str, Event], None], events: Sequence[Event], what: str
+) -> None:
+    for event in events:
+        forge("stock-paris", event)
+    place = (PARIS, 16 + len(events))
+    assert any(
+        (each.partition, each.position) == place and what in each.what for each in audited(log_dsn).findings
+    )
 
 
 @pytest.mark.parametrize(
