@@ -27,6 +27,7 @@ from adapters.channels.prestashop.fields import (
     whole,
 )
 from adapters.channels.prestashop.plugin import SkuSource
+from adapters.channels.prestashop.vouchers import less
 
 Standing = Literal["open", "unpaid", "cancelled", "shipped", "unfinished"]
 
@@ -103,7 +104,10 @@ def standing(row: Row, standings: Mapping[int, Standing]) -> Standing:
 
 
 def read_order(row: Row, around: Surroundings) -> ShopOrder | UnreadableOrder:
-    """Return the order of a row: `total` with tax, `shipping` and prices without."""
+    """Return the order of a row: `total` with tax, `shipping` and prices without, all less its vouchers.
+
+    What wrapping costs is part of `shipping`.
+    """
     customer = around.customers.get(reference_to(row, "id_customer"), {})
     address = around.addresses.get(reference_to(row, "id_address_delivery"))
     raw = _payload(row, customer, address, around)
@@ -173,7 +177,11 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         contact = Contact("")
     else:
         raise FieldError("id_address_delivery names no address")
-    lines = tuple(_line(part, around.sku_from) for part in parts(row, "order_rows"))
+    lines, fee = less(
+        [_line(part, around.sku_from) for part in parts(row, "order_rows")],
+        money(row, "total_shipping_tax_excl") + money(row, "total_wrapping_tax_excl"),
+        money(row, "total_discounts_tax_excl"),
+    )
     refunded = tuple(line.sku for line in lines if int(line.line) in around.refunded)
     credited: tuple[ShopLine, ...] = ()
     if stands == "shipped":
@@ -191,7 +199,7 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         placed_at=placed_at,
         currency=currency,
         total=money(row, "total_paid"),
-        shipping=money(row, "total_shipping_tax_excl"),
+        shipping=fee,
         service=around.services.get(whole(row, "id_carrier"), ""),
         country=contact.country,
         lines=tuple(line for line in lines if line.units),

@@ -5,6 +5,7 @@ None of it moves the order's `date_upd`, so no poll by date tells of it.
 
 from decimal import Decimal
 
+from adapters.channels.prestashop.simulated.ordering import TAX
 from adapters.channels.prestashop.simulated.shop import Shop
 from adapters.channels.prestashop.simulated.tables import Value, number
 
@@ -40,15 +41,16 @@ def write_message(shop: Shop, order: int, text: str, *, employee: int = 0, priva
 def use_voucher(shop: Shop, order: int, name: str, value: Decimal) -> int:
     """Take a voucher's value (with tax) off an order's total; return the id of the order_cart_rule."""
     row = shop.tables["orders"][order]
+    net = round(value / TAX, 2)
     for total, sign in (("total_discounts", 1), ("total_paid", -1)):
-        for field in (total, f"{total}_tax_incl", f"{total}_tax_excl"):
-            row[field] = f"{Decimal(str(row[field])) + sign * value:.6f}"
+        for field, off in ((total, value), (f"{total}_tax_incl", value), (f"{total}_tax_excl", net)):
+            row[field] = f"{Decimal(str(row[field])) + sign * off:.6f}"
     rule: dict[str, Value] = {
         "id_order": order,
         "id_cart_rule": 1,
         "name": name,
         "value": str(value),
-        "value_tax_excl": str(value),
+        "value_tax_excl": str(net),
     }
     return number(shop.tables.insert("order_cart_rules", rule)["id"])
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from actors.ports.shop import Packing, ShopOrder, UnreadableOrder
+from actors.ports.shop import Packing, ShopLine, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop import wire, writes
 from adapters.channels.prestashop.dates import reach_back, to_utc
 from adapters.channels.prestashop.details import packing_of
 from adapters.channels.prestashop.plugin import PrestaShopSettings
 from adapters.channels.prestashop.simulated.writing import parse
+from adapters.channels.prestashop.vouchers import less
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -129,6 +132,48 @@ def test_what_cannot_be_understood_is_named_by_its_field(changed: dict[str, obje
     order = wire.read_order(answered("fulljson_orders")["orders"][0] | changed, around())
     assert isinstance(order, UnreadableOrder)
     assert why in order.why
+
+
+@pytest.mark.parametrize(
+    ("shipping", "wrapping", "discount", "fee", "prices"),
+    [
+        ("7", "0", "0", "7.00", ("23.90", "35.90")),
+        ("7", "2", "0", "9.00", ("23.90", "35.90")),
+        ("7", "0", "5.98", "7.00", ("21.51", "32.31")),  # a tenth of the goods
+        ("7", "0", "7", "0.00", ("23.90", "35.90")),  # as much as the fee: a free delivery
+        ("7", "0", "59.80", "7.00", ("0.00", "0.00")),
+        ("7", "0", "60", "6.80", ("0.00", "0.00")),
+        ("0", "0", "70", "0.00", ("0.00", "0.00")),  # more than there is
+        ("7", "0", "0.01", "7.00", ("23.90", "35.89")),
+    ],
+)
+def test_vouchers_are_taken_off_and_wrapping_is_a_fee(
+    shipping: str, wrapping: str, discount: str, fee: str, prices: tuple[str, str]
+) -> None:
+    changed = {
+        "total_shipping_tax_excl": shipping,
+        "total_wrapping_tax_excl": wrapping,
+        "total_discounts_tax_excl": discount,
+    }
+    order = wire.read_order(answered("fulljson_orders")["orders"][0] | changed, around())
+    assert isinstance(order, ShopOrder)
+    assert order.shipping == Decimal(fee)
+    assert tuple(line.unit_price for line in order.lines) == tuple(map(Decimal, prices))
+
+
+@given(
+    lines=st.lists(st.tuples(st.integers(1, 99), st.decimals(0, 500, places=2)), min_size=1, max_size=9),
+    discount=st.decimals(0, 9_999, places=2),
+)
+def test_the_lines_of_an_order_and_its_fee_come_to_what_was_paid_to_the_cent(
+    lines: list[tuple[int, Decimal]], discount: Decimal
+) -> None:
+    sold = [ShopLine(str(n), "cup", units, price) for n, (units, price) in enumerate(lines)]
+    full = sum((line.units * line.unit_price for line in sold), Decimal(5))
+    left, fee = less(sold, Decimal(5), discount)
+    amounts = [(line.units * line.unit_price).quantize(Decimal("0.01")) for line in left]
+    assert sum(amounts, fee) == max(Decimal(0), full - discount)
+    assert min([*amounts, fee]) >= 0
 
 
 def test_what_is_sent_is_what_the_shop_takes() -> None:
