@@ -373,7 +373,7 @@ class Drain:
                 return await self._react(errand.lane, end)
         except FATAL:
             raise
-        except Exception as error:  # noqa: BLE001 - a bug: it is raised again, or put before a person
+        except Exception as error:  # noqa: BLE001 - a bug: it is put before a person, unless it was chance
             end = error
         if isinstance(end, SetAsideError):
             # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must
@@ -384,6 +384,7 @@ class Drain:
 
     def _settled(self, lane: Lane, effect: PendingEffect) -> None:
         self._given_up.pop(effect.effect, None)  # if it was given up, that came too late
+        self._crashes.pop(effect.effect, None)
         self._lanes.settle_first(lane)
 
     async def _react(self, lane: Lane, end: Refused | Failed | PutOff | None) -> float | None:
@@ -425,10 +426,14 @@ class Drain:
         return wait_s
 
     async def _after_crash(self, effect: PendingEffect, error: Exception) -> float:
-        """Let the drain fall and start anew, as any actor; the second time, the effect is to blame."""
+        """Try it once more, as that may have been chance; the second time, the effect is to blame.
+
+        The drain does not fall of it: what one document meets, many may meet within a minute.
+        """
         self._crashes[effect.effect] += 1
         if self._crashes[effect.effect] < CRASHES_MAX:
-            raise error
+            log.error("effect_crashed", partner=self.partner, effect=effect.effect, exc_info=error)
+            return RETRY_S_FIRST
         log.error("effect_set_aside", partner=self.partner, effect=effect.effect, error=type(error).__name__)
         await self._owners.report(effect, f"it crashed the drain with {type(error).__name__}")
         return NONSENSE_RETRY_S

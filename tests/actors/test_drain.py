@@ -429,6 +429,25 @@ async def test_an_effect_that_crashes_the_drain_is_set_aside_and_all_others_go_o
         assert sorted(office.partner.carried_out) == told
 
 
+async def test_many_effects_that_crash_at_once_fell_neither_the_drain_nor_the_daemon(
+    autojump_clock: Clock,
+) -> None:
+    poisoned = {f"{order}.0" for order in range(20)}
+
+    def poison(name: str) -> None:
+        if name in poisoned:
+            raise KeyError("a bug in the adapter that all of these meet")
+
+    async with at_work(Office(partner=Partner(before=poison))) as office:
+        await office.request(*(effect(order, 0) for order in range(30)))
+        await trio.sleep(60)
+        assert set(office.owner.reported) == poisoned
+        assert len(office.partner.carried_out) == 10
+        poisoned.clear()  # somebody has mended it
+        await office.until_told()
+        assert len(office.partner.carried_out) == 30
+
+
 async def test_a_lost_partition_stops_the_drain_at_once(autojump_clock: Clock) -> None:
     class Fenced(Owner):
         async def settle(self, taken: Sequence[Taken]) -> None:
@@ -575,7 +594,7 @@ async def test_what_was_settled_while_the_outbox_was_read_is_not_taken_on_again(
     assert len(lanes) == 0
 
 
-async def test_a_drain_that_falls_with_lanes_in_hand_takes_them_up_again(autojump_clock: Clock) -> None:
+async def test_an_effect_that_crashes_by_chance_is_told_at_the_next_try(autojump_clock: Clock) -> None:
     crashed: list[str] = []
 
     def once(name: str) -> None:
