@@ -353,9 +353,16 @@ class Desk:
     async def watch_outboxes(
         self, partners: Sequence[str], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Put a partner before a person as long as it has not been told something for `OUTBOX_LATE`."""
+        """Put a partner before a person as long as it has not been told something for `OUTBOX_LATE`.
+
+        One that is not in the settings any more is never told, and nothing else would show it.
+        """
         task_status.started()
         while True:
+            for gone in sorted(set(await self._journal.owed()) - set(partners)):
+                detail = f"{gone} has still to be told something, and is not in the settings"
+                mend = "put it back into the settings until it was told"
+                await self.raise_anomaly(Raise(f"late:{gone}", "partner_behind", detail, mend))
             for partner in partners:
                 oldest = await self._journal.pending(partner, 1)
                 if oldest and oldest[0].requested_at < self._clock() - OUTBOX_LATE:

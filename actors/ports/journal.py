@@ -237,6 +237,10 @@ class Journal(Protocol):
         """Return the partner's outbox, oldest first."""
         ...
 
+    async def owed(self) -> Collection[str]:
+        """Return the names of all partners that have still to be told something."""
+        ...
+
     async def effect(self, effect: str, stream: str) -> PendingEffect | None:
         """Return one outbox row, None when it is settled."""
         ...

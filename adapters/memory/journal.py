@@ -222,6 +222,11 @@ class MemoryJournal(MemoryLog):
         )
         return [effect for *_, effect in rows[:limit]]
 
+    async def owed(self) -> Collection[str]:
+        """See `Journal.owed`."""
+        await trio.lowlevel.checkpoint()
+        return {effect.partner for _, effect in self._outbox.values()}
+
     async def effect(self, effect: str, stream: str) -> PendingEffect | None:
         """See `Journal.effect`."""
         await trio.lowlevel.checkpoint()

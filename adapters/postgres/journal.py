@@ -171,6 +171,10 @@ class PostgresJournal:
         """Return the partner's outbox as far as its streams are ours, oldest first."""
         return await self._ask(reads.pending, self._owned, partner, limit)
 
+    async def owed(self) -> Collection[str]:
+        """Return the names of all partners that have still to be told something, by any daemon."""
+        return await self._ask(reads.owed)
+
     async def effect(self, effect: str, stream: str) -> PendingEffect | None:
         """Return one outbox row, None when it is settled."""
         return await self._ask(reads.effect, effect, stream)

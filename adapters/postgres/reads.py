@@ -168,6 +168,11 @@ async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) ->
     return [_effect(row) for row in rows]
 
 
+async def owed(pool: Pool) -> Collection[str]:
+    """Return the partners that stand in the outbox."""
+    return [row["partner"] for row in await pool.fetch("SELECT DISTINCT partner FROM outbox ORDER BY 1")]
+
+
 async def effect(pool: Pool, effect_id: str, stream: str) -> PendingEffect | None:
     """Return one row of the outbox."""
     row = await pool.fetchrow(

@@ -75,9 +75,9 @@ class Journal(MemoryJournal):
 class Office:
     """A desk at work, with a hall and no warehouses."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal | None = None) -> None:
         self.passed = timedelta()
-        self.journal = Journal()
+        self.journal = journal or Journal()
         self.hall = ListeningHall(self.journal, Directory({}), self.facts, nobody, lambda *_: None)
         self.hall.woken = []
         self.hall.began = trio.current_time()
@@ -104,8 +104,8 @@ async def nobody(*_: str) -> None:
 
 
 @asynccontextmanager
-async def open_office() -> AsyncGenerator[Office]:
-    office = Office()
+async def open_office(journal: Journal | None = None) -> AsyncGenerator[Office]:
+    office = Office(journal)
     with trio.fail_after(10_000_000):
         async with trio.open_nursery() as nursery:
             await nursery.start(office.hall.run)
@@ -381,6 +381,25 @@ async def test_who_looks_after_a_matter_is_known_after_a_restart_and_until_it_co
             assert again.taken("fire", raised_at) == by_anna
             assert again.taken("fire", office.now() + timedelta(seconds=1)) is None, "it was raised anew"
             nursery.cancel_scope.cancel()
+
+
+async def test_a_partner_that_is_owed_something_and_gone_from_the_settings_is_seen_at_once(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        request = EffectRequested("x", "shop-old", ShopStatus("9", "shipped"))
+        await office.journal.append(Append("other", 0, (request,), office.now()))
+        await nursery.start(office.desk.watch_outboxes, ("erp", "shop-main"))
+        await trio.sleep(1)
+        (told,) = await office.journal.anomalies(10)
+        assert (told.problem, told.anomaly) == ("partner_behind", "late:shop-old")
+        assert told.detail == "shop-old has still to be told something, and is not in the settings"
+        nursery.cancel_scope.cancel()
+    async with open_office(office.journal) as office, trio.open_nursery() as nursery:
+        await nursery.start(office.desk.watch_outboxes, ("erp", "shop-main", "shop-old"))
+        await trio.sleep(1)
+        assert await office.problems() == [], "it is put back, and is told"
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_partner_that_is_not_told_for_long_is_seen_until_it_is_told(autojump_clock: Clock) -> None:

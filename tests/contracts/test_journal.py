@@ -431,11 +431,13 @@ async def test_an_effect_is_pending_from_its_request_until_its_outcome(journal: 
     assert await journal.pending("erp", 10) == [first, second]
     assert await journal.pending("erp", 1) == [first]
     assert await journal.pending("shop", 10) == []
+    assert list(await journal.owed()) == ["erp"]
     assert await journal.effect("E2", PARIS) == second
 
     await journal.append(order("1", 1, EffectDone("E1", "4711")))
     await journal.append(stock(1, StockEffectDone("E2", "4712")))
     assert await journal.pending("erp", 10) == []
+    assert list(await journal.owed()) == []
     assert await journal.effect("E1", "order-1") is None
 
 
