@@ -6,13 +6,13 @@ the shop told it. No card numbers, no addresses of computers.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import trio
 
 from actors.ports.shop import Packing
 from adapters.channels.prestashop.client import IDS_A_REQUEST, Webservice
-from adapters.channels.prestashop.fields import Row, reference_to, text
+from adapters.channels.prestashop.fields import FieldError, Row, parts, reference_to, text
 
 LINE = (
     "[id,id_order,product_id,product_attribute_id,product_name,product_reference,product_ean13,product_quantity,"
@@ -28,6 +28,7 @@ VOUCHER = "[id,id_order,name,value,value_tax_excl,free_shipping]"
 RETURN = "[id,id_order,question,state,date_add,date_upd]"
 THREAD = "[id,id_order]"
 MESSAGE = "[id,id_customer_thread,id_employee,message,private,date_add]"
+CUSTOMIZATION = "[id,customized_data_text_fields[value],customized_data_images[value]]"
 """What is asked for of each; never everything."""
 
 NOTES_MAX = 20
@@ -65,6 +66,7 @@ class DetailReader:
                 nursery.start_soon(self._of_orders, found, name, resource, display)
             nursery.start_soon(self._payments, found, orders)
             nursery.start_soon(self._messages, found)
+            nursery.start_soon(self._customizations, found, orders)
         return found
 
     async def _of_orders(
@@ -105,9 +107,43 @@ class DetailReader:
             if order is not None:
                 found[order].setdefault("messages", []).append(row)
 
+    async def _customizations(self, found: dict[int, dict[str, list[Row]]], orders: Sequence[Row]) -> None:
+        """What a customer has had written on an article; most orders name none, and then nothing is asked."""
+        order_of = {
+            reference_to(part, "id_customization"): reference_to(row, "id")
+            for row in orders
+            for part in _lines(row)
+        }
+        rows = await self._webservice.rows_by_ids("customizations", CUSTOMIZATION, order_of, optional=True)
+        for row in sorted(rows, key=lambda row: reference_to(row, "id")):
+            order = order_of.get(reference_to(row, "id"))
+            if order is not None:
+                found[order].setdefault("customizations", []).append(row)
+
+
+def _lines(order: Row) -> Sequence[Row]:
+    try:
+        return parts(order, "order_rows")
+    except FieldError:
+        return ()  # whoever reads the lines says what is wrong
+
+
+def _customized(order: Row, details: Details) -> Iterator[str]:
+    """Tell of each line that was made for its customer what is to stand on it."""
+    rows = {reference_to(row, "id"): row for row in details.get("customizations", ())}
+    for line in _lines(order):
+        row = rows.get(reference_to(line, "id_customization"), {})
+        told = [text(part, "value") for part in parts(row, "customized_data_text_fields")]
+        told += ["an image, to be looked at in the shop" for _ in parts(row, "customized_data_images")]
+        if told:
+            article = text(line, "product_reference") or text(line, "product_name")
+            yield f"{reference_to(line, 'product_quantity')} {article}: {' / '.join(told)}"
+
 
 def packing_of(order: Row, details: Details) -> Packing:
     """Return what whoever packs an order should read of it: what its customer wrote, and the shop's own note.
+
+    What is to stand on an article that was made for the customer comes last.
 
     Messages between employees are theirs. Pure.
 
@@ -120,6 +156,7 @@ def packing_of(order: Row, details: Details) -> Packing:
         for row in details.get("messages", ())
         if not reference_to(row, "private") and not reference_to(row, "id_employee")
     ]
+    written += _customized(order, details)
     gift_message = text(order, "gift_message")
     return Packing(
         is_gift=bool(gift_message) or text(order, "gift") == "1",

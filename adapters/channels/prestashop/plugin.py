@@ -38,9 +38,9 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         key: the webservice's key, 32 characters. It needs GET on addresses, carriers, combinations,
             configurations, countries, currencies, customers, order_carriers, order_histories, order_states,
             orders, products, states and stock_availables, PATCH on order_carriers and stock_availables, POST
-            on order_carriers and order_histories. GET on customer_messages, customer_threads, languages,
-            order_cart_rules, order_details, order_payments, order_returns, shop_groups and shops tells what
-            people want to know of an order; without it orders ship all the same.
+            on order_carriers and order_histories. GET on customer_messages, customer_threads, customizations,
+            languages, order_cart_rules, order_details, order_payments, order_returns, shop_groups and shops
+            tells what people want to know of an order; without it orders ship all the same.
         key_in_query: send the key as `ws_key=` from the first request on, for servers that drop the
             Authorization header. Where one does, it is sent so anyhow from then on. It then stands in the
             access logs of the shop.

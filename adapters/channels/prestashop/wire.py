@@ -44,7 +44,7 @@ ORDER_FIELDS = (
 )
 ROW_FIELDS = (
     "id,product_id,product_attribute_id,product_quantity,product_name,product_reference,product_ean13,"
-    "unit_price_tax_incl,unit_price_tax_excl"
+    "id_customization,unit_price_tax_incl,unit_price_tax_excl"
 )
 ORDER = f"[{ORDER_FIELDS},order_rows[{ROW_FIELDS}]]"
 CUSTOMER = "[id,email,company,firstname,lastname]"

@@ -38,6 +38,27 @@ def write_message(shop: Shop, order: int, text: str, *, employee: int = 0, priva
     return number(shop.tables.insert("customer_messages", message)["id"])
 
 
+def customize(shop: Shop, order: int, reference: str, *texts: str, images: int = 0) -> int:
+    """Have texts and images put on the article of an order's line; return the customization's id."""
+    for detail in shop.ordering.details[order]:
+        row = shop.tables["order_details"][detail]
+        if row["product_reference"] == reference:
+            values = {"id_cart": shop.tables["orders"][order]["id_cart"], "id_product": row["product_id"]}
+            made = number(shop.tables.insert("customizations", {**values, "in_cart": "1"})["id"])
+            row["id_customization"] = made
+            shop.lists["customizations", made] = {
+                "customized_data_text_fields": [
+                    {"id_customization_field": place, "value": each} for place, each in enumerate(texts, 1)
+                ],
+                "customized_data_images": [
+                    {"id_customization_field": len(texts) + place, "value": f"{made}{place}"}
+                    for place in range(1, images + 1)
+                ],
+            }
+            return made
+    raise ValueError(f"order {order} has no line of {reference}")
+
+
 def use_voucher(shop: Shop, order: int, name: str, value: Decimal) -> int:
     """Take a voucher's value (with tax) off an order's total; return the id of the order_cart_rule."""
     row = shop.tables["orders"][order]

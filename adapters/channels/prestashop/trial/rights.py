@@ -34,6 +34,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 WELCOME: Mapping[str, str] = {
     "customer_messages": "what a customer writes about an order is not told to whoever packs it",
     "customer_threads": "what a customer writes about an order is not told to whoever packs it",
+    "customizations": "what a customer had written on an article is not told to whoever packs it",
     "languages": "in which language a customer bought is not known",
     "order_cart_rules": "vouchers are not kept with an order",
     "order_details": "weights and reductions of its lines are not kept with an order",

@@ -35,6 +35,7 @@ BESIDE = (
     "order_payments",
     "customer_threads",
     "customer_messages",
+    "customizations",
     "languages",
     "shops",
     "shop_groups",
@@ -112,6 +113,22 @@ async def test_an_order_is_kept_with_all_that_the_shop_knows_about_it(world: Wor
     assert (kept["shop"]["name"], kept["shop"]["group"]["name"]) == ("TestShop", "Default")
 
 
+async def test_what_is_to_stand_on_an_article_is_told_to_whoever_packs_it(world: World) -> None:
+    order = world.shop.place_order([("cup", 1), ("teapot", 2), ("shirt-m", 3)])
+    aftermath.customize(world.shop, order, "teapot", "Zoé ]]>", "born 2026")
+    aftermath.customize(world.shop, order, "shirt-m", images=1)
+    found = await read(world, order)
+    assert found.packing.notes == (
+        "2 teapot: Zoé ]]> / born 2026",
+        "3 shirt-m: an image, to be looked at in the shop",
+    )
+    asked = [request.target for request in world.requests if request.path == "/api/customizations"]
+    assert len(asked) == 1
+    plain = world.shop.place_order([("cup", 1)])
+    assert (await read(world, plain)).packing.notes == ()
+    assert len([each for each in world.requests if each.path == "/api/customizations"]) == 1
+
+
 async def test_only_named_fields_are_ever_asked_for_and_no_secret_is_kept(world: World) -> None:
     shop = world.shop
     placed = [shop.place_order([("teapot", 1)], state=state) for state in (2, 4, 6, 10)]
@@ -138,6 +155,7 @@ async def test_only_named_fields_are_ever_asked_for_and_no_secret_is_kept(world:
 async def test_a_key_that_may_not_read_what_people_want_to_know_still_ships_orders(world: World) -> None:
     order = world.shop.place_order([("teapot", 1)], note="Fragile")
     aftermath.write_message(world.shop, order, "Ring twice")
+    aftermath.customize(world.shop, order, "teapot", "Zoe")
     world.shop.keys[FULL_KEY].rights = dict.fromkeys(RESOURCES.keys() - set(BESIDE), METHODS)
     (found,), cursor = await world.drained()
     assert isinstance(found, ShopOrder)
@@ -148,7 +166,7 @@ async def test_a_key_that_may_not_read_what_people_want_to_know_still_ships_orde
     assert french.language == json.loads(french.raw)["language"] == "fr", "the channel's own stands for it"
     await told_in_a_round(world, cursor)
     world.shop.keys[FULL_KEY].rights = None
-    assert (await read(world, order)).packing.notes == ("Fragile", "Ring twice")
+    assert (await read(world, order)).packing.notes == ("Fragile", "Ring twice", "1 teapot: Zoe")
 
 
 @pytest.mark.parametrize("code", [27, 32, 35])
