@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from daemon.ctl_widths import OPEN, fitted, readable
+
 Answer = Mapping[str, Any]
 
 
@@ -36,17 +38,30 @@ def show(tables: Sequence[Table], echo: Callable[[str], None]) -> None:
 
 
 def _show_rich(tables: Sequence[Table]) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
     console = Console()
     for table in tables:
-        drawn = RichTable(title=table.title, title_justify="left")
-        for column in table.columns:
-            drawn.add_column(column, overflow="fold")
-        for row in table.rows:
-            drawn.add_row(*(Text(cell) for cell in row))  # Text: a SKU in brackets is no markup
+        if not table.rows:
+            console.print(f"{table.title}\n  (nothing)", style="italic", markup=False, highlight=False)
+            continue
+        rows = [[readable(text) for text in row] for row in table.rows]
+        fit = fitted(
+            [[heading, *cells] for heading, *cells in zip(table.columns, *rows, strict=True)], console.width
+        )
+        drawn = RichTable(
+            title=table.title,
+            title_justify="left",
+            box=box.HEAVY_HEAD if fit.ruled else None,
+            padding=(0, 1) if fit.ruled else (0, OPEN, 0, 0),
+        )
+        for column, width in zip(table.columns, fit.widths, strict=True):
+            drawn.add_column(column, overflow="fold", width=width)
+        for row in rows:
+            drawn.add_row(*(Text(text) for text in row))  # Text: a SKU in brackets is no markup
         console.print(drawn)
 
 
