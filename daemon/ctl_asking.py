@@ -122,7 +122,8 @@ def _new_key() -> str:
 
 def end(code: int, text: str) -> NoReturn:
     """Say why, and end with this code."""
-    click.echo(f"wharfctl: {text}", err=True)
+    for line in text.splitlines():
+        click.echo(f"wharfctl: {view.cell(line)}", err=True)
     raise SystemExit(code)
 
 

@@ -4,15 +4,29 @@
 it, takes several times as long as the daemon takes to answer.
 """
 
+import grp
+import pwd
 import socket
+import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import h11
 
-from daemon.control.answers import ANSWER_SECONDS_MAX, DONE, WAIT_SECONDS_MORE, DaemonAwayError, told
+from daemon.control.answers import (
+    ANSWER_SECONDS_MAX,
+    DONE,
+    WAIT_SECONDS_MORE,
+    ControlError,
+    DaemonAwayError,
+    told,
+)
+
+FORBIDDEN = 403
+"""The status by which the daemon says that somebody may not; here it is the socket itself that says it."""
 
 PIECE_BYTES_MAX = 65_536
 """What is read at once: most answers are smaller."""
@@ -35,7 +49,7 @@ def ask(sock: str, question: Question) -> dict[str, Any]:
     """Return the JSON object of the answer.
 
     Raises:
-        ControlError: the daemon said no.
+        ControlError: the daemon said no, or the socket may not be opened.
         DaemonAwayError: it is away, or its answer was lost: ask again with the same key.
     """
     with _exchange(sock, question) as (_, status, pieces):
@@ -66,7 +80,7 @@ def _exchange(path: str, question: Question) -> Generator[tuple[socket.socket, i
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(question.seconds_max + WAIT_SECONDS_MORE)
-            connection.connect(path)
+            _connect(connection, path)
             http = h11.Connection(h11.CLIENT)
             with suppress(ConnectionError):  # whoever has said no already need not hear the rest
                 connection.sendall(_written(http, question))
@@ -77,7 +91,27 @@ def _exchange(path: str, question: Question) -> Generator[tuple[socket.socket, i
                 raise ConnectionError("no answer")
             yield connection, event.status_code, _pieces(http, connection)
     except (OSError, h11.RemoteProtocolError) as error:
-        raise DaemonAwayError(f"{path}: {error}") from error
+        why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        raise DaemonAwayError(f"{path}: {why}") from error
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    try:
+        connection.connect(path)
+    except PermissionError as error:
+        why = f"you may not open {path}: that takes {_whose(path)}"
+        raise ControlError(FORBIDDEN, why) from error
+
+
+def _whose(path: str) -> str:
+    """Return who may open a socket, by its owner and mode."""
+    try:
+        there = Path(path).stat()
+        if there.st_mode & stat.S_IWGRP:
+            return f"the group {grp.getgrgid(there.st_gid).gr_name}, and a new login once you are in it"
+        return f"the user {pwd.getpwuid(there.st_uid).pw_name}"
+    except (OSError, KeyError):  # the folder is shut too, or its owner has no name here
+        return "a group that the settings name, as a rule wharfinger-viewers"
 
 
 def _written(http: h11.Connection, question: Question) -> bytes:

@@ -5,7 +5,7 @@ vocabulary; see `metric_labels`. No figure names a person, and an order stands i
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, get_args
 
@@ -211,6 +211,8 @@ class Metrics:
             registry=registry,
         )
         self._restarts = Children(restarts, words(ACTOR_KINDS))
+        for kind in (*ACTOR_KINDS, OTHER):
+            self._restarts.of(kind)  # told from the start: Prometheus sees no rise in what begins above zero
         logged = Counter("wharfinger_log_events", "Events logged.", ["level"], registry=registry)
         self._logged = Children(logged, words(LEVELS))
         requests = Counter(
@@ -226,6 +228,11 @@ class Metrics:
             buckets=CONTROL_BUCKETS,
             registry=registry,
         )
+
+    def expect(self, warehouses: Iterable[str]) -> None:
+        """Tell of these warehouses from the start, as of every kind of actor: alerts are on a rise."""
+        for warehouse in warehouses:
+            self._oversells.of(warehouse)
 
     def committed(self, told: CommitTold) -> None:
         """Count a commit."""

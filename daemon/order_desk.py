@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 
+from actors.domain.order_allocation import is_packed_whole
 from actors.domain.order_commands import (
     AskAgain,
     Cancel,
@@ -73,7 +74,15 @@ class OrderDesk:
 
     async def orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderSummary]:
         """Return the orders that fit, the first placed first."""
-        return [_summary(row) for row in await self._inspection.find_orders(wanted, limit)]
+        rows = await self._inspection.find_orders(wanted, limit)
+        if not rows:  # of a name that the settings have no longer there may be some
+            self._named("warehouse", wanted.warehouse, tuple(self._system.directory.warehouses))
+            self._named("channel", wanted.channel, tuple(each.name for each in self._system.channels))
+        return [_summary(row) for row in rows]
+
+    def _named(self, what: str, name: str, known: Sequence[str]) -> None:
+        if name and name not in known:
+            raise Refused(f"there is no {what} {name}: {', '.join(known)}", NOT_FOUND)
 
     async def order(self, order: str) -> OrderStory:
         """Return everything about an order."""
@@ -115,14 +124,31 @@ class OrderDesk:
         return Done()
 
     async def release(self, order: str, asked: ReleaseOrder, mandate: Mandate) -> Done | Trial:
-        """Let the order go on."""
-        return await self._orders.tell(order, ReleaseHold(asked.hold, mandate.by), mandate)
+        """Let the order go on; refused where it is held for something else alone."""
+        command = ReleaseHold(asked.hold, mandate.by)
+        if mandate.dry_run:
+            return await self._orders.would(order, command)
+        await self._orders.row(order)
+        held = (await self._orders.ask(order, Wake())).holds
+        state = await self._orders.ask(order, command, mandate.key)
+        if state.holds and asked.hold not in held:
+            raise Refused(f"{order} has no hold {asked.hold}: it has {', '.join(state.holds)}")
+        return Done()
 
     async def reroute(self, order: str, asked: RerouteOrder, mandate: Mandate) -> Done | Trial:
-        """Have what is not packed given back and routed anew."""
+        """Have what is not packed given back and routed anew; refused where nothing is left to be."""
         if asked.avoid and asked.avoid not in self._system.directory.warehouses:
             raise Refused(f"there is no warehouse {asked.avoid}", NOT_FOUND)
-        return await self._orders.tell(order, Reroute(mandate.by, asked.avoid), mandate)
+        command = Reroute(mandate.by, asked.avoid)
+        if mandate.dry_run:
+            return await self._orders.would(order, command)
+        await self._orders.row(order)
+        state = await self._orders.ask(order, command, mandate.key)
+        if state.ended or state.cancel_asked:
+            raise Refused(f"{order} is {state.ended or 'being cancelled'} already")
+        if is_packed_whole(state):
+            raise Refused(f"all of {order} is packed already")
+        return Done()
 
     async def retry(self, order: str, mandate: Mandate) -> Done | Trial:
         """Ask partners once more for what they refused, if there is anything."""

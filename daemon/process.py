@@ -47,6 +47,7 @@ class Daemon:
         self._settings = settings
         self._dsn = dsn
         self._metrics = Metrics(utc_now)
+        self._metrics.expect(settings.warehouses)
         self._system: System | None = None
         self._whole = trio.CancelScope()
         self._started_at: datetime = utc_now()

@@ -82,6 +82,8 @@ class WarehouseFloor:
         """Return where the units stand."""
         shelves = self._handle(warehouse).stock.shelves
         await trio.lowlevel.checkpoint()
+        if sku is not None and sku not in shelves:
+            raise Refused(f"{warehouse} never held {sku}", NOT_FOUND)
         return [
             self._level(warehouse, name, shelf)
             for name, shelf in sorted(shelves.items())

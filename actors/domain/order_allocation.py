@@ -204,6 +204,11 @@ def give_back(draft: Draft, fulfilment: str) -> None:
     go_on(draft)
 
 
+def is_packed_whole(order: Order) -> bool:
+    """Tell whether nothing of the order is left to be routed."""
+    return not order.wanted() and all(part.state in ("packed", "shipped") for part in order.live())
+
+
 def reroute(draft: Draft, by: str, avoid: str) -> None:
     """Have what is not packed given back, and route it anew once it is.
 
@@ -211,9 +216,7 @@ def reroute(draft: Draft, by: str, avoid: str) -> None:
     at once.
     """
     order = draft.order
-    if order.ended or order.cancel_asked or any(to_give_back(order)):
-        return
-    if not order.wanted() and all(part.state in ("packed", "shipped") for part in order.live()):
+    if order.ended or order.cancel_asked or any(to_give_back(order)) or is_packed_whole(order):
         return
     draft.add(RerouteAsked(by, avoid))
     go_on(draft)

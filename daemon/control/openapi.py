@@ -4,7 +4,7 @@ What a change or an answer is for is the docstring of its type, so that it is wr
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from actors.domain.order_state import LIFE_CYCLE
 from daemon.control.access import Role
 from daemon.control.asking import KEY_LENGTH_MAX
-from daemon.control.router import DRY_RUN, KEY_PATTERN
+from daemon.control.router import CONTROL, DRY_RUN, KEY_PATTERN
 from daemon.control.routes import LIMIT_MAX, Change, Following, Reading, Route
 from daemon.control.wire import ProblemDetails, Trial
 from daemon.version import VERSION
@@ -32,6 +32,9 @@ _LISTS = {
 }
 """What stands between the commas of a parameter that is a list."""
 
+PLAIN = f"^[^{CONTROL}]*$"
+_NAME: dict[str, object] = {"type": "string", "pattern": PLAIN}
+
 _REFUSALS = {
     HTTPStatus.BAD_REQUEST: "the request makes no sense",
     HTTPStatus.FORBIDDEN: "it takes another role",
@@ -48,8 +51,9 @@ def document(routes: Sequence[Route]) -> Document:
     """Return the whole document."""
     kinds: set[type[Struct]] = {ProblemDetails, Trial, *(route.gives for route in routes)}
     kinds |= {route.body for route in routes if isinstance(route, Change)}
-    ordered = sorted(kinds, key=lambda kind: kind.__name__)
-    _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    components = _components(kinds)
+    asked = _components({route.body for route in routes if isinstance(route, Change)})
+    components |= {name: _plain(schema) for name, schema in asked.items()}
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
         method = "post" if isinstance(route, Change) else "get"
@@ -64,6 +68,24 @@ def document(routes: Sequence[Route]) -> Document:
         "paths": paths,
         "components": {"schemas": components},
     }
+
+
+def _components(kinds: Collection[type[Struct]]) -> dict[str, Any]:
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    return msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")[1]
+
+
+def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the schema of what is asked with each text bound to what the router lets through."""
+    match schema:
+        case {"type": "string"} if not schema.keys() & {"pattern", "format", "enum"}:
+            return {**schema, "pattern": PLAIN}
+        case dict():
+            return {key: _plain(each) for key, each in schema.items()}
+        case list():
+            return [_plain(each) for each in schema]
+        case _:
+            return schema
 
 
 def _operation(route: Route) -> dict[str, object]:
@@ -124,11 +146,11 @@ def _told(kind: type[Struct]) -> str:
 
 
 def _in_path(name: str) -> dict[str, object]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    return {"name": name, "in": "path", "required": True, "schema": {**_NAME, "minLength": 1}}
 
 
 def _in_query(name: str, what: str) -> dict[str, object]:
-    schema: dict[str, object] = {"type": "string"}
+    schema: dict[str, object] = _NAME
     if name in _LISTS:
         schema = {"type": "string", "pattern": f"^({_LISTS[name]})(,({_LISTS[name]}))*$"}
     elif name == "limit":

@@ -45,7 +45,8 @@ DRY_RUN = "dry_run"
 KEY_PATTERN = r"^[!#-~]+$"
 """Any printable ASCII but the space and the quote: some write the header's value in quotes."""
 
-CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"
+CONTROL_CHARACTERS = re.compile(f"[{CONTROL}]")
 """What no text of the database holds, or the journal parts texts by. Tabs and line breaks belong to words."""
 
 CONTROL_ESCAPES = re.compile(rb"(?<!\\)(?:\\\\)*\\u00(?:0[0-8bcef]|1[0-9a-f])", re.IGNORECASE)
@@ -265,6 +266,12 @@ def _decoded(body: bytes, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Refused(f"body: {error}".replace("`", ""), HTTPStatus.BAD_REQUEST) from error
+        raise Refused(_told(error), HTTPStatus.BAD_REQUEST) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(f"body: {error}", HTTPStatus.BAD_REQUEST) from error
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    """Name the field first, as with parameters: `units: expected int >= 1`."""
+    what, found, where = str(error).replace("`", "").partition(" - at $.")
+    return f"{where}: {what[:1].lower()}{what[1:]}" if found else f"body: {what}"

@@ -122,7 +122,7 @@ class Desk(Protocol):
         ...
 
     async def reroute(self, order: str, asked: RerouteOrder, mandate: Mandate) -> Done | Trial:
-        """Have what is not packed routed anew; refused with 404 where there is no such warehouse."""
+        """Have what is not packed routed anew; refused where nothing is left to be, or with 404."""
         ...
 
     async def release(self, order: str, asked: ReleaseOrder, mandate: Mandate) -> Done | Trial:
@@ -241,7 +241,7 @@ class Floor(Protocol):
         ...
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
-        """Return where the units of one SKU stand, or of all, by SKU."""
+        """Return where the units of one SKU stand, or of all, by SKU; refused with 404 for one never held."""
         ...
 
     async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:

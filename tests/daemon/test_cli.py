@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from daemon.cli import main
 from daemon.demo.screen import Screen
+from tests.accounts import as_somebody_else
 from tests.settings import PARTNERS
 
 HUNTER = "hunter2hunter2"
@@ -155,19 +155,6 @@ def test_the_address_of_a_restored_backup_is_checked_before_anybody_is_asked(tmp
     assert result.exit_code == 2
     assert "names no host that can be read" in result.stderr
     assert HUNTER not in result.stderr
-
-
-@contextmanager
-def as_somebody_else() -> Generator[None]:
-    """Give up root's right to read everything, where the tests have it."""
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if is_root:
-            os.seteuid(0)
 
 
 def test_settings_that_are_not_there_exit_with_78(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,7 @@ from daemon.control.serving import serve_control
 from daemon.control.wire_log import AuditTold, FindingTold
 from daemon.ctl import main
 from daemon.ctl_view import cell, person
+from tests.accounts import as_somebody_else
 
 
 class DeskThatRemembers(Desk, Protocol):
@@ -460,6 +462,22 @@ def test_a_daemon_that_is_away_exits_with_69(tmp_path: Path) -> None:
     assert result.exit_code == 69
     assert result.stderr.startswith(f"wharfctl: no daemon answers at {tmp_path}/away.sock")
     assert "--key" not in result.stderr
+
+
+@pytest.mark.parametrize(("mode", "who"), [(0o600, "the user "), (0o660, "the group ")])
+def test_a_socket_that_somebody_may_not_open_is_told_with_who_may(mode: int, who: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as sock:
+        path = Path(folder) / "shut.sock"
+        path.parent.chmod(0o755)
+        sock.bind(str(path))
+        sock.listen()
+        if os.geteuid() == 0:
+            os.chown(path, 0, 1)
+        path.chmod(mode if os.geteuid() == 0 else mode & 0o070)
+        with as_somebody_else():
+            result = wharfctl(path, "status")
+    assert result.exit_code == 4
+    assert result.stderr.startswith(f"wharfctl: you may not open {path}: that takes {who}")
 
 
 def test_a_change_whose_answer_is_lost_can_be_repeated_under_its_key(tmp_path: Path) -> None:

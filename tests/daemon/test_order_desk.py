@@ -309,6 +309,27 @@ async def test_an_order_that_a_person_reroutes_leaves_the_warehouse_that_is_to_b
             await opened.desk.reroute("main-1", RerouteOrder(avoid="paris"), Mandate("uid 7", "l"))
 
 
+async def test_whoever_asks_for_what_cannot_come_of_it_is_told_so() -> None:
+    async with open_desk(shop_order("1", ("TEAPOT", 1))) as opened:
+        await opened.until("main-1", "picking")
+        desk = opened.desk
+        await desk.hold("main-1", HoldOrder(reason="call first", hold="address"), Mandate("uid 7", "k"))
+        with pytest.raises(Refused, match="main-1 has no hold manual: it has address"):
+            await desk.release("main-1", ReleaseOrder(), Mandate("uid 7", "l"))
+        await desk.release("main-1", ReleaseOrder(hold="address"), Mandate("uid 7", "m"))
+        await desk.release("main-1", ReleaseOrder(hold="address"), Mandate("uid 7", "n"))  # it is so already
+        await desk.cancel("main-1", Mandate("uid 7", "o"))
+        with pytest.raises(Refused, match="main-1 is cancelled already"):
+            await desk.reroute("main-1", RerouteOrder(), Mandate("uid 7", "p"))
+        assert await desk.orders(OrderFilter(warehouse="nantes"), 10) == []
+        for wanted, no in (
+            (OrderFilter(warehouse="nante"), "there is no warehouse nante: lyon, nantes"),
+            (OrderFilter(channel="mian"), "there is no channel mian: main"),
+        ):
+            with pytest.raises(Refused, match=no):
+                await desk.orders(wanted, 10)
+
+
 async def test_a_closed_warehouse_gets_no_new_order_and_an_opened_one_wakes_those_that_waited() -> None:
     async with open_desk() as opened:
         gates = SystemGates(opened.system)

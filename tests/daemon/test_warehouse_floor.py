@@ -71,6 +71,8 @@ async def test_a_delivery_of_two_articles_is_booked_for_both_and_each_counts_onc
 async def test_an_article_that_the_erp_has_none_of_is_known_all_the_same() -> None:
     async with open_floor() as (floor, _):
         assert [level.available for level in await floor.stock("lyon", "LAMP")] == [0]
+        with pytest.raises(Refused, match="lyon never held LAPM"):
+            await floor.stock("lyon", "LAPM")
 
 
 async def test_what_is_promised_or_not_there_cannot_be_adjusted_away() -> None:
