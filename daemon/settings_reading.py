@@ -64,7 +64,7 @@ class Secrets:
         try:
             with path.open("rb") as file:
                 raw = file.read(SECRET_BYTES_MAX + 1)
-                if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
+                if os.fstat(file.fileno()).st_mode & stat.S_IROTH and _is_in_the_open(path):
                     self.exposed.append(path)
         except OSError as error:
             raise ValueError(f"cannot read {path}: {error.strerror or type(error).__name__}") from None
@@ -226,6 +226,11 @@ class Reader:
                 self.complain(path, f"what it holds does not fit: {error}".replace("`", ""))
                 return None
         return secret
+
+
+def _is_in_the_open(path: Path) -> bool:
+    """Tell whether every account gets as far as the file; its own mode is another matter."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
 
 
 def join(path: str, key: str) -> str:

@@ -287,16 +287,16 @@ def test_shop_and_erp_are_both_tried_where_both_are_asked_for(tmp_path: Path) ->
     assert tried.exit_code == 1
 
 
-def test_a_secret_that_everybody_may_read_is_told(tmp_path: Path) -> None:
-    config = configured(tmp_path, port=free_port())
-    for secret in ("dsn", "shop.key", "erp.password", "swift.key"):
-        (tmp_path / secret).chmod(0o600)
-    assert wharfinger("check", "--config", str(config)).stderr == ""
-    (tmp_path / "shop.key").chmod(0o604)
-    told = wharfinger("check", "--config", str(config))
-    assert (
-        told.stderr == f"wharfinger: warning: {tmp_path}/shop.key may be read by everybody on this machine\n"
-    )
+def test_a_secret_that_everybody_may_read_is_told() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = configured(folder, port=free_port())
+        for secret in ("dsn", "erp.password", "swift.key"):
+            (folder / secret).chmod(0o600)
+        assert wharfinger("check", "--config", str(config)).stderr == "", "nobody else gets into the folder"
+        folder.chmod(0o755)
+        told = wharfinger("check", "--config", str(config))
+    assert told.stderr == f"wharfinger: warning: {name}/shop.key may be read by everybody on this machine\n"
     assert told.exit_code == 0
 
 
