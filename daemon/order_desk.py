@@ -23,6 +23,7 @@ from daemon.control.asked import (
     HoldOrder,
     ReleaseOrder,
     RerouteOrder,
+    as_utc,
 )
 from daemon.control.service import CONFLICT, NOT_FOUND, Mandate, Refused
 from daemon.control.wire import Done, Status, Trial
@@ -114,7 +115,8 @@ class OrderDesk:
 
     async def hold(self, order: str, asked: HoldOrder, mandate: Mandate) -> Done | Trial:
         """Stop the order."""
-        command = Hold(asked.hold, asked.reason, asked.expires_at, mandate.by)
+        expires_at = as_utc(asked.expires_at) if asked.expires_at is not None else None
+        command = Hold(asked.hold, asked.reason, expires_at, mandate.by)
         if mandate.dry_run:
             return await self._orders.would(order, command)
         await self._orders.row(order)

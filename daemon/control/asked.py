@@ -3,7 +3,7 @@
 Instants are UTC, quantities whole base units, weights grams.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -22,6 +22,14 @@ Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
 Matter = Annotated[str, Meta(min_length=1, max_length=300)]
 Units = Annotated[int, Meta(ge=1, le=1_000_000)]
 Weight = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+def as_utc(at: datetime) -> datetime:
+    """Return the instant in UTC; where dates end in its own zone, the last that there is, or the first."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if at.year > 1 else datetime.min.replace(tzinfo=UTC)
 
 
 class _Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

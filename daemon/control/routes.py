@@ -16,6 +16,7 @@ from actors.domain.partitions import PARTITIONS
 from adapters.http.server import Request
 from daemon.control.access import Role
 from daemon.control.answers import ANSWER_SECONDS_MAX
+from daemon.control.asked import as_utc
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import Done
 
@@ -75,7 +76,7 @@ class Call:
         """
         given = self.query.get(name)
         try:
-            return None if given is None else msgspec.convert(given, _INSTANT)
+            return None if given is None else as_utc(msgspec.convert(given, _INSTANT))
         except msgspec.ValidationError as error:
             why = f"{name}: expected an instant such as 2026-11-24T10:00:00Z"
             raise Refused(why, HTTPStatus.BAD_REQUEST) from error

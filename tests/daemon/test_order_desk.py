@@ -4,7 +4,7 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from actors.channel import ChannelSettings
 from actors.desk import Raise
 from actors.domain.anomaly_events import AnomalyResolved
+from actors.domain.order_events import OrderHeld
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Dispatch, Done, Pack, Pick
 from actors.domain.stock_events import PackedParcel, Quantity
@@ -197,6 +198,16 @@ async def test_what_a_hold_would_record_is_told_and_not_recorded() -> None:
         assert await opened.system.journal.read(stream_of("main-1")) == before
         with pytest.raises(Refused, match="no order main-2"):
             await opened.desk.hold("main-2", HoldOrder(reason="r"), TRIED)
+
+
+async def test_a_hold_until_the_end_of_dates_in_another_zone_is_one_that_utc_can_say() -> None:
+    async with open_desk(shop_order("1", ("TEAPOT", 1))) as opened:
+        await opened.until("main-1", "picking")
+        at = datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-5)))
+        await opened.desk.hold("main-1", HoldOrder(reason="for ever", expires_at=at), Mandate("uid 7", "k"))
+        recorded = [each.event for each in await opened.system.journal.read(stream_of("main-1"))]
+        (held,) = [event for event in recorded if isinstance(event, OrderHeld)]
+        assert held.expires_at == datetime.max.replace(tzinfo=UTC)
 
 
 async def test_orders_are_listed_by_what_is_asked_for() -> None:

@@ -119,6 +119,17 @@ async def test_orders_are_listed_by_state(control: Socket, desk: DeskThatRemembe
     assert desk.asked_for == [(OrderFilter(("held", "picking")), 7), (OrderFilter(), 100)]
 
 
+async def test_an_instant_is_taken_in_utc_also_where_dates_begin(
+    control: Socket, desk: DeskThatRemembers
+) -> None:
+    for at in ("2026-11-23T01:30:00+02:00", "0001-01-01T00:00:00+14:00"):
+        await control.get("/v1/orders", placed_before=at)
+    assert [asked.placed_before for asked, _ in desk.asked_for] == [
+        datetime(2026, 11, 22, 23, 30, tzinfo=UTC),
+        datetime.min.replace(tzinfo=UTC),
+    ]
+
+
 async def test_an_orders_story_has_its_timeline_and_why_it_was_routed_so(control: Socket) -> None:
     story = await control.get("/v1/orders/main-7")
     assert [step["kind"] for step in story["timeline"]] == ["order.imported"]
