@@ -47,15 +47,17 @@ class Named:
         orders: the ids of the orders for which it was read.
         customers, addresses: rows by their ids.
         slips: refunds.
+        carriers: who carries an order whose own row names nobody, by the order's id.
     """
 
     orders: frozenset[int]
     customers: Mapping[int, Row]
     addresses: Mapping[int, Row]
     slips: Sequence[Row]
+    carriers: Mapping[int, int]
 
 
-NOTHING_NAMED = Named(frozenset(), {}, {}, ())
+NOTHING_NAMED = Named(frozenset(), {}, {}, (), {})
 
 
 class OrderReader:
@@ -116,6 +118,7 @@ class OrderReader:
         customers: dict[int, Row] = {}
         addresses: dict[int, Row] = {}
         slips: list[Row] = []
+        carriers: dict[int, int] = {}
         # Side by side: a shop gives a quarter more to two connections than to one.
         with collapsed():
             async with trio.open_nursery() as nursery:
@@ -125,9 +128,10 @@ class OrderReader:
                 nursery.start_soon(self._refunds, slips, refundable)
                 nursery.start_soon(self._currencies_of, rows)
                 nursery.start_soon(self._services_of, rows)
+                nursery.start_soon(self._carriers_below, carriers, living)
                 nursery.start_soon(self._languages_of, living)
                 nursery.start_soon(self._shops_of, living)
-        return Named(frozenset(_ids(rows, "id")), customers, addresses, slips)
+        return Named(frozenset(_ids(rows, "id")), customers, addresses, slips, carriers)
 
     async def read(
         self,
@@ -184,6 +188,7 @@ class OrderReader:
             states=await self._states_of(addresses),
             refunded=refunded,
             unclear_refunds=unclear,
+            carriers={**ahead.carriers, **rest[0].carriers},
             languages=await self._languages_of(living),
             shops=await self._shops_of(living),
             details=_with_refunds(details, slips),
@@ -283,6 +288,15 @@ class OrderReader:
                 service = self._services.get(str(reference_to(row, "id_reference")), "")
                 self._carriers[reference_to(row, "id")] = service
         return self._carriers
+
+    async def _carriers_below(self, found: dict[int, int], rows: Sequence[Row]) -> None:
+        """Read who carries orders whose row names nobody: PrestaShop 9.1 can give one to several carriers."""
+        ids = [reference_to(row, "id") for row in rows if not reference_to(row, "id_carrier")]
+        display = "[id,id_order,id_carrier]"
+        below = await self._webservice.rows_by_ids("order_carriers", display, ids, field="id_order")
+        for row in sorted(below, key=lambda row: reference_to(row, "id")):
+            found.setdefault(reference_to(row, "id_order"), reference_to(row, "id_carrier"))
+        await self._services_of(below)
 
 
 def _living(rows: Sequence[Row], standings: Mapping[int, Standing]) -> list[Row]:

@@ -64,8 +64,9 @@ UNITS_MAX = 1_000_000
 class Surroundings:
     """What an order's row only names, by the shop's ids; `refunded` are units by the id of a line.
 
-    `unclear_refunds` says why by order, where a refund cannot be understood. `sku_from` is what names an
-    article. `details` and `packing` are by order; orders of which nobody has asked them have none.
+    `unclear_refunds` says why by order, where a refund cannot be understood. `carriers` are by order, where
+    its row names none. `sku_from` is what names an article. `details` and `packing` are by order; orders of
+    which nobody has asked them have none.
     """
 
     zone: ZoneInfo
@@ -78,6 +79,7 @@ class Surroundings:
     services: Mapping[int, str]
     refunded: Mapping[int, int]
     unclear_refunds: Mapping[int, str] = field(default_factory=dict[int, str])
+    carriers: Mapping[int, int] = field(default_factory=dict[int, int])
     sku_from: Sequence[SkuSource] = ("reference",)
     languages: Mapping[int, str] = field(default_factory=dict[int, str])
     shops: Mapping[int, Row] = field(default_factory=dict[int, Row])
@@ -200,7 +202,7 @@ def _understood(row: Row, around: Surroundings, customer: Row, address: Row | No
         currency=currency,
         total=money(row, "total_paid"),
         shipping=fee,
-        service=around.services.get(whole(row, "id_carrier"), ""),
+        service=around.services.get(whole(row, "id_carrier") or around.carriers.get(whole(row, "id"), 0), ""),
         country=contact.country,
         lines=tuple(line for line in lines if line.units),
         customer=str(whole(row, "id_customer")),

@@ -129,6 +129,19 @@ async def test_what_is_to_stand_on_an_article_is_told_to_whoever_packs_it(world:
     assert len([each for each in world.requests if each.path == "/api/customizations"]) == 1
 
 
+async def test_who_carries_an_order_that_may_have_several_carriers_stands_below_it(world: World) -> None:
+    order = world.shop.place_order([("cup", 1)])
+    others = [world.shop.place_order([("cup", 1)]) for _ in range(2)]
+    world.shop.edit_order(order, id_carrier=0)  # as PrestaShop 9.1 does with improved_shipment
+    found, _ = await world.drained()
+    services = {each.shop_order: each.service for each in found if isinstance(each, ShopOrder)}
+    assert services == dict.fromkeys(map(str, (order, *others)), "express")
+    assert (await read(world, order)).service == "express"
+    for row in world.shop.tables["order_carriers"].values():
+        row["id_carrier"] = 0
+    assert (await read(world, order)).service == "", "nobody carries what is not shipped, such as a download"
+
+
 async def test_only_named_fields_are_ever_asked_for_and_no_secret_is_kept(world: World) -> None:
     shop = world.shop
     placed = [shop.place_order([("teapot", 1)], state=state) for state in (2, 4, 6, 10)]
