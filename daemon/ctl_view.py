@@ -138,10 +138,11 @@ def story(answer: Answer) -> Sequence[Table]:
     order["invoices"] = answer["invoices"]
     columns = ("order", "reference", "state", "since", "holds", "anomalies", "invoices")
     said = _words(answer["packing"])
+    done = [{**each, "actor": person(each["actor"])} for each in answer["timeline"]]
     return (
         _table("Order", columns, [order]),
         *([Table("For whoever packs it", ("", "text"), said)] if said else []),
-        _table("Timeline", ("at", "kind", "actor", "cause", "call", "seconds"), answer["timeline"]),
+        _table("Timeline", ("at", "kind", "actor", "cause", "call", "seconds"), done),
     )
 
 

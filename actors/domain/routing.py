@@ -83,9 +83,9 @@ def route(
 ) -> Plan | NoPlan:
     """Return the best plan for `wanted` (each SKU once).
 
-    `avoid` holds (warehouse, SKU) pairs that the floor could not find lately. `ids` gives the n-th part its
-    id. The rank of a set is: fewer parts, then fewer warehouses abroad, then the lower sum of priorities,
-    then the names.
+    `avoid` holds (warehouse, SKU) pairs that the floor could not find lately, or that a person wants
+    elsewhere. `ids` gives the n-th part its id. The rank of a set is: fewer parts, then fewer warehouses
+    abroad, then the lower sum of priorities, then the names.
     """
     sites = sorted((site for site in rules.warehouses if site.open), key=lambda site: site.name)
     stock = {
@@ -100,7 +100,7 @@ def route(
         ranked = sorted(combinations(sites, parts), key=lambda chosen: _rank(chosen, country))
         for chosen in ranked:
             names = tuple(site.name for site in sorted(chosen, key=lambda site: (site.priority, site.name)))
-            why_not = _full(names, full) or _why_not(wanted, names, stock)
+            why_not = _full(names, full) or _why_not(wanted, names, stock, avoid)
             if len(candidates) < CANDIDATES_EXPLAINED_MAX or not why_not:
                 candidates.append(Candidate(names, _rank(chosen, country)[:3], why_not))
             if not why_not:
@@ -123,12 +123,19 @@ def _full(names: Sequence[str], full: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {full[name]}" for name in names if name in full)
 
 
-def _why_not(wanted: Sequence[Quantity], names: Sequence[str], stock: Mapping[str, Mapping[str, int]]) -> str:
-    short = [
-        f"{line.sku}: {together} of {line.units}"
-        for line in wanted
-        if (together := sum(stock[name][line.sku] for name in names)) < line.units
-    ]
+def _why_not(
+    wanted: Sequence[Quantity],
+    names: Sequence[str],
+    stock: Mapping[str, Mapping[str, int]],
+    avoid: frozenset[tuple[str, str]],
+) -> str:
+    short: list[str] = []
+    for line in wanted:
+        together = sum(stock[name][line.sku] for name in names)
+        if together < line.units:
+            avoided = [name for name in names if (name, line.sku) in avoid]
+            beside = f" ({' and '.join(avoided)} avoided)" if avoided else ""
+            short.append(f"{line.sku}: {together} of {line.units}{beside}")
     return "has too few of " + ", ".join(short) if short else ""
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import pwd
 import signal
 import socket
 import subprocess
@@ -53,7 +54,7 @@ from daemon.control.service import Auditor, Desk, Floor, Gates, Helm
 from daemon.control.serving import serve_control
 from daemon.control.wire_log import AuditTold, FindingTold
 from daemon.ctl import main
-from daemon.ctl_view import cell, person
+from daemon.ctl_view import cell, person, story
 from tests.accounts import as_somebody_else
 
 
@@ -508,6 +509,19 @@ def test_what_a_shop_sent_cannot_steer_the_terminal() -> None:
     assert cell("\x1b[2Jgone\nnew line\ttab") == "?[2Jgone?new line?tab"
     assert cell(["a", None, {"b": 1}]) == "a, , b=1"
     assert cell({"lines": [{"sku": "CUP", "units": 2}], "at": None}) == "lines=(sku=CUP units=2) at="
+
+
+def test_a_timeline_names_the_person_who_steered_the_order() -> None:
+    told = {
+        "order": {},
+        "holds": [],
+        "anomalies": [],
+        "invoices": [],
+        "packing": {"is_gift": False, "notes": []},
+    }
+    step = {"at": "", "kind": "order.held", "actor": f"uid {os.getuid()}", "cause": "", "call": ""}
+    timeline = story({**told, "timeline": [step]})[-1]
+    assert timeline.rows[0][2] == pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_an_account_that_this_machine_does_not_have_is_shown_as_the_log_has_it() -> None:

@@ -254,3 +254,13 @@ def test_the_listing_of_the_rules_does_not_break_a_tie() -> None:
         )
     }
     assert plans == {("brest", "nantes")}
+
+
+def test_a_warehouse_that_is_avoided_is_told_so_and_not_that_it_has_none() -> None:
+    two = RoutingRules((WarehouseRule("lyon", priority=1), WarehouseRule("nantes", priority=2)), 1, "v1")
+    stock = {"lyon": {"CUP": 4}, "nantes": {"CUP": 4}}
+    plan = plan_for((Quantity("CUP", 2),), stock, two, frozenset({("lyon", "CUP")}))
+    assert [(each.warehouses, each.rejected) for each in plan.candidates] == [
+        (("lyon",), "has too few of CUP: 0 of 2 (lyon avoided)"),
+        (("nantes",), ""),
+    ]
