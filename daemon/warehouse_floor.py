@@ -180,16 +180,17 @@ class WarehouseFloor:
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:
         """Correct the shelf, and have the ERP told of it."""
-        reference = _erp_reference(f"adjust {warehouse} {mandate.key}")
+        now = self._system.surroundings.clock()
+        reference = _erp_reference(f"adjust {warehouse} {mandate.key} {now.isoformat()}")
         line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
-        document = ErpAdjustment(reference, warehouse, (line,), self._system.surroundings.clock())
+        document = ErpAdjustment(reference, warehouse, (line,), now)
         effect = StockEffectRequested(f"erp-adjustment:{warehouse}:{reference}", ERP, document)
         return await self._ask(warehouse, Adjust(asked.sku, asked.units, asked.reason, (effect,)), mandate)
 
     async def count(self, warehouse: str, asked: Counting, mandate: Mandate) -> Done | Trial:
         """Bring the books to what was counted, and have the ERP told of the difference."""
-        reference = _erp_reference(f"count {warehouse} {mandate.key}")
         now = self._system.surroundings.clock()
+        reference = _erp_reference(f"count {warehouse} {mandate.key} {now.isoformat()}")
         command = Count(asked.sku, asked.slot, asked.units, asked.reason, warehouse, reference, now)
         return await self._ask(warehouse, command, mandate)
 
@@ -251,7 +252,10 @@ def _picklist(fulfilment: Fulfilment, stock: Stock) -> PickList:
 
 
 def _erp_reference(name: str) -> str:
-    """Return the name itself where the ERP's field holds it, else a digest that does."""
+    """Return the name itself where the ERP's field holds it, else a digest that does.
+
+    A correction's name tells when it was asked for: its key may be used again after a day, for another one.
+    """
     if len(name) <= ERP_REFERENCE_MAX and name.isascii():
         return name
     return hashlib.sha256(name.encode()).hexdigest()[:ERP_REFERENCE_MAX]

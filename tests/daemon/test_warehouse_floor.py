@@ -9,9 +9,12 @@ import pytest
 import trio
 
 from actors.channel import ChannelSettings
+from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ErpReception, ErpReturn
 from actors.domain.routing import RoutingRules, WarehouseRule
+from actors.domain.stock_events import StockEffectRequested
+from actors.ports.journal import Append
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
@@ -37,17 +40,22 @@ LYON = {"lyon": {"TEAPOT": 3, "LAMP": 0}}
 
 @asynccontextmanager
 async def open_floor(
-    shop: MemoryShop | None = None, stock: Mapping[str, Mapping[str, int]] = LYON
+    shop: MemoryShop | None = None,
+    stock: Mapping[str, Mapping[str, int]] = LYON,
+    *,
+    journal: MemoryJournal | None = None,
+    erp: MemoryErp | None = None,
+    day: int = 23,
 ) -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
-    erp = MemoryErp({warehouse: dict(units) for warehouse, units in stock.items()})
-    journal = MemoryJournal()
+    erp = erp or MemoryErp({warehouse: dict(units) for warehouse, units in stock.items()})
+    journal = journal or MemoryJournal()
     system = System(
         journal,
         Partners({"main": shop or MemoryShop()}, erp, {"swift": MemoryCarrier()}),
         (ChannelSettings("main", poll_s=1.0),),
         Rules(RoutingRules(tuple(map(WarehouseRule, stock))), (CarrierRule("swift", "home"),)),
         Surroundings(
-            lambda: datetime(2026, 11, 23, 9, tzinfo=UTC), lambda size: b"s" * size, random.Random(1)
+            lambda: datetime(2026, 11, day, 9, tzinfo=UTC), lambda size: b"s" * size, random.Random(1)
         ),
     )
     with trio.fail_after(10):
@@ -102,6 +110,25 @@ async def test_a_count_brings_the_books_and_the_erp_to_what_lies_there_once() ->
         )
         with pytest.raises(Refused, match="TEAPOT lies in slot"):
             await floor.count("lyon", Counting(sku="TEAPOT", units=2, slot="Z"), Mandate("uid 0", "b"))
+
+
+async def test_a_key_that_is_used_again_another_day_corrects_the_erp_again() -> None:
+    journal, erp = MemoryJournal(), MemoryErp({"lyon": {"TEAPOT": 9}})
+    for day, left in (23, 6), (25, 3):
+        passed = (AnomalyResolved("the journal's time is that of its latest event", "nobody"),)
+        await journal.append(Append(f"day-{day}", 0, passed, datetime(2026, 11, day, tzinfo=UTC)))
+        async with open_floor(journal=journal, erp=erp, day=day) as (floor, _):
+            await floor.adjust("lyon", Adjustment("TEAPOT", -1, "samples"), Mandate("uid 0", "nightly"))
+            asked = Counting(sku="TEAPOT", units=left, reason="nightly")
+            await floor.count("lyon", asked, Mandate("uid 0", "nightly-count"))
+            while erp.stock_["lyon"]["TEAPOT"] != left:
+                await trio.sleep(0.01)
+    asked_for = [
+        each.event.effect
+        for each in await journal.read("stock-lyon")
+        if isinstance(each.event, StockEffectRequested)
+    ]
+    assert len(asked_for) == len(set(asked_for)) == 4
 
 
 async def test_what_the_erp_has_booked_already_is_taken_over_and_it_is_not_told() -> None:
