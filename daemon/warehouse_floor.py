@@ -147,9 +147,12 @@ class WarehouseFloor:
         return await self._ask(warehouse, Pack(asked.fulfilment, parcels), mandate)
 
     async def receive(self, warehouse: str, asked: Reception, mandate: Mandate) -> Done | Trial:
-        """Take in goods, and have the ERP told of them; a delivery counts once for each of its SKUs."""
+        """Take in goods, and have the ERP told of them; a delivery counts once for each of its SKUs.
+
+        A supplier may split it between warehouses, which the ERP has to book each by itself.
+        """
         delivery = f"{asked.delivery}/{asked.sku}"
-        reference = _erp_reference(delivery)
+        reference = _erp_reference(f"{delivery}/{warehouse}")
         line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
         document = ErpReception(reference, warehouse, (line,), self._system.surroundings.clock())
         effect = StockEffectRequested(f"erp-reception:{warehouse}:{delivery}", ERP, document)

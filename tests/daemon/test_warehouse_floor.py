@@ -76,6 +76,15 @@ async def test_a_delivery_of_two_articles_is_booked_for_both_and_each_counts_onc
         assert erp.stock_["lyon"] == {"CUP": 5, "LAMP": 0, "TEAPOT": 8}
 
 
+async def test_a_delivery_that_is_split_between_two_warehouses_is_booked_for_both() -> None:
+    async with open_floor(stock={"lyon": {}, "nantes": {}}) as (floor, erp):
+        for warehouse, units in (("lyon", 5), ("nantes", 2)):
+            await floor.receive(warehouse, Reception("D-1", "CUP", units), Mandate("uid 0", warehouse))
+        while erp.stock_ != {"lyon": {"CUP": 5}, "nantes": {"CUP": 2}}:
+            await trio.sleep(0.01)
+        assert len(erp.booked) == 2, "under one reference the second would be found as the first"
+
+
 async def test_an_article_that_the_erp_has_none_of_is_known_all_the_same() -> None:
     async with open_floor() as (floor, _):
         assert [level.available for level in await floor.stock("lyon", "LAMP")] == [0]
