@@ -57,7 +57,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """It was not begun any more, since the daemon drains."""
+    """It was not begun any more, since the daemon drains or is no owner any more."""
 
     name: str = "put_off"
 

@@ -303,8 +303,8 @@ class Drain:
         may_be_done = self._lanes.may_be_done(effect)
 
         def begin() -> bool:
-            if self._finishing.is_set():
-                return False
+            if self._finishing.is_set() or not self._journal.is_ours():
+                return False  # a daemon that was frozen may wake here, and another has told it since
             self._under_way.add(effect.stream)
             self._lanes.doubt(effect)
             return True
@@ -361,7 +361,7 @@ class Drain:
         """Record what the partner took in a row together, then do what follows from what ended it.
 
         A fall in between has it looked up, as any lost answer. Return how many seconds to leave the lane
-        alone; None when the daemon drains and the next was not begun any more.
+        alone; None when the daemon ends and the next was not begun any more.
         """
         try:
             if errand.taken:

@@ -170,6 +170,13 @@ Durable = Callable[[], Awaitable[None]]
 class Journal(Protocol):
     """The append-only log and what is projected from it. All reads see every append that has returned."""
 
+    def is_ours(self) -> bool:
+        """Tell whether nobody else can have taken our partitions over.
+
+        Appends are fenced by the database; what is done outside of it is not, so whoever does it asks first.
+        """
+        ...
+
     async def append(self, append: Append) -> None:
         """Return when `append` is durable.
 

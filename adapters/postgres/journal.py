@@ -72,6 +72,10 @@ class PostgresJournal:
             nursery.start_soon(self._streams.run)
             nursery.start_soon(self._beside.run)
 
+    def is_ours(self) -> bool:
+        """Tell whether our leases hold for certain."""
+        return self._term.remaining_s() > 0
+
     def lease_remaining_s(self) -> float:
         """Return for how many seconds our leases hold if they are not renewed."""
         return self._term.remaining_s()

@@ -470,6 +470,25 @@ async def test_a_lost_partition_stops_the_drain_at_once(autojump_clock: Clock) -
         await supervise("drain", drain.run)
 
 
+async def test_a_daemon_whose_leases_may_be_anothers_tells_no_partner_anything_more(
+    autojump_clock: Clock,
+) -> None:
+    class Lost(MemoryJournal):
+        ours = True
+
+        def is_ours(self) -> bool:
+            return self.ours
+
+    def freeze(name: str) -> None:
+        journal.ours = name != "1.1"
+
+    journal = Lost()
+    async with at_work(Office(journal, Partner(after=freeze))) as office:
+        await office.request(*(effect(1, number) for number in range(3)))
+        await trio.sleep(120)
+        assert office.partner.carried_out == ["1.0", "1.1"], "the third may be told by another by now"
+
+
 # --- the end ------------------------------------------------------------------------------------------------
 
 

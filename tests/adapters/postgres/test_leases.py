@@ -236,3 +236,6 @@ async def test_a_lease_is_told_by_how_long_it_holds_and_a_renewal_lengthens_it(d
             left = journal.lease_remaining_s()
             await trio.sleep(0.3)
             assert journal.lease_remaining_s() <= left - 0.3
+            assert journal.is_ours()
+            await trio.sleep(0.8)
+            assert not journal.is_ours()
