@@ -4,9 +4,12 @@ httpx has had no release for years; whoever replaces it changes this module alon
 """
 
 import logging
+import os
+import socket
+import ssl
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -146,7 +149,7 @@ class Client:
             )
             return Answer(response.status_code, response.headers, body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise UnreachableError(self.system, doing, type(error).__name__) from error
+            raise UnreachableError(self.system, doing, _why(error)) from error
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             # Our own request or its address is wrong: it was never sent, and the next try would fail alike.
             raise MalformedError(self.system, doing, f"cannot be sent: {type(error).__name__}") from error
@@ -155,7 +158,7 @@ class Client:
         except _UnreadableError as error:
             raise senseless(self.system, doing, str(error)) from error
         except httpx.TransportError as error:
-            raise lost(self.system, doing, type(error).__name__) from error
+            raise lost(self.system, doing, _why(error)) from error
 
     def _told(self, body: bytes) -> str:
         """Return the beginning of a body for the log, and how large the whole is where that is not all.
@@ -208,3 +211,35 @@ def _decoded(body: bytes, encoding: str) -> bytes:
     if body and not unzip.eof:
         raise _UnreadableError("the answer's encoding is broken")
     return whole
+
+
+def _why(error: Exception) -> str:
+    """Return the error's kind, and in the system's words what it comes from: refused, reset, no such name.
+
+    Its own text is not told: libraries put addresses there, and some of those are secrets.
+    """
+    said = next((reason for cause in _causes(error) if (reason := _reason(cause))), "")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _reason(cause: BaseException) -> str:
+    match cause:
+        case ssl.SSLError():
+            return cause.reason or ""
+        case socket.gaierror():
+            return cause.strerror or ""
+        case OSError() if cause.errno is not None:
+            return os.strerror(cause.errno)
+        case _:
+            return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it comes from; of several attempts at one host the first that failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        else:
+            cause = cause.__cause__ or cause.__context__

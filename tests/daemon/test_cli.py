@@ -271,7 +271,8 @@ def test_a_shop_that_cannot_be_reached_is_wrong_and_said_to_be_so_step_by_step(t
     config = configured(tmp_path, port=free_port())
     tried = wharfinger("check", "--config", str(config), "--channel", "main")
     assert tried.exit_code == 1
-    assert "wrong\tconnection\tno connection to http://127.0.0.1:9: ConnectError\tlook at url" in tried.output
+    found = "no connection to http://127.0.0.1:9: ConnectError: Connection refused"
+    assert f"wrong\tconnection\t{found}\tlook at url" in tried.output
     told = json.loads(wharfinger("check", "--config", str(config), "--channel", "main", "--json").stdout)
     assert told["count"] == {"ok": 0, "warning": 0, "wrong": 1}
     assert told["findings"][0]["step"] == "connection"
