@@ -45,7 +45,14 @@ ANOMALIES_MAX = 1_000
 """Open anomalies looked through, the oldest first; with more of them people have another trouble."""
 
 MENDED_IN_SHOP = frozenset(
-    {"unreadable_order", "unfinished_order", "invalid_order", "unknown_sku", "refused_by_partner"}
+    {
+        "unreadable_order",
+        "unfinished_order",
+        "invalid_order",
+        "unknown_sku",
+        "no_carrier",
+        "refused_by_partner",
+    }
 )
 """Problems that may end by what somebody does in the shop's back office, or to the list of its articles."""
 

@@ -34,13 +34,12 @@ def choose_carrier(
 ) -> CarrierChosen | NoCarrier:
     """Return the first rule's carrier that takes the parcel."""
     reasons: list[str] = []
+    unlike = f"not {service}" if service else "and the order has none"
     for rule in rules:
         if not rule.open:
             reasons.append(f"{rule.carrier} is closed")
         elif rule.service not in ("", service):
-            reasons.append(
-                f"{rule.carrier} {rule.carrier_service} is for service {rule.service}, not {service}"
-            )
+            reasons.append(f"{rule.carrier} {rule.carrier_service} is for service {rule.service}, {unlike}")
         elif rule.countries and country not in rule.countries:
             reasons.append(f"{rule.carrier} {rule.carrier_service} does not go to {country}")
         elif weight_g > rule.weight_g_max:

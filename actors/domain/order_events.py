@@ -57,6 +57,12 @@ class ContactCorrected(Struct, frozen=True, gc=False, tag="order.contact_correct
     country: str
 
 
+class ServiceNamed(Struct, frozen=True, gc=False, tag="order.service_named"):
+    """The shop's carrier stands for a service of ours by now: at the import it stood for none."""
+
+    service: str
+
+
 class OrderRetold(Struct, frozen=True, gc=False, tag="order.retold"):
     """The shop tells more of the order than it did: a note, a message, or what was left out at first."""
 
@@ -284,6 +290,7 @@ class ParcelLabelled(Struct, frozen=True, gc=False, tag="order.labelled"):
 OrderEvent = (
     OrderImported
     | ContactCorrected
+    | ServiceNamed
     | OrderRetold
     | LinesCorrected
     | LinesEdited

@@ -40,6 +40,7 @@ from actors.domain.order_events import (
     ParcelTracked,
     RefundNoted,
     RerouteAsked,
+    ServiceNamed,
 )
 from actors.domain.order_sides import came_back, moved_on, telling
 from actors.domain.order_state import REROUTABLE, Order, Parcel, Part, PartState, first_asked, stage_of
@@ -54,6 +55,7 @@ WAITING = ("held", "backordered")
 STAGE_KEPT = frozenset(
     {
         ContactCorrected,
+        ServiceNamed,
         EffectRequested,
         EffectDone,
         EffectRefused,
@@ -71,6 +73,7 @@ STAGE_KEPT = frozenset(
 
 DetourEvent = (
     ContactCorrected
+    | ServiceNamed
     | OrderRetold
     | LinesCorrected
     | LinesEdited
@@ -159,6 +162,8 @@ def _fold_detour(  # noqa: C901, PLR0911, PLR0912 - one case an event
     match event:
         case ContactCorrected(contact, country):
             return replace(order, imported=replace(order.facts, contact=contact, country=country))
+        case ServiceNamed(service):
+            return replace(order, imported=replace(order.facts, service=service))
         case OrderRetold(payload):
             return replace(order, imported=replace(order.facts, payload=payload))
         case LinesCorrected(lines):

@@ -19,9 +19,10 @@ from actors.domain.order_events import (
     OrderHeld,
     OrderImported,
     OrderLine,
+    ServiceNamed,
 )
 from actors.domain.order_returns import note_refund
-from actors.domain.order_shipping import ask_again, follow_edit
+from actors.domain.order_shipping import ask_again, ask_labels, follow_edit
 from actors.domain.order_state import REROUTABLE, Order, erp_has_order
 
 
@@ -122,6 +123,14 @@ def _take_address(draft: Draft, command: Import) -> None:
         ask_again(draft, "shop", labels_only=True)
 
 
+def _take_service(draft: Draft, command: Import) -> None:
+    """Take the service that the shop's carrier stands for by now, and label by it what is packed."""
+    draft.add(ServiceNamed(command.service))
+    for part in draft.order.live():
+        if part.state == "packed":
+            ask_labels(draft, part)
+
+
 def _take_lines(draft: Draft, command: Import) -> None:
     """Take the lines as they are understood by now, and go on if they were all that was wrong."""
     held = draft.order.holds["validation"]
@@ -212,6 +221,8 @@ def _import_again(draft: Draft, command: Import) -> None:
             _take_edit(draft, command)
     if _may_take_address(draft.order, command):
         _take_address(draft, command)
+    if command.service and not draft.order.facts.service and takes_address(draft.order):
+        _take_service(draft, command)
     order = draft.order
     match command.standing:
         case "cancelled":

@@ -93,6 +93,11 @@ def ask_labels(draft: Draft, part: Part) -> None:
         if isinstance(chosen, NoCarrier):
             why = "; ".join(chosen.reasons) or "there are no carrier rules"
             mend = "add a service to a carrier in the settings, then reload the daemon (SIGHUP)"
+            if not facts.service:
+                mend = (
+                    "name a service for the shop's carrier in the channel's settings, or give the order"
+                    " another carrier in the shop; it goes on by itself"
+                )
             draft.raise_anomaly(f"carrier:{parcel.parcel}", "no_carrier", why, mend)
             continue
         purchase = LabelPurchase(

@@ -528,6 +528,29 @@ def test_a_parcel_that_no_carrier_takes_waits_for_a_rule_and_then_goes_by_itself
     assert story.tell(Wake()) == ["EffectRequested", "AnomalyResolved"]
 
 
+def test_a_parcel_without_a_service_goes_by_itself_once_the_shops_carrier_stands_for_one() -> None:
+    story = Story()
+    story.carriers = (CarrierRule("swift", "home", service="standard"),)
+    nameless = replace(copy_of({TEAPOT: 2}), service="")
+    story.tell(nameless)
+    story.grant("main-1.1")
+    story.pack()
+    assert story.problems() == ["no_carrier"]
+    assert story.tell(nameless) == []
+    assert story.tell(copy_of({TEAPOT: 2})) == ["ServiceNamed", "EffectRequested", "AnomalyResolved"]
+    assert isinstance(label := story.documents()[-1], LabelPurchase)
+    assert (label.carrier, label.service) == ("swift", "home")
+    assert story.tell(nameless)[:1] != ["ServiceNamed"]
+
+
+def test_a_service_that_is_named_once_a_label_was_asked_for_changes_nothing() -> None:
+    story = Story()
+    story.tell(replace(copy_of({TEAPOT: 2}), service=""))
+    story.grant("main-1.1")
+    story.pack()
+    assert story.tell(copy_of({TEAPOT: 2})) == []
+
+
 def test_what_has_left_is_told_to_the_erp_and_then_to_the_shop() -> None:
     story = packed()
     before = len(story.documents())

@@ -36,6 +36,7 @@ EVENTS = {
     "order.confirmed": ("fulfilments",),
     "order.contact_corrected": ("contact", "country"),
     "order.retold": ("payload",),
+    "order.service_named": ("service",),
     "order.delivered": (),
     "order.effect_done": ("effect", "reference"),
     "order.effect_refused": ("effect", "why"),
