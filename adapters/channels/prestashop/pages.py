@@ -29,6 +29,10 @@ AHEAD = 4
 READ_AT_ONCE = 2
 """Connections for pages: a third gives hardly more, and the others read what the orders name."""
 
+LAST_MIN = 75
+"""The last pages get shorter and shorter, down to about this many orders: little is left to import once the
+shop has told everything. A shorter one would cost the shop as much for its four requests as for its rows."""
+
 LONG_S = 0.1
 """A first page that takes so long holds some hundred orders at least: the next one is asked for beside it."""
 
@@ -55,6 +59,14 @@ class Page:
     named: Named = NOTHING_NAMED
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which rows of all that there were at the beginning a page holds."""
+
+    offset: int
+    count: int
+
+
 class PageStream:
     """All orders above an id, in pages, read by tasks of a nursery that outlives each taking.
 
@@ -67,11 +79,10 @@ class PageStream:
         self._webservice = webservice
         self._name = name
         self._base = last_id
-        self._page_size = page_size
         self._room = trio.Semaphore(AHEAD)
         self._connections = trio.Semaphore(READ_AT_ONCE)
         self._naming = trio.Lock()
-        self._count: int | None = None
+        self._spans = [Span(number * page_size, page_size) for number in range(READ_AT_ONCE + 1)]
         self._counted = trio.Event()
         self._pages: dict[int, Page | Failure] = {}
         self._arrived = trio.Event()
@@ -96,7 +107,7 @@ class PageStream:
         for number in itertools.count(1):
             if number > READ_AT_ONCE:
                 await self._counted.wait()
-            if self._count is not None and number >= self._count:
+            if number >= len(self._spans):
                 return
             await self._room.acquire()
             await self._connections.acquire()
@@ -109,10 +120,10 @@ class PageStream:
         try:
             rows = await self._webservice.rows("orders", "[id]", sort="[id_DESC]", limit="1")
         except PartnerError:
-            self._count = READ_AT_ONCE + 1  # what was begun; whoever takes next begins anew behind it
+            pass  # what was begun is read; whoever takes next begins anew behind it
         else:
             above = max((reference_to(row, "id") for row in rows), default=0) - self._base
-            self._count = max(READ_AT_ONCE + 1, -(-above // self._page_size))
+            self._spans += further(self._spans[-1], above)
         self._counted.set()
 
     def close(self) -> None:
@@ -138,9 +149,9 @@ class PageStream:
             self.close()  # it does not follow what was taken: whoever takes next begins anew behind that
             return Page([], page.read_at), True
         overlap = min(self._taken, 1)
-        is_full = len(rows) >= self._page_size + overlap
+        is_full = len(rows) >= self._spans[self._taken].count + overlap
         self._advance(rows)
-        if self._taken == self._count:
+        if self.is_read_through:
             self.close()
         return Page(rows[overlap:], page.read_at, page.named), is_full
 
@@ -159,7 +170,7 @@ class PageStream:
     @property
     def is_read_through(self) -> bool:
         """Whether all is taken that there was when the reading began."""
-        return self._taken == self._count
+        return self._counted.is_set() and self._taken == len(self._spans)
 
     @property
     def is_closed(self) -> bool:
@@ -173,7 +184,7 @@ class PageStream:
 
     async def _read(self, number: int, rows_are_read: trio.Event | None = None) -> None:
         overlap = min(number, 1)
-        offset, count = number * self._page_size - overlap, self._page_size + overlap
+        offset, count = self._spans[number].offset - overlap, self._spans[number].count + overlap
         query = {
             "filter[id]": f">[{self._base}]",
             "sort": "[id_ASC]",
@@ -204,6 +215,16 @@ class PageStream:
         self._pages[number] = page
         self._arrived.set()
         self._arrived = trio.Event()
+
+
+def further(last: Span, orders: int) -> Generator[Span]:
+    """Yield the pages behind one, of at most so many orders in all."""
+    offset, count = last.offset + last.count, last.count
+    while (left := orders - offset) > 0:
+        is_last = left < 2 * LAST_MIN
+        count = min(last.count, left if is_last else -(-left // 2))
+        yield Span(offset, count)
+        offset += count
 
 
 class PageReader:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.errors import MalformedError, UnreachableError
 from actors.ports.shop import ShopOrder
+from adapters.channels.prestashop.pages import LAST_MIN, Span, further
 from adapters.http.server import Drop, Request, Response
 
 if TYPE_CHECKING:
@@ -42,6 +46,18 @@ async def test_every_order_is_told_once_however_many_there_are(world: World, cou
     placed = [world.shop.place_order([("cup", 1)]) for _ in range(count)]
     async with world.connect(page_size=PAGE) as adapter:
         assert await told(world, adapter) == placed
+
+
+@given(first=st.integers(0, 900), size=st.integers(1, 300), orders=st.integers(0, 6_000))
+def test_pages_hold_every_order_once_and_the_last_ones_are_short(first: int, size: int, orders: int) -> None:
+    last = Span(first, size)
+    pages = [last, *further(last, orders)]
+    for page, following in pairwise(pages):
+        assert following.offset == page.offset + page.count
+        assert min(LAST_MIN, size) <= following.count <= page.count or following is pages[-1]
+    if len(pages) > 1:
+        assert pages[-1].offset + pages[-1].count == orders
+        assert pages[-1].count < 2 * LAST_MIN
 
 
 async def test_orders_that_are_deleted_while_pages_are_read_shift_no_other_one_away(world: World) -> None:
