@@ -149,21 +149,9 @@ class OrderReader:
         """
         if not rows:
             return []
-        standings = await self._standings_of(rows)
-        living = _living(rows, standings)
+        plain = await self._plain(rows)
+        living = _living(rows, plain.standings)
         details: dict[int, Details] = {}
-        plain = Surroundings(
-            zone=await self.zone(),
-            standings=standings,
-            customers={},
-            addresses={},
-            countries={},
-            states={},
-            currencies=await self._currencies_of(rows),
-            services=await self._services_of(rows),
-            refunded={},
-            sku_from=self._sku_from,
-        )
         ended: dict[int, ShopOrder | UnreadableOrder] = {}
         rest: list[Named] = []
 
@@ -197,6 +185,21 @@ class OrderReader:
         return [
             ended[number] if number in ended else read_order(row, around) for number, row in enumerate(rows)
         ]
+
+    async def _plain(self, rows: Sequence[Row]) -> Surroundings:
+        """Return what is needed to understand an order that has ended."""
+        return Surroundings(
+            zone=await self.zone(),
+            standings=await self._standings_of(rows),
+            customers={},
+            addresses={},
+            countries={},
+            states={},
+            currencies=await self._currencies_of(rows),
+            services=await self._services_of(rows),
+            refunded={},
+            sku_from=self._sku_from,
+        )
 
     async def _fill(
         self, found: dict[int, Row], rows: Sequence[Row], field: str, resource: str, display: str
