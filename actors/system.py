@@ -348,7 +348,7 @@ class System:
                     nursery.start_soon(supervise, f"channel {name}", channel.run)
                     nursery.start_soon(supervise, f"second look {name}", channel.second_look.run)
                 for name, port in self.partners.carriers.items():
-                    carrier = Carrier(name, port, self.journal, self.hall, self.carrier_poll_s)
+                    carrier = Carrier(name, port, self.journal, self.hall, self.desk, self.carrier_poll_s)
                     nursery.start_soon(supervise, f"carrier {name}", carrier.run)
                 if self.reader is not None:
                     nursery.start_soon(supervise, "erp reader", self.reader.run)

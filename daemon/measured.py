@@ -12,7 +12,7 @@ import trio
 
 from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
-from actors.ports.carrier import CarrierPort, TrackingEvent
+from actors.ports.carrier import CarrierPort, TrackingPage
 from actors.ports.erp import ErpPort
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
@@ -152,5 +152,5 @@ class _Carrier:
     async def carry_out(self, document: CarrierDocument, contact: Contact | None) -> Outcome:
         return await self._watch.over("carry_out", self._port.carry_out(document, contact))
 
-    async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
+    async def events(self, cursor: str | None) -> TrackingPage:
         return await self._watch.over("events", self._port.events(cursor))

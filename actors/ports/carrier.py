@@ -25,6 +25,21 @@ class TrackingEvent(Struct, frozen=True, gc=False):
     at: datetime
 
 
+class UnreadableEvent(Struct, frozen=True, gc=False):
+    """A carrier's news that nobody understands, and why; `event` is "" where not even its id can be read."""
+
+    event: str
+    why: str
+
+
+class TrackingPage(Struct, frozen=True):
+    """The parcels' news since a cursor, a page at most, and the cursor behind them."""
+
+    events: Sequence[TrackingEvent]
+    cursor: str
+    unreadable: Sequence[UnreadableEvent] = ()
+
+
 class CarrierPort(Protocol):
     """Somebody who moves parcels."""
 
@@ -36,6 +51,6 @@ class CarrierPort(Protocol):
         """Buy the label, with the parcel's id as the idempotency key."""
         ...
 
-    async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
-        """Return the parcels' news since the cursor, a page at most, and the new cursor."""
+    async def events(self, cursor: str | None) -> TrackingPage:
+        """Return the parcels' news since the cursor."""
         ...

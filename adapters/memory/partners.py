@@ -28,7 +28,7 @@ from actors.domain.documents import (
     about,
 )
 from actors.errors import OutcomeUnknownError, UnreachableError
-from actors.ports.carrier import TrackingEvent
+from actors.ports.carrier import TrackingEvent, TrackingPage
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 from actors.ports.shop import Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
@@ -257,11 +257,11 @@ class MemoryCarrier:
         await self._answer(unknown=True)
         return _label(bought[-1])
 
-    async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
+    async def events(self, cursor: str | None) -> TrackingPage:
         """Return news since the cursor."""
         await self._answer(unknown=False)
         begin = int(cursor or "0")
-        return self.news[begin:], str(len(self.news))
+        return TrackingPage(self.news[begin:], str(len(self.news)))
 
     def duplicates(self) -> int:
         """Return how many labels were bought beyond the first of their parcel."""

@@ -8,14 +8,16 @@ import trio
 import trio.testing
 
 from actors.carrier import PAUSE_S_MAX, Carrier, order_of
+from actors.desk import Desk
 from actors.directory import Directory
 from actors.domain.order_commands import OrderCommand, Tracked
 from actors.domain.order_draft import Facts
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules
-from actors.mailbox import SetAsideError
+from actors.errors import RefusedError
+from actors.mailbox import Mailbox, SetAsideError
 from actors.order import OrderHall
-from actors.ports.carrier import TrackingEvent
+from actors.ports.carrier import TrackingEvent, TrackingPage, UnreadableEvent
 from actors.ports.people import BesideRow
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier
@@ -51,11 +53,15 @@ class CountingCarrier(MemoryCarrier):
     """A carrier that counts how often it is asked, and tells two events at a time."""
 
     asked = 0
+    refuses = False
+    unreadable: Sequence[UnreadableEvent] = ()
 
-    async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
+    async def events(self, cursor: str | None) -> TrackingPage:
         self.asked += 1
-        events, _ = await super().events(cursor)
-        return events[:2], str(int(cursor or "0") + len(events[:2]))
+        if self.refuses:
+            raise RefusedError("memory carrier", "read the events", "the key is revoked")
+        events = (await super().events(cursor)).events[:2]
+        return TrackingPage(events, str(int(cursor or "0") + len(events)), self.unreadable)
 
 
 def facts() -> Facts:
@@ -75,7 +81,11 @@ class Depot:
         self.journal = MemoryJournal()
         self.hall = ListeningHall(self.journal)
         self.port = CountingCarrier()
-        self.carrier = Carrier("swift", self.port, self.journal, self.hall, poll_s=60)
+        self.desk = Desk(self.journal, self.hall, lambda: NINE, Mailbox(10))
+        self.carrier = Carrier("swift", self.port, self.journal, self.hall, self.desk, poll_s=60)
+
+    async def problems(self) -> dict[str, str]:
+        return {each.anomaly: each.detail for each in await self.journal.anomalies(10)}
 
     def heard(self) -> list[str]:
         return [command.carrier_event for _, command in self.hall.heard if isinstance(command, Tracked)]
@@ -87,6 +97,7 @@ async def open_depot() -> AsyncGenerator[Depot]:
     with trio.fail_after(100_000):
         async with trio.open_nursery() as nursery:
             await nursery.start(depot.hall.run)
+            await nursery.start(depot.desk.run)
             yield depot
             nursery.cancel_scope.cancel()
 
@@ -144,3 +155,41 @@ async def test_a_carrier_that_is_away_is_asked_more_rarely_and_followed_again(au
         await trio.sleep(PAUSE_S_MAX + 1)
         assert depot.heard() == ["swift:E1"]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_carrier_that_stays_away_is_put_before_a_person_until_it_answers(
+    autojump_clock: Clock,
+) -> None:
+    async with open_depot() as depot, trio.open_nursery() as nursery:
+        depot.port.away = True
+        await nursery.start(depot.carrier.run)
+        await trio.sleep(300)
+        assert await depot.problems() == {}, "it may come back by itself"
+        await trio.sleep(900)
+        assert list(await depot.problems()) == ["carrier:swift"]
+        depot.port.away = False
+        await trio.sleep(PAUSE_S_MAX + 1)
+        assert await depot.problems() == {}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_carrier_that_will_not_tell_is_put_before_a_person_at_once(autojump_clock: Clock) -> None:
+    async with open_depot() as depot, trio.open_nursery() as nursery:
+        depot.port.refuses = True
+        await nursery.start(depot.carrier.run)
+        await trio.sleep(1)
+        assert "the key is revoked" in (await depot.problems())["carrier:swift"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_news_that_nobody_understands_is_put_before_a_person_and_holds_up_no_other(
+    autojump_clock: Clock,
+) -> None:
+    async with open_depot() as depot:
+        depot.port.news = [news(1), news(2)]
+        depot.port.unreadable = [UnreadableEvent("E9", "occurred_at: without a time zone")]
+        await depot.carrier.follow()
+        assert depot.heard() == ["swift:E1", "swift:E2"]
+        problems = await depot.problems()
+        assert "without a time zone" in problems["carrier:swift:event:E9"]
+        assert await depot.journal.cursor("carrier-swift") == "2"

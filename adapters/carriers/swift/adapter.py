@@ -1,10 +1,8 @@
 """Swift as a `CarrierPort`: one paid label a parcel, found again by the parcel's id."""
 
-from collections.abc import Sequence
-
 from actors.domain.documents import CarrierDocument
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError
-from actors.ports.carrier import TrackingEvent
+from actors.ports.carrier import TrackingPage
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 from adapters.carriers.swift.client import SwiftClient
@@ -56,12 +54,12 @@ class SwiftCarrier:
         except SenselessError as error:
             raise OutcomeUnknownError(self._system, doing, str(error)) from error
 
-    async def events(self, cursor: str | None) -> tuple[Sequence[TrackingEvent], str]:
-        """Return the parcels' news since the cursor, a page at most, and the new cursor.
+    async def events(self, cursor: str | None) -> TrackingPage:
+        """Return the parcels' news since the cursor; one line of it that makes no sense stops no other.
 
         Raises:
             UnreachableError, RefusedError: as the client says.
-            MalformedError: the feed makes no sense.
+            MalformedError: it is no feed.
         """
         body = await self._client.events(cursor)
         try:

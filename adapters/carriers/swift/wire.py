@@ -5,7 +5,7 @@ What the carrier says more than we ask for is ignored; what it says less, or oth
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal, TypeVar
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_events import ParcelStatus
-from actors.ports.carrier import TrackingEvent
+from actors.ports.carrier import TrackingEvent, TrackingPage, UnreadableEvent
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 
@@ -42,6 +42,9 @@ FIELDS_TOLD_MAX = 5
 
 REFUSAL_LENGTH_MAX = 300
 """A line of an anomaly."""
+
+ID_LENGTH_MAX = 100
+"""An event's id names what a person is to look at; one that is longer or cannot be printed is of no use."""
 
 _AMOUNT_MAX = Decimal(100_000)
 """A label that costs more than this is a price in another unit."""
@@ -120,10 +123,17 @@ class FeedEvent(Struct, frozen=True):
 
 
 class Feed(Struct, frozen=True):
-    """The body of the answer to GET /v1/events?after=...; `next` is where to go on."""
+    """The body of the answer to GET /v1/events?after=...
 
-    events: tuple[FeedEvent, ...]
+    Each of the events is a `FeedEvent`; `next` is where to go on.
+    """
+
+    events: tuple[msgspec.Raw, ...]
     next: str
+
+
+class _Named(Struct, frozen=True):
+    id: str = ""
 
 
 class FieldError(Struct, frozen=True):
@@ -203,14 +213,29 @@ def found_outcome(body: bytes, parcel: str) -> Outcome | None:
     return next((_outcome(label, parcel) for label in labels if label.status == "active"), None)
 
 
-def feed(body: bytes) -> tuple[Sequence[TrackingEvent], str]:
+def feed(body: bytes) -> TrackingPage:
     """Read the answer to GET /v1/events: the news in our vocabulary, and where to go on.
 
     Raises:
         SenselessError: it is no feed.
     """
     page = _decoded(body, Feed)
-    return [_tracking_event(event) for event in page.events], page.next
+    events: list[TrackingEvent] = []
+    unreadable: list[UnreadableEvent] = []
+    for raw in page.events:
+        try:
+            events.append(_tracking_event(_decoded(bytes(raw), FeedEvent)))
+        except SenselessError as error:
+            unreadable.append(UnreadableEvent(_id_of(raw), str(error)))
+    return TrackingPage(events, page.next, unreadable)
+
+
+def _id_of(raw: msgspec.Raw) -> str:
+    try:
+        named = msgspec.json.decode(raw, type=_Named).id
+    except msgspec.MsgspecError:
+        return ""
+    return named if named.isprintable() and len(named) <= ID_LENGTH_MAX else ""
 
 
 def refusal(body: bytes) -> str:

@@ -232,11 +232,11 @@ async def read_all(adapter: SwiftCarrier, cursor: str | None) -> tuple[list[tupl
     """Return (event, parcel, status) of everything after the cursor."""
     told: list[tuple[str, str, str]] = []
     while True:
-        events, after = await adapter.events(cursor)
-        told += [(event.event, event.parcel, event.status) for event in events]
-        if not events:
-            return told, after
-        cursor = after
+        page = await adapter.events(cursor)
+        told += [(event.event, event.parcel, event.status) for event in page.events]
+        if not page.events:
+            return told, page.cursor
+        cursor = page.cursor
 
 
 async def test_a_parcel_is_announced_at_once_and_delivered_when_time_has_passed() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_events import ParcelStatus
-from actors.ports.carrier import TrackingEvent
+from actors.ports.carrier import TrackingEvent, TrackingPage
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 from adapters.carriers.swift import wire
@@ -129,16 +129,43 @@ def test_news_come_in_our_words_and_in_utc(theirs: str, ours: ParcelStatus) -> N
         "occurred_at": "2026-11-23T11:30:00+01:00",
     }
     at = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
-    expected = ([TrackingEvent("e1", "F1-P1", "RB473124829FR", ours, at)], "7")
-    assert wire.feed(json.dumps({"events": [event], "next": "7"}).encode()) == expected
-    assert wire.feed(json.dumps({"events": [event], "next": "7"}).encode())[0][0].at.tzinfo is UTC
+    page = wire.feed(json.dumps({"events": [event], "next": "7"}).encode())
+    assert page == TrackingPage([TrackingEvent("e1", "F1-P1", "RB473124829FR", ours, at)], "7", [])
+    assert page.events[0].at.tzinfo is UTC
 
 
-def test_an_instant_without_time_zone_is_none() -> None:
-    event = {"id": "e", "reference": "p", "tracking_number": "t", "status": "DELIVERED"}
-    body = json.dumps({"events": [{**event, "occurred_at": "2026-11-23T11:30:00"}], "next": "1"})
-    with pytest.raises(SenselessError, match="time zone"):
-        wire.feed(body.encode())
+@pytest.mark.parametrize(
+    ("event", "name", "why"),
+    [
+        ({"id": "e1", "occurred_at": "2026-11-23T11:30:00"}, "e1", "time zone"),
+        ({"id": "e1", "occurred_at": "yesterday"}, "e1", "occurred_at"),
+        ({"id": "e1", "reference": None}, "e1", "reference"),
+        ({"id": 7}, "", "id"),
+        ({"id": "e\x1f1", "reference": None}, "", "reference"),
+        ({"id": "e" * 101, "reference": None}, "", "reference"),
+        (["DELIVERED"], "", "object"),
+    ],
+)
+def test_news_that_make_no_sense_stop_no_others(event: object, name: str, why: str) -> None:
+    whole = {
+        "id": "e2",
+        "reference": "p",
+        "tracking_number": "t",
+        "status": "DELIVERED",
+        "occurred_at": "2026-11-23T11:30:00Z",
+    }
+    odd = {**whole, **event} if isinstance(event, dict) else event
+    page = wire.feed(json.dumps({"events": [odd, whole], "next": "2"}).encode())
+    assert [each.event for each in page.events] == ["e2"]
+    (unreadable,) = page.unreadable
+    assert unreadable.event == name
+    assert why in unreadable.why
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"events": []}', b'{"events": 5, "next": "1"}'])
+def test_what_is_no_feed_is_an_error(body: bytes) -> None:
+    with pytest.raises(SenselessError):
+        wire.feed(body)
 
 
 def test_a_refusal_names_the_fields_and_not_what_stood_in_them() -> None:
