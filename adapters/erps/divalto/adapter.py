@@ -63,7 +63,7 @@ class DivaltoErp:
         self._refuses_repeats = settings.duplicate_check and settings.flows.write != "webhook"
         self._transport = Flows(self._system, settings, now)
         self._reader = Reader(self._system, settings, self._transport)
-        self.books = Books(self._system, settings, self._transport, self._reader, now)
+        self.books = Books(settings, self._reader, now)
         self._look_ups = LookUps(settings, self._reader, self.books)
         self._stock = Shared(self._read_stock)
 

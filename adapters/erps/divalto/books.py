@@ -6,7 +6,6 @@ It reads only, through whatever way the profile names for each table.
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -20,7 +19,6 @@ from actors.erp_books import (
     ErpStockLine,
     ExpectedLine,
 )
-from actors.errors import MalformedError
 from adapters.erps.divalto import blocks, pieces, wire
 from adapters.erps.divalto.hours import at_site
 from adapters.erps.divalto.moved import (
@@ -34,9 +32,9 @@ from adapters.erps.divalto.moved import (
 )
 from adapters.erps.divalto.pieces import Article, Piece, amount_remark, sku_namer
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.reading import Reader
+from adapters.erps.divalto.reading import Reader, StockRow, understood
 from adapters.erps.divalto.text import reference
-from adapters.erps.divalto.transport import Query, Row, Transport
+from adapters.erps.divalto.transport import Query, Row
 from adapters.erps.divalto.turns import Rank
 
 YES = "2"
@@ -54,31 +52,19 @@ CHANGED_COLUMNS = (*pieces.PIECE_COLUMNS, "USERMO", "USERMODH", "ENT_ID")
 STAGES = {pieces.QUOTE: "quote", pieces.ORDER: "order", pieces.NOTE: "note", pieces.INVOICE: "invoice"}
 
 _GRAMS = Decimal(1000)
-_Read = TypeVar("_Read")
 
 
 class Books:
     """The books of one site as `ErpBooks`.
 
     Args:
-        system: the partner as the settings name it.
         settings: the site's profile.
-        transport: the way in.
-        reader: the reads that writing needs too.
+        reader: the way to read it.
         now: what time it is.
     """
 
-    def __init__(
-        self,
-        system: str,
-        settings: DivaltoSettings,
-        transport: Transport,
-        reader: Reader,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._system = system
+    def __init__(self, settings: DivaltoSettings, reader: Reader, now: Callable[[], datetime]) -> None:
         self._settings = settings
-        self._transport = transport
         self._reader = reader
         self._now = now
         self._sku_of = sku_namer(settings)
@@ -88,29 +74,36 @@ class Books:
         query = Query(
             "articles", {"DOS": self._settings.dos}, ARTICLE_COLUMNS, ARTICLE_KEY, rank=Rank.ARTICLE
         )
-        found = await self._read(query, lambda rows: [self._article(row) for row in rows])
+        found = await self._reader.read(query, lambda rows: [self._article(row) for row in rows])
         return [article for article in found if article is not None]
 
     async def stock_reading(self) -> ErpStock:
         """Return what lies in the mapped depots; see `ErpBooks`."""
         began_at = self._now().astimezone(UTC)
+        rows = [
+            (warehouse, row)
+            for warehouse, depot in sorted(self._settings.depots.items())
+            for row in await self._reader.stock(depot)
+        ]
+        ended_at = self._now().astimezone(UTC)
+        lines = await understood(self._stock_lines, rows)
+        return ErpStock(began_at, ended_at, lines, tuple(sorted(self._settings.depots)))
+
+    def _stock_lines(self, rows: Sequence[tuple[str, StockRow]]) -> tuple[ErpStockLine, ...]:
         units: dict[tuple[str, Article, str], Decimal] = {}
-        for warehouse, depot in sorted(self._settings.depots.items()):
-            for row in await self._reader.stock(depot):
-                at = (warehouse, row.article, row.nature)
-                units[at] = units.get(at, Decimal(0)) + row.units
+        for warehouse, row in rows:
+            at = (warehouse, row.article, row.nature)
+            units[at] = units.get(at, Decimal(0)) + row.units
         natures = self._settings.natures
-        lines = tuple(
+        return tuple(
             ErpStockLine(warehouse, self._sku_of(article), nature, nature in natures, total)
             for (warehouse, article, nature), total in units.items()
         )
-        warehouses = tuple(sorted(self._settings.depots))
-        return ErpStock(began_at, self._now().astimezone(UTC), lines, warehouses)
 
     async def customer(self, customer: str) -> ErpCustomerFlags | None:
         """Return a customer's flags; see `ErpBooks`."""
         query = Query("customers", {"TIERS": customer}, CUSTOMER_COLUMNS, rows_max=10)
-        found = await self._read(query, lambda rows: wire.columns(rows, *CUSTOMER_COLUMNS))
+        found = await self._reader.read(query, lambda rows: wire.columns(rows, *CUSTOMER_COLUMNS))
         for tiers, visa, feu, closed_on in found:
             if tiers == customer:
                 return ErpCustomerFlags(
@@ -148,7 +141,7 @@ class Books:
                 if depot in warehouses
             ]
 
-        return await self._read(query, read)
+        return await self._reader.read(query, read)
 
     async def invoices(self, order: str) -> Sequence[ErpPiece]:
         """Return the invoices of an order; see `ErpBooks`."""
@@ -167,7 +160,7 @@ class Books:
                 for piece, (changed_by, changed_at) in zip(pieces.read_pieces(rows), who, strict=True)
             ]
 
-        found = await self._read(query, read)
+        found = await self._reader.read(query, read)
         return found, max((piece.changed_at for piece in found), default=since)
 
     def _touched(self, piece: ErpPiece, by: str, at: str) -> ErpPiece:
@@ -195,7 +188,10 @@ class Books:
             query = Query("moved", key, MOVED_COLUMNS, MOVED_KEY, rank=Rank.ARTICLE)
             if not is_told(query, self._settings):
                 return None
-            found += await self._read(query, lambda rows: read_moves(rows, self._settings, self._sku_of))
+            moved = await self._reader.read(
+                query, lambda rows: read_moves(rows, self._settings, self._sku_of)
+            )
+            found += moved
         return found
 
     async def pieces(self, order: str) -> Sequence[ErpPiece]:
@@ -214,13 +210,6 @@ class Books:
             found += await self._reader.pieces(pieces.CUSTOMER, tiers, wanted)
             found += await self._reader.pieces_beginning(pieces.CUSTOMER, tiers, f"{wanted}.")
         return found
-
-    async def _read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:
-        rows = await self._transport.rows(query)
-        try:
-            return read(rows)
-        except wire.WireError as error:
-            raise MalformedError(self._system, f"reading {query.table}", str(error)) from error
 
     def _article(self, row: Row) -> ErpArticle | None:
         (told,) = wire.columns([row], *ARTICLE_COLUMNS)

@@ -84,11 +84,16 @@ class FileTransport:
         gone = await self._gone_of(wanted, export) if self._files.inbox and wanted else []
         content = await self._fresh(export)
         try:
-            rows = sheet.read_csv(content, self._files.encoding)
+            # A thread, since everybody else would wait for seconds of parsing: an export holds all there is.
+            rows = await trio.to_thread.run_sync(self._rows_in, content, query)
         except WireError as error:
             raise MalformedError(self._system, export, str(error)) from error
         for reference in gone:
             self._out.pop(reference, None)
+        return rows
+
+    def _rows_in(self, content: bytes, query: Query) -> list[Row]:
+        rows = sheet.read_csv(content, self._files.encoding)
         return [row for row in rows if _selected(row, query, self._settings.reference_field)]
 
     def name_of(self, data: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
+import trio
+
 from actors.errors import MalformedError
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.pieces import (
@@ -29,6 +31,10 @@ PIECES_MAX = 1000
 LINES_MAX = 10_000
 """Lines of one piece; MOUV numbers them in four digits."""
 
+ROWS_AT_ONCE = 1_000
+"""More rows are understood by a thread: 100,000 articles take a second, and a scanner would wait for it."""
+
+_Row = TypeVar("_Row")
 _Read = TypeVar("_Read")
 
 
@@ -58,13 +64,13 @@ class Reader:
     async def pieces(self, ticod: str, tiers: str, reference: str) -> list[Piece]:
         """Return headers of any stage with exactly that PINOTIERS; of any third party where `tiers` is ""."""
         key = {"TICOD": ticod, **({"TIERS": tiers} if tiers else {}), "PINOTIERS": reference}
-        found = await self._read(Query("pieces", key, PIECE_COLUMNS, rows_max=PIECES_MAX), read_pieces)
+        found = await self.read(Query("pieces", key, PIECE_COLUMNS, rows_max=PIECES_MAX), read_pieces)
         return [piece for piece in found if piece.reference == reference]
 
     async def pieces_beginning(self, ticod: str, tiers: str, beginning: str) -> list[Piece]:
         """Return headers of any stage whose PINOTIERS begins so; none where the site has no such look-up."""
         key = {"TICOD": ticod, **({"TIERS": tiers} if tiers else {}), "PINOTIERS": beginning}
-        found = await self._read(Query("notes", key, PIECE_COLUMNS, rows_max=PIECES_MAX), read_pieces)
+        found = await self.read(Query("notes", key, PIECE_COLUMNS, rows_max=PIECES_MAX), read_pieces)
         return [piece for piece in found if piece.reference.startswith(beginning)]
 
     async def open_lines(self, piece: Piece) -> list[OpenLine]:
@@ -76,7 +82,7 @@ class Reader:
             "PREFPINO": piece.prefix,
             "PINO": piece.number,
         }
-        return await self._read(Query("lines", key, LINE_COLUMNS, rows_max=LINES_MAX), read_open_lines)
+        return await self.read(Query("lines", key, LINE_COLUMNS, rows_max=LINES_MAX), read_open_lines)
 
     async def stock(self, depot: str) -> list[StockRow]:
         """Return everything that lies in a depot, of whatever nature."""
@@ -84,7 +90,7 @@ class Reader:
         unique = (*names.key, *names.parts)
         columns = (*unique, names.units, *names.less)
         query = Query("stock", {"DEPO": depot}, columns, unique, rank=Rank.STOCK)
-        rows = await self._read(query, self._stock_rows)
+        rows = await self.read(query, self._stock_rows)
         return [row for row in rows if row.depot == depot]
 
     def _stock_rows(self, rows: Sequence[Row]) -> list[StockRow]:
@@ -101,9 +107,21 @@ class Reader:
             )
         ]
 
-    async def _read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:
+    async def read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:
+        """Return what `read` makes of the rows; see `understood`.
+
+        Raises:
+            UnreachableError, MalformedError: as the transport, and where `read` finds no sense in a row.
+        """
         rows = await self._transport.rows(query)
         try:
-            return read(rows)
+            return await understood(read, rows)
         except wire.WireError as error:
             raise MalformedError(self._system, f"reading {query.table}", str(error)) from error
+
+
+async def understood(read: Callable[[Sequence[_Row]], _Read], rows: Sequence[_Row]) -> _Read:
+    """Return what `read` makes of rows, in a thread if they are many: it looks only at what never changes."""
+    if len(rows) <= ROWS_AT_ONCE:
+        return read(rows)
+    return await trio.to_thread.run_sync(read, rows)

@@ -58,7 +58,7 @@ class _Trial:
         self._settings = settings
         self._flows = flows
         self._reader = Reader(system, settings, flows)
-        self._books = Books(system, settings, flows, self._reader, now)
+        self._books = Books(settings, self._reader, now)
         self._steps = [well("settings", "complete")]
 
     async def run(self) -> list[Finding]:
