@@ -12,7 +12,7 @@ from msgspec import Struct
 from actors.inspection import LogEnd
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.bridge import open_bridge
-from adapters.postgres.connect import connect
+from adapters.postgres.connect import connect_to_log
 from adapters.postgres.inspection import ends
 
 
@@ -85,7 +85,7 @@ def judge(restored: Restored, live: Sequence[LogEnd]) -> BackupReport:
 
 
 async def _heads(dsn: str, seconds_max: float) -> tuple[dict[int, tuple[int, bytes]], datetime | None]:
-    connection = await connect(dsn, role=None, seconds_max=seconds_max)
+    connection = await connect_to_log(dsn, role=None, seconds_max=seconds_max)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             rows = await connection.fetch("SELECT partition, position, hash FROM partition_head")
@@ -98,7 +98,7 @@ async def _heads(dsn: str, seconds_max: float) -> tuple[dict[int, tuple[int, byt
 
 
 async def _ends(dsn: str, at: Mapping[int, int], seconds_max: float) -> Sequence[LogEnd]:
-    connection = await connect(dsn, role=None, seconds_max=seconds_max)
+    connection = await connect_to_log(dsn, role=None, seconds_max=seconds_max)
     try:
         return await ends(connection, at)
     finally:

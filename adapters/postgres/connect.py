@@ -86,17 +86,47 @@ async def connect(
     while True:
         try:
             return await _connect_once(dsn, role, extra or {}, command_seconds_max)
+        except asyncpg.exceptions.ClientConfigurationError as error:  # its texts hold no password
+            raise DatabaseUnavailableError(f"the database's address cannot be used: {error}") from error
         except _AWAY as error:
             pause = _BACK_OFF_SECONDS[min(attempt, len(_BACK_OFF_SECONDS) - 1)]
             attempt += 1
             if loop.time() + pause > deadline:
                 raise DatabaseUnavailableError(
-                    f"the database stayed away for {seconds_max:.0f} s: {type(error).__name__}"
+                    f"the database stayed away for {seconds_max:.0f} s: {_why(error)}"
                 ) from error
             log.warning("postgres.away", attempt=attempt, error=type(error).__name__, again_in_s=pause)
             await asyncio.sleep(pause)
         except asyncpg.PostgresError as error:
             raise DatabaseUnavailableError(f"the database refused us: {error}") from error
+
+
+def _why(error: BaseException) -> str:
+    said = error.strerror if isinstance(error, OSError) else ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+async def connect_to_log(
+    dsn: str,
+    *,
+    role: str | None,
+    seconds_max: float,
+    command_seconds_max: float = COMMAND_SECONDS_MAX,
+) -> Connection:
+    """Return what `connect` does, to a database that holds a log of ours.
+
+    Raises:
+        DatabaseUnavailableError: it stayed away, refused us, or holds none: it is another one, or empty.
+    """
+    connection = await connect(
+        dsn, role=role, seconds_max=seconds_max, command_seconds_max=command_seconds_max
+    )
+    if await connection.fetchval("SELECT to_regclass('event') IS NULL"):
+        await connection.close()
+        raise DatabaseUnavailableError(
+            "the database holds no log of ours: is its address right? (wharfinger migrate begins a new one)"
+        )
+    return connection
 
 
 async def open_pool(dsn: str) -> Pool:

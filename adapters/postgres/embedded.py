@@ -114,6 +114,13 @@ class EmbeddedPostgres:
         """
         if self._process is not None and self._process.poll() is None:
             return
+        try:
+            self._start()
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise EmbeddedPostgresError(f"{error.filename or self.data_dir}: {why}") from error
+
+    def _start(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             raise EmbeddedPostgresError(
                 "start the server in the main thread: it ends with the thread that started it"

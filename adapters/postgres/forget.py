@@ -4,7 +4,7 @@ The log still verifies: its events hold only salted hashes, and the salt goes to
 """
 
 from adapters.postgres.bridge import open_bridge
-from adapters.postgres.connect import ROLE, Connection, Pool, connect
+from adapters.postgres.connect import ROLE, Connection, Pool, connect_to_log
 
 _ERASE = (
     "UPDATE beside SET salt = NULL, body = NULL, erased_at = clock_timestamp()"
@@ -33,7 +33,7 @@ async def erase(connection: Connection | Pool, customer: str) -> int:
 
 
 async def _forget(dsn: str, customer: str, seconds_max: float) -> int:
-    connection = await connect(dsn, role=ROLE, seconds_max=seconds_max)
+    connection = await connect_to_log(dsn, role=ROLE, seconds_max=seconds_max)
     try:
         return await erase(connection, customer)
     finally:

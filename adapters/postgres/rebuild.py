@@ -23,7 +23,7 @@ from actors.ports.journal import FulfilmentRow
 from actors.projections import Changes
 from actors.rows import fulfilment_row, order_row
 from adapters.postgres.bridge import open_bridge
-from adapters.postgres.connect import Connection, connect
+from adapters.postgres.connect import Connection, connect_to_log
 from adapters.postgres.rest import rest_of
 
 PAGE: Final = 5_000
@@ -102,7 +102,7 @@ async def rebuild(
 
 
 async def _rebuild(dsn: str, seconds_max: float, progress: Callable[[int], None]) -> int:
-    connection = await connect(
+    connection = await connect_to_log(
         dsn, role=None, seconds_max=seconds_max, command_seconds_max=STATEMENT_SECONDS_MAX
     )
     events = 0

@@ -205,6 +205,30 @@ def test_a_data_directory_that_is_something_else_is_said(tmp_path: Path) -> None
     assert "Traceback" not in ran.stderr
 
 
+def test_a_data_directory_that_cannot_be_one_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    config = configured(tmp_path, port=free_port(), database=f'data_dir = "{tmp_path}/file"')
+    ran = process("migrate", "--config", str(config))
+    assert (ran.returncode, ran.stderr) == (69, f"wharfinger: {tmp_path}/file/PG_VERSION: Not a directory\n")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("?sslmode=bogus", "the database's address cannot be used: `sslmode` parameter must be one of:"),
+        ("", "the database stayed away for 0 s: ConnectionRefusedError: Connect"),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_said_with_the_reason(
+    tmp_path: Path, address: str, told: str
+) -> None:
+    config = configured(tmp_path, port=free_port())
+    (tmp_path / "dsn").write_text(f"postgresql://w:{HUNTER}@127.0.0.1:{free_port()}/x{address}")
+    ran = wharfinger("audit", "--config", str(config))
+    assert (ran.exit_code, HUNTER in ran.output) == (69, False)
+    assert f"wharfinger: {told}" in ran.stderr
+
+
 def test_the_config_may_come_from_the_environment(tmp_path: Path) -> None:
     config = configured(tmp_path, port=free_port())
     result = CliRunner().invoke(main, ["check"], env={**os.environ, "WHARFINGER_CONFIG": str(config)})

@@ -139,6 +139,28 @@ def test_a_customer_nobody_can_be_is_refused(config: Path, customer: str) -> Non
     assert "expected CHANNEL:ID with one of the channels main" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit",),
+        ("rebuild",),
+        ("backup-check", "--restored-dsn-file", "dsn"),
+        ("forget", "--customer", "main:1"),
+    ],
+)
+def test_a_database_without_a_log_is_told_as_that_and_not_as_a_fault(
+    config: Path, server: EmbeddedPostgres, command: tuple[str, ...]
+) -> None:
+    (config.parent / "dsn").write_text(
+        server.dsn
+    )  # what a slip of the hand names, or a restore that never ran
+    told = wharfinger(
+        *(str(config.parent / part) if part == "dsn" else part for part in command), "--config", str(config)
+    )
+    assert told.returncode == 69, told.stderr
+    assert told.stderr.startswith("wharfinger: the database holds no log of ours: is its address right?")
+
+
 def audit_noted(config: Path) -> tuple[bool, int] | None:
     """Return what a daemon is told of the last audit: whether it was well, and how many events it read."""
 

@@ -10,7 +10,7 @@ from adapters.postgres.audit.report import AuditReport, Findings
 from adapters.postgres.audit.streams import StreamsAudit
 from adapters.postgres.audit.tables import audit_tables
 from adapters.postgres.bridge import open_bridge
-from adapters.postgres.connect import connect
+from adapters.postgres.connect import connect_to_log
 
 STATEMENT_SECONDS_MAX: Final = 3_600.0
 """To sort the names in a log of years takes minutes."""
@@ -34,7 +34,7 @@ async def audit(
 
 
 async def _audit(dsn: str, seconds_max: float, progress: Callable[[int], None] | None) -> AuditReport:
-    connection = await connect(
+    connection = await connect_to_log(
         dsn, role=None, seconds_max=seconds_max, command_seconds_max=STATEMENT_SECONDS_MAX
     )
     findings = Findings()
