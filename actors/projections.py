@@ -4,9 +4,11 @@ Shared by the journals in memory and on Postgres, and by the rebuild, so that th
 movements follow from `ledger.movements`. The audit does not use this module.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -43,6 +45,8 @@ from actors.domain.stock_events import (
     UnitsReturned,
 )
 from actors.ports.journal import ConflictError, Event, FulfilmentRow, OpenAnomaly, OrderRow, PendingEffect
+
+R = TypeVar("R")
 
 Key = tuple[int, str]
 """A partition, and an id that is unique within it."""
@@ -195,3 +199,14 @@ def positions_of_fulfilments(first: int, events: Sequence[Event]) -> tuple[dict[
             if isinstance(event, UnitsReserved | ReservationRefused):
                 opened.add(event.fulfilment)
     return last, opened
+
+
+def in_line(rows: Sequence[R], place: Callable[[R], tuple[str, int]]) -> list[R]:
+    """Return rows that stand in the order of their time so that each stream's stand in the order of the log.
+
+    A clock may have been set back between two events of a stream. `place` tells a row's stream and position.
+    """
+    lines: dict[str, deque[R]] = {}
+    for row in sorted(rows, key=lambda row: place(row)[1]):
+        lines.setdefault(place(row)[0], deque()).append(row)
+    return [lines[place(row)[0]].popleft() for row in rows]

@@ -28,6 +28,7 @@ from actors.ports.journal import (
     StockPicture,
 )
 from actors.ports.people import Contact
+from actors.projections import in_line
 from adapters.memory.log import ANSWERS_KEPT, LONG_AGO, MemoryLog
 
 _CONTACT = msgspec.json.Decoder(Contact)
@@ -220,7 +221,8 @@ class MemoryJournal(MemoryLog):
             for (partition, _), (position, effect) in self._outbox.items()
             if effect.partner == partner
         )
-        return [effect for *_, effect in rows[:limit]]
+        told = in_line(rows[:limit], lambda row: (row[3].stream, row[2]))
+        return [effect for *_, effect in told]
 
     async def owed(self) -> Collection[str]:
         """See `Journal.owed`."""

@@ -5,6 +5,7 @@ It writes nothing. Rows become the shapes of `actors.ports.journal` here.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Final
 
 import asyncpg
@@ -15,6 +16,7 @@ from actors.domain.log import decode_event
 from actors.domain.partitions import partition_of, partition_of_key
 from actors.domain.stock_events import Quantity
 from actors.ports.journal import OpenAnomaly, OrderRow, OrdersSince, PendingEffect, Recorded
+from actors.projections import in_line
 from adapters.postgres.connect import Pool
 from adapters.postgres.flushing import FLUSH
 
@@ -156,7 +158,7 @@ async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) ->
     """
     async with pool.acquire() as connection:
         rows = await connection.fetch(
-            "SELECT effect, stream, partner, document, requested_at FROM outbox WHERE partner = $1"
+            "SELECT effect, stream, partner, document, requested_at, position FROM outbox WHERE partner = $1"
             " AND partition = ANY ($2)"
             " ORDER BY requested_at, partition, position LIMIT $3",
             partner,
@@ -165,7 +167,7 @@ async def pending(pool: Pool, owned: Sequence[int], partner: str, limit: int) ->
         )
         if rows:
             await connection.fetch(FLUSH)
-    return [_effect(row) for row in rows]
+    return [_effect(row) for row in in_line(rows, itemgetter("stream", "position"))]
 
 
 async def owed(pool: Pool) -> Collection[str]:

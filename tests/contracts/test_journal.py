@@ -441,6 +441,17 @@ async def test_an_effect_is_pending_from_its_request_until_its_outcome(journal: 
     assert await journal.effect("E1", "order-1") is None
 
 
+async def test_the_effects_of_a_stream_keep_their_order_though_the_clock_was_set_back(
+    journal: Journal,
+) -> None:
+    for version, (effect, s) in enumerate((("E1", 5), ("E2", 1), ("E3", 9))):
+        event = EffectRequested(effect, "erp", ErpCancellation("R1"))
+        await journal.append(Append("order-1", version, (event,), NOW + timedelta(seconds=s)))
+    other = EffectRequested("E9", "erp", ErpCancellation("R2"))
+    await journal.append(Append("order-2", 0, (other,), NOW + timedelta(seconds=3)))
+    assert [each.effect for each in await journal.pending("erp", 10)] == ["E1", "E9", "E2", "E3"]
+
+
 async def test_an_effect_that_is_pending_is_not_requested_again(journal: Journal) -> None:
     request = EffectRequested("E1", "erp", ErpCancellation("R1"))
     await journal.append(order("1", 0, request))
