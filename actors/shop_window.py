@@ -109,11 +109,14 @@ class ShopWindow:
     async def show(self, levels: Mapping[str, int]) -> bool:
         """Have the shop show these levels; return whether each of them stood still meanwhile.
 
-        What the shop does not take is put before a person, and left alone until a sweep.
+        Nothing is shown by a daemon that may be no owner any more: whoever is knows better. What the shop
+        does not take is put before a person, and left alone until a sweep.
 
         Raises:
             PartnerError: as the shop's port; nobody knows then what the shop shows.
         """
+        if not self._journal.is_ours():
+            return False
         pushed = await self._shop.push_stock(levels)
         shown = {} if self._shown is None else self._shown  # it is read anew if all was forgotten meanwhile
         not_shown = {*pushed.unknown, *pushed.refused, *pushed.unsettled}

@@ -80,6 +80,11 @@ class House:
             case _:
                 pass  # it moves the shop, not the house
 
+    def window_of(self, shop: MemoryShop) -> ShopWindow:
+        hall = OrderHall(self.journal, self.directory, no_facts, nobody, lambda *_: None)
+        desk = Desk(self.journal, hall, lambda: NINE, Mailbox[Matter](10))
+        return ShopWindow("main", shop, self.journal, desk, self.directory, withheld=WITHHELD)
+
     def levels(self, assortment: Assortment) -> dict[str, int]:
         """Return what may be sold, made from everything there is."""
         free = self.directory.available()
@@ -89,11 +94,15 @@ class House:
 
 
 class WantedJournal(MemoryJournal):
-    """A journal whose orders wait for what its test says."""
+    """A journal whose orders wait for what its test says, and which may be another daemon's by now."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waited_for: dict[str, int] = {}
+        self.lost = False
+
+    def is_ours(self) -> bool:
+        return not self.lost
 
     async def wanted(self) -> dict[str, int]:
         await trio.lowlevel.checkpoint()
@@ -122,9 +131,7 @@ def test_whatever_moves_in_the_house_or_in_the_shop_is_shown_by_the_next_pushes(
 ) -> None:
     async def play() -> None:
         house, shop = House(), MemoryShop()
-        hall = OrderHall(house.journal, house.directory, no_facts, nobody, lambda *_: None)
-        desk = Desk(house.journal, hall, lambda: NINE, Mailbox[Matter](10))
-        window = ShopWindow("main", shop, house.journal, desk, house.directory, withheld=WITHHELD)
+        window = house.window_of(shop)
         for number, steps in enumerate(rounds):
             for step in steps:
                 house.move(step, window.for_sale)
@@ -144,6 +151,18 @@ def test_whatever_moves_in_the_house_or_in_the_shop_is_shown_by_the_next_pushes(
             assert {article: shop.levels[article] for article in may_be_sold} == may_be_sold
 
     trio.run(play, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_a_daemon_whose_leases_may_be_anothers_shows_nothing_any_more() -> None:
+    house, shop = House(), MemoryShop()
+    window = house.window_of(shop)
+    house.move(("receive", "lyon", "CUP", 5), window.for_sale)
+    house.journal.lost = True
+    assert not await window.show(await window.behind(10))
+    assert shop.levels == {}
+    house.journal.lost = False
+    assert await window.show(await window.behind(10))
+    assert shop.levels == {"CUP": 4}
 
 
 async def nobody(*_: str) -> None:
