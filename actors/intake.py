@@ -231,6 +231,7 @@ class Intake:
             if last is None or last == self._person(order):  # what was erased here does not come back
                 return
             command, (contact, _) = self._command(id_, order, standing, self._entropy(4).hex())
+            contact = msgspec.structs.replace(contact, erased_with=known.facts.contact.id)
             await self._hall.ask(id_, msgspec.structs.replace(command, is_readdressed=True), (contact,))
         except SetAsideError:
             log.warning("address_set_aside")
@@ -244,7 +245,8 @@ class Intake:
         if last.is_whole and last.packing == order.packing:
             return
         name = f"{id_}:payload:{self._entropy(4).hex()}"
-        row = BesideRow(name, "payload", self._person(order).customer, self._entropy(SALT_BYTES), order.raw)
+        person, salt = self._person(order).customer, self._entropy(SALT_BYTES)
+        row = BesideRow(name, "payload", person, salt, order.raw, erased_with=kept.id)
         await self._hall.ask(id_, Retell(digest(row)), (row,))
 
     def _person(self, order: ShopOrder) -> Contact:

@@ -5,7 +5,7 @@ An order or a warehouse, named by the stream.
 
 from collections.abc import Callable, Sequence
 
-from actors.attempt import Taken
+from actors.attempt import Taken, contact_of
 from actors.desk import Desk, Raise
 from actors.directory import Directory, Keyed
 from actors.domain.documents import LabelPurchase
@@ -85,13 +85,14 @@ class Owners:
     ) -> tuple[BesideRow, ...]:
         """Return the row that holds a label's pages.
 
-        They bear the person's address, so they can be erased.
+        They bear the person's address, so they are erased with it, also where that was done meanwhile.
         """
         if not isinstance(effect.document, LabelPurchase):
             return ()
         customer = contact.customer if contact is not None else ""
         id_ = f"{order}:{effect.effect}"
-        return (BesideRow(id_, "label", customer, self._entropy(SALT_BYTES), outcome.pages),)
+        salt = self._entropy(SALT_BYTES)
+        return (BesideRow(id_, "label", customer, salt, outcome.pages, contact_of(effect)),)
 
     async def refuse(self, effect: PendingEffect, why: str) -> None:
         """Record that the partner will not take the document; return once it is durable.

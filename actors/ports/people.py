@@ -27,7 +27,8 @@ class BesideRow(Struct, frozen=True, gc=False):
 
     `kind` is "contact", "payload" or "label"; `customer` is what `wharfinger forget --customer` erases by, as
     "channel:shop customer id"; `body` is JSON of a `Contact`, a shop's payload (see `Payload`), or a label's
-    pages.
+    pages. `erased_with` names an older row of the same partition, if any, without which this one must not be:
+    where that was erased meanwhile, this one is stored as erased.
     """
 
     id: str
@@ -35,3 +36,4 @@ class BesideRow(Struct, frozen=True, gc=False):
     customer: str
     salt: bytes
     body: bytes
+    erased_with: str = ""

@@ -97,7 +97,8 @@ class MemoryLog:
             self._balances.setdefault(warehouse, {}).update(moved)
         self._take(changes)
         for beside in append.beside:
-            self._beside.setdefault((partition, beside.id), beside)
+            is_erased = self._beside.get((partition, beside.erased_with), beside) is None
+            self._beside.setdefault((partition, beside.id), None if is_erased else beside)
         self._now = max(self._now, append.at)
         for row in append.answers:
             self._answers[append.stream, row.key] = (append.at, row.answer)

@@ -1,15 +1,13 @@
 """Erases a customer's data beside the log, from a running daemon or from outside.
 
-The log still verifies: its events hold only salted hashes, and the salt goes too.
+The log still verifies: its events hold only salted hashes, and the salt goes too. What is under
+way then comes erased, see `BesideRow`.
 """
 
-from adapters.postgres.bridge import open_bridge
-from adapters.postgres.connect import ROLE, Connection, Pool, connect_to_log
+import asyncpg
 
-_ERASE = (
-    "UPDATE beside SET salt = NULL, body = NULL, erased_at = clock_timestamp()"
-    " WHERE customer = $1 AND erased_at IS NULL RETURNING id"
-)
+from adapters.postgres.bridge import open_bridge
+from adapters.postgres.connect import ROLE, Connection, DatabaseUnavailableError, Pool, connect_to_log
 
 
 async def forget(dsn: str, customer: str, *, database_seconds_max: float = 30.0) -> int:
@@ -21,7 +19,7 @@ async def forget(dsn: str, customer: str, *, database_seconds_max: float = 30.0)
         database_seconds_max: how long to wait for a database that is away.
 
     Raises:
-        DatabaseUnavailableError: it stayed away, or refused us.
+        DatabaseUnavailableError: it stayed away, refused us, or is of an older version.
     """
     async with open_bridge() as bridge:
         return await bridge.run(_forget, dsn, customer, database_seconds_max)
@@ -29,12 +27,17 @@ async def forget(dsn: str, customer: str, *, database_seconds_max: float = 30.0)
 
 async def erase(connection: Connection | Pool, customer: str) -> int:
     """Do what `forget` says; to be run on the database's thread."""
-    return len(await connection.fetch(_ERASE, customer))
+    erased: int = await connection.fetchval("SELECT journal_forget($1)", customer)
+    return erased
 
 
 async def _forget(dsn: str, customer: str, seconds_max: float) -> int:
     connection = await connect_to_log(dsn, role=ROLE, seconds_max=seconds_max)
     try:
         return await erase(connection, customer)
+    except asyncpg.UndefinedFunctionError as error:
+        raise DatabaseUnavailableError(
+            "the database is of an older version: wharfinger migrate first"
+        ) from error
     finally:
         await connection.close()  # noqa: ASYNC102 - asyncio's, on the database's thread

@@ -120,6 +120,7 @@ def _beside(partition: int, row: BesideRow) -> Row:
         "customer": row.customer,
         "salt": row.salt,
         "body": row.body,
+        "erased_with": row.erased_with or None,
     }
 
 

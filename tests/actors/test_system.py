@@ -10,11 +10,15 @@ import trio
 from actors.census import WATCHED, Census
 from actors.channel import ChannelSettings
 from actors.domain.carrier_choice import CarrierRule
+from actors.domain.documents import LabelPurchase
 from actors.domain.order_commands import Wake
+from actors.domain.order_events import ParcelLabelled
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick, Receive
 from actors.domain.stock_events import PackedParcel, Quantity
+from actors.ports.partner import Outcome
+from actors.ports.people import Contact
 from actors.ports.shop import ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
@@ -34,11 +38,16 @@ def order_for(number: int, *lines: tuple[str, int], standing: str = "open") -> S
 class House:
     """A system at work, with everything a test looks at."""
 
-    def __init__(self, stock: dict[str, dict[str, int]]) -> None:
-        self.journal = MemoryJournal()
+    def __init__(
+        self,
+        stock: dict[str, dict[str, int]],
+        carrier: MemoryCarrier | None = None,
+        journal: MemoryJournal | None = None,
+    ) -> None:
+        self.journal = journal or MemoryJournal()
         self.shop = MemoryShop()
         self.erp = MemoryErp(stock)
-        self.carrier = MemoryCarrier()
+        self.carrier = carrier or MemoryCarrier()
         self.work_with(self.shop, ChannelSettings("main", poll_s=0.01))
 
     def work_with(self, shop: MemoryShop, settings: ChannelSettings, carrier_poll_s: float = 0.01) -> None:
@@ -76,8 +85,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(stock: dict[str, dict[str, int]]) -> AsyncGenerator[House]:
-    house = House(stock)
+async def open_house(
+    stock: dict[str, dict[str, int]],
+    carrier: MemoryCarrier | None = None,
+    journal: MemoryJournal | None = None,
+) -> AsyncGenerator[House]:
+    house = House(stock, carrier, journal)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(house.system.run)
@@ -181,3 +194,31 @@ async def test_an_order_tells_when_its_units_were_promised_and_whether_it_had_wa
     assert after_all.promised is not None
     assert at_once.noticed <= at_once.promised <= after_all.promised
     assert (at_once.waited, after_all.waited) == (False, True)
+
+
+class ForgettingCarrier(MemoryCarrier):
+    """A carrier that is still printing a label when its person is forgotten."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        super().__init__()
+        self.journal = journal
+
+    async def carry_out(self, document: LabelPurchase, contact: Contact | None) -> Outcome:
+        bought = await MemoryCarrier.carry_out(self, document, contact)
+        await self.journal.forget("main:7")
+        return bought
+
+
+async def test_a_person_who_is_forgotten_while_a_label_is_bought_leaves_no_page_of_it() -> None:
+    journal = MemoryJournal()
+    async with open_house(
+        {"lyon": {"TEAPOT": 1}, "nantes": {}}, ForgettingCarrier(journal), journal
+    ) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 1)))
+        await house.until(1, "picking")
+        await house.pick_and_pack("lyon")
+        await house.until(1, "shipped")
+        events = [recorded.event for recorded in await journal.read("order-main-1")]
+        (label,) = [event.label for event in events if isinstance(event, ParcelLabelled)]
+        assert await journal.beside(label.id) is None
+        assert await journal.forget("main:7") == 0

@@ -502,6 +502,23 @@ async def test_people_lie_beside_the_log_and_can_be_forgotten(journal: Forgettin
     assert len(await journal.read("order-1")) == 1
 
 
+async def test_what_comes_of_a_person_who_was_forgotten_meanwhile_comes_erased(
+    journal: ForgettingJournal,
+) -> None:
+    async def come(version: int, *names: str) -> None:
+        rows = (BesideRow(n, "label", "main:7", b"salt", b"^XA", erased_with="1:contact") for n in names)
+        await journal.append(order("1", version, CancelAsked("shop"), beside=tuple(rows)))
+
+    person = BesideRow("1:contact", "contact", "main:7", b"salt", b"{}")
+    await journal.append(order("1", 0, CancelAsked("shop"), beside=(person,)))
+    await come(1, "before")
+    assert await journal.beside("before") == b"^XA"
+    assert await journal.forget("main:7") == 2
+    await come(2, "after", "later")
+    assert [await journal.beside(name) for name in ("before", "after", "later")] == [None, None, None]
+    assert await journal.forget("main:7") == 0
+
+
 async def test_the_first_copy_of_a_row_beside_the_log_stays(journal: Journal) -> None:
     """An event names it by its digest, so a later copy must not take its place."""
     for version, body in enumerate((b"first", b"second")):

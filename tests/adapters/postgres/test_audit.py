@@ -1,10 +1,12 @@
 """The audit against a log that is right, and against every way we could think of to make it wrong."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
 
+import asyncpg
 import pytest
 import trio
 
@@ -36,6 +38,7 @@ from actors.ports.journal import Append, Event
 from actors.ports.people import BesideRow
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.encoding import UnwritableError
+from adapters.postgres.forget import forget
 from adapters.postgres.journal import open_journal
 
 NOW = datetime(2026, 11, 23, 13, tzinfo=UTC)
@@ -444,10 +447,38 @@ def test_units_that_were_promised_without_being_there_are_counted(
 def test_a_person_who_was_forgotten_leaves_the_log_whole(
     log_dsn: str, sql: Callable[..., list[object]]
 ) -> None:
-    async def forget() -> int:
+    async def forget_in_a_daemon() -> int:
         async with open_journal(log_dsn, owner="the test again") as journal:
             return await journal.forget("main:7")
 
-    assert trio.run(forget) == 2
+    assert trio.run(forget_in_a_daemon) == 2
     assert sql("SELECT 1 FROM beside WHERE salt IS NOT NULL OR body IS NOT NULL OR erased_at IS NULL") == []
     assert audited(log_dsn).ok
+
+
+_WAITS = """
+    SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+
+
+def test_an_erasure_waits_for_what_is_under_way_and_erases_it_too(
+    log_dsn: str, sql: Callable[..., list[object]]
+) -> None:
+    """An append that has found the person's address still there cannot slip a label in behind the erasure."""
+
+    async def forget_meanwhile() -> int:
+        under_way = await asyncpg.connect(log_dsn)
+        async with asyncio.timeout(30), under_way.transaction():
+            await under_way.execute(f"SELECT pg_advisory_xact_lock_shared(1464353106, {ORDER})")
+            await under_way.execute(
+                f"INSERT INTO beside VALUES ({ORDER}, 'O1:label', 'label', 'main:7', 'salt', '^XA')"
+            )
+            forgetting = asyncio.create_task(asyncio.to_thread(lambda: trio.run(forget, log_dsn, "main:7")))
+            while not await under_way.fetchval(_WAITS):
+                await asyncio.sleep(0.005)
+        await under_way.close()
+        return await forgetting
+
+    assert asyncio.run(forget_meanwhile()) == 3
+    assert sql("SELECT 1 FROM beside WHERE body IS NOT NULL") == []

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from adapters.postgres.connect import DatabaseUnavailableError
 from adapters.postgres.embedded_binaries import Binaries, available_binaries
+from adapters.postgres.forget import forget
 from adapters.postgres.migrate import Migration, MigrationError, carried_migrations, migrate
 
 SQL = Callable[..., list[asyncpg.Record]]
@@ -87,3 +88,11 @@ async def test_a_database_that_refuses_us_is_not_asked_again(dsn: str) -> None:
     with trio.fail_after(10), pytest.raises(DatabaseUnavailableError, match="refused us") as caught:
         await migrate(nowhere, seconds_max=60)
     assert nowhere not in str(caught.value)
+
+
+async def test_nobody_is_forgotten_in_a_database_of_an_older_version(empty: str) -> None:
+    """There an erasure could miss what is under way."""
+    with trio.fail_after(30):
+        await migrate(empty, migrations=carried_migrations()[:6])
+        with pytest.raises(DatabaseUnavailableError, match="of an older version: wharfinger migrate first"):
+            await forget(empty, "main:7")
