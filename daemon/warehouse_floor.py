@@ -13,6 +13,7 @@ from actors.domain.documents import ERP, ErpAdjustment, ErpLine, ErpReception
 from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Shelf, Stock
 from actors.domain.order_commands import TakeBack
 from actors.domain.order_state import left_for_customer
+from actors.domain.partitions import stock_stream
 from actors.domain.stock_commands import (
     Adjust,
     AssignSlot,
@@ -149,16 +150,28 @@ class WarehouseFloor:
     async def receive(self, warehouse: str, asked: Reception, mandate: Mandate) -> Done | Trial:
         """Take in goods, and have the ERP told of them; a delivery counts once for each of its SKUs.
 
-        A supplier may split it between warehouses, which the ERP has to book each by itself.
+        A supplier may split it between warehouses, which the ERP has to book each by itself. Refused where it
+        has brought another number of units already: whoever takes in the rest of it would believe it booked.
         """
         delivery = f"{asked.delivery}/{asked.sku}"
         reference = _erp_reference(f"{delivery}/{warehouse}")
         line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
         document = ErpReception(reference, warehouse, (line,), self._system.surroundings.clock())
         effect = StockEffectRequested(f"erp-reception:{warehouse}:{delivery}", ERP, document)
-        return await self._ask(
-            warehouse, Receive(delivery, asked.sku, asked.units, asked.slot, (effect,)), mandate
-        )
+        command = Receive(delivery, asked.sku, asked.units, asked.slot, (effect,))
+        came_before = delivery in self._handle(warehouse).stock.deliveries
+        answer = await self._ask(warehouse, command, mandate)
+        if came_before:
+            await self._compare_with_first(warehouse, effect.effect, asked)
+        return answer
+
+    async def _compare_with_first(self, warehouse: str, effect: str, asked: Reception) -> None:
+        """Refuse a delivery that has come already, with other units than now."""
+        for first in await self._inspection.asked(stock_stream(warehouse), [effect]):
+            if isinstance(first.document, ErpReception) and first.document.lines[0].units != asked.units:
+                raise Refused(
+                    _counted_once(asked.delivery, f"{first.document.lines[0].units} of {asked.sku}")
+                )
 
     async def take_back(self, warehouse: str, asked: Return, mandate: Mandate) -> Done | Trial:
         """Take in what came back of an order, and have the ERP credit it; never more than has left."""
@@ -176,9 +189,13 @@ class WarehouseFloor:
             return await self._orders.would(asked.order, command)
         await self._orders.row(asked.order)
         order = await self._orders.ask(asked.order, command, mandate.key)
-        if command.delivery not in order.back.returns:
+        came = order.back.returns.get(command.delivery)
+        if came is None:
             left = left_for_customer(order, asked.sku)
             raise Refused(f"{left} of {asked.sku} have left for {asked.order} and not come back")
+        if (came.warehouse, came.units, came.condition) != (warehouse, asked.units, asked.condition):
+            first = f"{came.units} {came.condition} of {came.sku} to {came.warehouse}"
+            raise Refused(_counted_once(asked.delivery, first))
         return Done()
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:
@@ -237,6 +254,10 @@ class WarehouseFloor:
                 raise Refused(answer.why)
             return Done()
         raise Refused(f"{warehouse} has not answered in {SCAN_SECONDS_MAX:.0f} s: send it again", UNAVAILABLE)
+
+
+def _counted_once(delivery: str, first: str) -> str:
+    return f"{delivery} has brought {first} already, and counts once: name what came besides by another name"
 
 
 def _told(movement: BookedMovement) -> MovementTold:

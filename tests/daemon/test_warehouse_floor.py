@@ -76,6 +76,17 @@ async def test_a_delivery_of_two_articles_is_booked_for_both_and_each_counts_onc
         assert erp.stock_["lyon"] == {"CUP": 5, "LAMP": 0, "TEAPOT": 8}
 
 
+async def test_the_rest_of_a_delivery_under_the_same_name_is_refused_and_not_believed_booked() -> None:
+    async with open_floor() as (floor, _):
+        await floor.receive("lyon", Reception("D-1", "CUP", 5), Mandate("uid 0", "a"))
+        for mandate in (Mandate("uid 0", "b"), Mandate("uid 0", "", dry_run=True)):
+            with pytest.raises(Refused, match="D-1 has brought 5 of CUP already, and counts once"):
+                await floor.receive("lyon", Reception("D-1", "CUP", 3), mandate)
+        assert [level.available for level in await floor.stock("lyon", "CUP")] == [5]
+        await floor.receive("lyon", Reception("D-1b", "CUP", 3), Mandate("uid 0", "c"))
+        assert [level.available for level in await floor.stock("lyon", "CUP")] == [8]
+
+
 async def test_a_delivery_that_is_split_between_two_warehouses_is_booked_for_both() -> None:
     async with open_floor(stock={"lyon": {}, "nantes": {}}) as (floor, erp):
         for warehouse, units in (("lyon", 5), ("nantes", 2)):
@@ -237,5 +248,8 @@ async def test_what_comes_back_of_an_order_is_taken_in_and_credited_once_and_no_
             await trio.sleep(0.01)
         (copies,) = (each for (kind, _), each in erp.booked.items() if kind == ErpReturn.__name__)
         assert len(copies) == 1
+        for other in (Return("main-1", "R1", "TEAPOT", 2), Return("main-1", "R1", "TEAPOT", 1, "damaged")):
+            with pytest.raises(Refused, match="R1 has brought 1 sellable of TEAPOT to lyon already"):
+                await floor.take_back("lyon", other, Mandate("uid 0", "g"))
         with pytest.raises(Refused, match="no order main-9"):
             await floor.take_back("lyon", Return("main-9", "R1", "TEAPOT", 1), Mandate("uid 0", "f"))
