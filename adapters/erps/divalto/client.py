@@ -91,16 +91,17 @@ class DivaltoClient:
         return envelope.records
 
     async def all_records(
-        self, query: wire.RecordQuery, key: Sequence[str], rank: Rank
+        self, query: wire.RecordQuery, key: Sequence[str], rank: Rank, *, whole_below: int = 0
     ) -> Sequence[Mapping[str, str]]:
         """Return every row of a RecordSql ordered by its unique `key`, page after page.
 
         Each page begins with the last row of the page before: if that row is another one by now, rows were
         added or removed meanwhile and the read begins anew. It ends with a page that brings nothing new, not
-        with a short one: a site may cap pages below what is asked for.
+        with a short one: a site may cap pages below what is asked for. Nobody caps them at fewer rows than
+        `whole_below`.
         """
         for _ in range(PAGE_RESTARTS_MAX):
-            rows = await self._read_pages(query, key, rank)
+            rows = await self._read_pages(query, key, rank, whole_below)
             if rows is not None:
                 return rows
         raise UnreachableError(
@@ -108,7 +109,7 @@ class DivaltoClient:
         )
 
     async def _read_pages(
-        self, query: wire.RecordQuery, key: Sequence[str], rank: Rank
+        self, query: wire.RecordQuery, key: Sequence[str], rank: Rank, whole_below: int
     ) -> list[Mapping[str, str]] | None:
         rows: list[Mapping[str, str]] = []
         while True:
@@ -125,13 +126,14 @@ class DivaltoClient:
                 ),
                 rank,
             )
+            is_last = len(page) < min(whole_below, self._settings.page_rows)
             if rows:
                 if not page or any(page[0].get(name) != rows[-1].get(name) for name in key):
                     return None
                 page = page[1:]
-            if not page:
-                return rows
             rows.extend(page)
+            if is_last or not page:
+                return rows
 
     async def _call(
         self,

@@ -28,8 +28,10 @@ from adapters.erps.divalto.turns import Rank
 PIECES_MAX = 1000
 """Pieces of one reference: an order, its notes and invoices; more means another use of PINOTIERS."""
 
-LINES_MAX = 10_000
-"""Lines of one piece; MOUV numbers them in four digits."""
+LINE_KEY = ("ENRNO",)
+LINES_SURELY_WHOLE = 50
+"""No site caps its answers at fewer rows. Most pieces have less, and cost no request to see that there are
+no more."""
 
 ROWS_AT_ONCE = 1_000
 """More rows are understood by a thread: 100,000 articles take a second, and a scanner would wait for it."""
@@ -82,7 +84,9 @@ class Reader:
             "PREFPINO": piece.prefix,
             "PINO": piece.number,
         }
-        return await self.read(Query("lines", key, LINE_COLUMNS, rows_max=LINES_MAX), read_open_lines)
+        # Of a line that is left out a change would make another one.
+        query = Query("lines", key, LINE_COLUMNS, LINE_KEY, whole_below=LINES_SURELY_WHOLE)
+        return await self.read(query, read_open_lines)
 
     async def stock(self, depot: str) -> list[StockRow]:
         """Return everything that lies in a depot, of whatever nature."""

@@ -56,7 +56,9 @@ class RestTransport:
             count=query.rows_max,
         )
         if query.unique:
-            return await self._client.all_records(asked, query.unique, query.rank)
+            return await self._client.all_records(
+                asked, query.unique, query.rank, whole_below=query.whole_below
+            )
         return await self._client.records(asked, query.rank)
 
 

@@ -29,6 +29,8 @@ class Query(Struct, frozen=True):
         key: columns and the values that select the rows; a transport may answer with more than those.
         columns: what is wanted of each row.
         unique: columns that tell rows apart, by which many rows are paged; empty where one page is enough.
+        whole_below: a page of fewer rows than this is the last one; 0 where a site may cap pages at any
+            size, so that only a page that brings nothing new is.
         rows_max: without `unique`, more rows than this are a mistake.
         rank: what goes first when calls have to wait.
     """
@@ -37,6 +39,7 @@ class Query(Struct, frozen=True):
     key: Mapping[str, str]
     columns: tuple[str, ...]
     unique: tuple[str, ...] = ()
+    whole_below: int = 0
     rows_max: int = 1000
     rank: Rank = Rank.DOCUMENT
 

@@ -12,7 +12,7 @@ from actors.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from adapters.erps.divalto.changing import change as change_blocks
 from adapters.erps.divalto.pieces import Article, OpenLine, Piece
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.simulator import is_write
+from adapters.erps.divalto.simulator import Switches, is_write
 from adapters.erps.divalto.simulator.rehearsal import Site, cancellation, change, line, note, open_site, order
 
 steady = settings(deadline=None, derandomize=True)
@@ -130,3 +130,22 @@ async def test_a_change_that_may_still_be_under_way_is_not_sent_again() -> None:
             ).reference == "C2-1"
             (piece,) = site.divalto.pieces()
             assert sorted(piece.lines) == [("CUP", "D01", 1), ("PORT", "D01", 1), ("SHIRT/XL/BLUE", "D01", 1)]
+
+
+@pytest.mark.parametrize(("rows_max", "page_rows"), [(50, 10_000), (10_000, 20)])
+async def test_an_order_of_more_lines_than_are_told_at_once_is_changed_and_delivered_whole(
+    rows_max: int, page_rows: int
+) -> None:
+    skus = [f"ART-{number:03}" for number in range(120)]
+    with trio.fail_after(20):
+        async with open_site(switches=Switches(rows_max=rows_max), page_rows=page_rows) as site:
+            for sku in skus:
+                site.divalto.add_article(sku)
+            await site.erp.carry_out(order(*(line(sku, 2) for sku in skus)), None)
+            await site.erp.carry_out(change(line(skus[0], 1), *(line(sku, 2) for sku in skus[1:])), None)
+            (piece,) = site.divalto.pieces()
+            assert sorted((sku, units) for sku, _, units in piece.lines) == [
+                (skus[0], 1), *((sku, 2) for sku in skus[1:]), ("PORT", 1),
+            ]  # fmt: skip
+            delivered = note(line(skus[0], 1), *(line(sku, 2) for sku in skus[1:]))
+            assert (await site.erp.carry_out(delivered, None)).reference == "C3-1"
