@@ -88,6 +88,8 @@ class DivaltoClient:
             changes=False,
             rank=rank,
         )
+        if envelope.records is None:  # it would pass for "not there", and what is there for to be written
+            raise MalformedError(self._system, doing, "the answer holds no records")
         return envelope.records
 
     async def all_records(

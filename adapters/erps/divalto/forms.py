@@ -15,6 +15,9 @@ from typing import Any
 from adapters.erps.divalto.questions import AnswerForm, Form, Question
 from adapters.erps.divalto.wire import WireError
 
+_ABSENT = object()
+"""Stands for what is not there at all, since null is something that a site says."""
+
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -84,11 +87,13 @@ class Content:
     Args:
         value: the whole, in which rows are looked for.
         single: where single values are looked for, if not there: the first line of a text.
+        tells_none: whether it says so where there are no rows, as JSON does; XML leaves them out.
     """
 
-    def __init__(self, value: Any, single: Any = None) -> None:  # noqa: ANN401 - any JSON
+    def __init__(self, value: Any, single: Any = None, *, tells_none: bool = False) -> None:  # noqa: ANN401 - any JSON
         self._value = value
         self._single = value if single is None else single
+        self._tells_none = tells_none
 
     def at(self, path: str) -> str:
         """Return the trimmed text at a path, "" where there is none."""
@@ -101,9 +106,14 @@ class Content:
         """Return the rows at a path; one that is alone need not stand in a list.
 
         Raises:
-            WireError: what stands there are no rows.
+            WireError: what stands there are no rows, or nothing stands there: an answer that is no answer
+                must not pass for one that there are none.
         """
-        value = _find(self._value, path) if path else self._value
+        value = _find(self._value, path, _ABSENT) if path else self._value
+        if value is _ABSENT:
+            if self._tells_none:
+                raise WireError("the answer holds nothing where its rows should be")
+            return []
         if value is None or value == "":
             return []
         found = value if isinstance(value, list) else [value]
@@ -123,7 +133,7 @@ def read(text: str, form: AnswerForm) -> Content:
     match form:
         case "json":
             try:
-                return Content(json.loads(text or "null", parse_float=Decimal))
+                return Content(json.loads(text, parse_float=Decimal), tells_none=True)
             except (ValueError, RecursionError) as error:
                 raise WireError("the answer is no JSON") from error
         case "xml":
@@ -149,15 +159,15 @@ def read_xml(text: str) -> Any:  # noqa: ANN401 - nested dicts, lists and text
         raise WireError("the answer is no XML") from error
 
 
-def _find(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
+def _find(value: Any, path: str, absent: Any = None) -> Any:  # noqa: ANN401 - any JSON
     for name in path.split("."):
         match value:
             case Mapping():
-                value = value.get(name)
+                value = value.get(name, absent)
             case list() if name.isdecimal():
-                value = value[int(name)] if int(name) < len(value) else None
+                value = value[int(name)] if int(name) < len(value) else absent
             case _:
-                return None
+                return absent
     return value
 
 

@@ -33,7 +33,8 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True):
         code, good, nothing: the path of the result's code, what it is when all is well, and what it is when
             there is nothing to tell; without a path, whatever has no error text is well.
         message: the path of the error's text.
-        rows: the path of the rows, "" for the whole answer.
+        rows: the path of the rows, "" for the whole answer. JSON has to hold it, be it null or an empty list;
+            XML leaves out what there is none of.
         columns: where a row names a column otherwise: ours to theirs. A value that the site never tells, such
             as a nature of stock that is always new, is given as "=N".
         number, prefix, stage, amount: the paths of what a write tells of the piece that it made.

@@ -103,11 +103,13 @@ def read_csv(content: bytes, encoding: str) -> list[Mapping[str, str]]:
     """Return the rows of a table under the names in its first line, right-trimmed.
 
     Raises:
-        WireError: a row has more values than there are names.
+        WireError: there are no names, as in a file that is cut off, or a row has more values than names.
     """
     lines = csv.reader(io.StringIO(read_text(content, (encoding,))), delimiter=";")
     try:
         names = [name.strip() for name in next(lines, [])]
+        if not any(names):
+            raise WireError("its first line names no columns")
         return [_named(names, line) for line in lines if line]
     except csv.Error as error:
         raise WireError("it is no CSV") from error

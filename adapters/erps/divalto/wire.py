@@ -124,13 +124,16 @@ def _json(value: object) -> bytes:
 
 
 class Envelope(Struct, frozen=True):
-    """What every answer is wrapped in. `error` is technical, "0" for none; `why` is Divalto's text for it."""
+    """What every answer is wrapped in. `error` is technical, "0" for none; `why` is Divalto's text for it.
+
+    `records` is None where the answer tells none at all, which is not the same as that there are none.
+    """
 
     error: str
     why: str
     token: str
     result: str
-    records: tuple[Mapping[str, str], ...]
+    records: tuple[Mapping[str, str], ...] | None
 
     def __repr__(self) -> str:
         return f"Envelope(error={self.error!r}, ...)"  # never the token
@@ -142,11 +145,11 @@ class _Row(Struct):
 
 class _Envelope(Struct):
     error: int | str
-    access_token: str = ""
-    txterr: str = ""
-    txterror: str = ""  # so called in the documentation's table, `txterr` in its sample
+    access_token: str | None = ""
+    txterr: str | None = ""
+    txterror: str | None = ""  # so called in the documentation's table, `txterr` in its sample
     result: msgspec.Raw = msgspec.Raw(b'""')
-    records: list[_Row] = []
+    records: list[_Row] | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
@@ -176,10 +179,10 @@ def read_envelope(body: bytes, encodings: Sequence[str] = ENCODINGS) -> Envelope
         result = "" if result is None else json.dumps(result)  # some gateways undo the double encoding
     return Envelope(
         error=str(parsed.error).strip(),
-        why=(parsed.txterr or parsed.txterror).strip(),
-        token=parsed.access_token,
+        why=(parsed.txterr or parsed.txterror or "").strip(),
+        token=parsed.access_token or "",
         result=result,
-        records=tuple(_trimmed(row.record) for row in parsed.records),
+        records=None if parsed.records is None else tuple(_trimmed(row.record) for row in parsed.records),
     )
 
 

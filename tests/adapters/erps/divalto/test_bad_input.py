@@ -1,15 +1,18 @@
 """Answers as bad as they come, by REST and by SOAP: each is understood, or told apart from a "no"."""
 
+import html
 from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
+from adapters.erps.divalto.envelope import ENVELOPE, NAMESPACE
 from adapters.erps.divalto.simulator.custom import PROFILE
-from adapters.erps.divalto.simulator.rehearsal import PERSON, Site, line, note, open_site, order
+from adapters.erps.divalto.simulator.rehearsal import PERSON, Site, cancellation, line, note, open_site, order
 from adapters.erps.divalto.simulator.rest import UNAVAILABLE
 from adapters.http.faults import HTML_HEADERS, HTML_PAGE
 from adapters.http.server import Drop, Request, Response
@@ -105,6 +108,45 @@ async def test_a_page_in_place_of_an_answer_is_nonsense_unless_the_document_is_t
     site.divalto.faults.answer_next(page, reads)
     with pytest.raises(MalformedError):
         await site.erp.find(order())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(200, b'{"error":0}'),
+        Response(200, b'{"error":0,"result":"","txterr":""}'),
+        Response(200, b'{"error":0,"result":"{}","txterr":""}'),
+        Response(
+            200, b'{"error":0,"result":"{\\"erreur\\":\\"D\\u00e9p\\u00f4t inexistant\\"}","txterr":""}'
+        ),
+    ],
+    ids=["nothing", "empty", "an empty object", "an error without a code"],
+)
+async def test_an_answer_that_tells_nothing_does_not_say_that_there_is_nothing(
+    site: Site, answer: Response
+) -> None:
+    if site.settings.flows.look_up == "soap":
+        answer = by_soap(msgspec.json.decode(answer.body).get("result") or "")
+    await site.erp.carry_out(order(), PERSON)
+
+    for ask in (
+        lambda: site.erp.find(order()),
+        lambda: site.erp.carry_out(cancellation(), None),
+        site.erp.stock,
+    ):
+        site.divalto.faults.answer_next(answer, reads)
+        with pytest.raises(MalformedError):
+            await ask()
+    assert not site.divalto.pieces()[0].closed
+
+
+def by_soap(retour: str) -> Response:
+    envelope = (
+        f'<soap:Envelope xmlns:soap="{ENVELOPE}"><soap:Body><WebServiceDivaResponse xmlns="{NAMESPACE}">'
+        f"<WebServiceDivaResult>0</WebServiceDivaResult><retour>{html.escape(retour)}</retour>"
+        "</WebServiceDivaResponse></soap:Body></soap:Envelope>"
+    )
+    return Response(200, envelope.encode())
 
 
 async def test_a_connection_that_breaks_during_a_read_changes_nothing(site: Site) -> None:

@@ -235,13 +235,14 @@ async def test_whoever_gives_up_waiting_for_a_mounted_folder_goes_on_at_once(tmp
         export.write_bytes(b"")
 
 
-async def test_an_export_that_is_no_table_is_malformed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["REF;QTE\r\nCUP;1;2;3\r\n", "", "\r\n"])
+async def test_an_export_that_is_no_table_is_malformed(tmp_path: Path, content: str) -> None:
     with trio.fail_after(20):
         async with files_site(tmp_path) as site:
             await site.erp.stock()
             site.divalto.switches.closed = True
             await trio.sleep(0.1)  # the pass that was under way writes no more
-            (tmp_path / "exports" / "stock.csv").write_text("REF;QTE\r\nCUP;1;2;3\r\n")
+            (tmp_path / "exports" / "stock.csv").write_text(content)
             with pytest.raises(MalformedError):
                 await site.erp.stock()
 

@@ -86,7 +86,6 @@ def test_json_and_xml_are_read_by_the_same_paths(form: AnswerForm, text: str) ->
     assert content.at("res.rows.1.REF") == "TEAPOT"
     assert content.at("res.none.there") == ""
     assert content.rows("res.rows") == [{"REF": "CUP", "QTE": "1500,0"}, {"REF": "TEAPOT", "QTE": "2.50"}]
-    assert content.rows("res.none") == []
 
 
 def test_a_row_that_is_alone_and_one_with_attributes_are_rows_too() -> None:
@@ -101,7 +100,7 @@ def test_lines_of_text_are_counted_from_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "text"), [("json", '{"a"'), ("json", "[" * 100_000), ("xml", "<a>"), ("xml", "{}")]
+    ("form", "text"), [("json", ""), ("json", '{"a"'), ("json", "[" * 100_000), ("xml", "<a>"), ("xml", "{}")]
 )
 def test_an_answer_of_another_form_is_malformed(form: AnswerForm, text: str) -> None:
     with pytest.raises(WireError):
@@ -111,6 +110,15 @@ def test_an_answer_of_another_form_is_malformed(form: AnswerForm, text: str) -> 
 def test_rows_that_are_none_are_not_taken_for_some() -> None:
     with pytest.raises(WireError):
         forms.read('{"rows":["CUP"]}', "json").rows("rows")
+
+
+@pytest.mark.parametrize("text", ["null", "{}", '{"res":{}}', '{"message":"x"}', '{"res":"OK"}', "[]"])
+def test_json_that_tells_no_rows_is_no_answer_while_xml_leaves_them_out(text: str) -> None:
+    with pytest.raises(WireError, match="nothing where its rows should be"):
+        forms.read(text, "json").rows("res.rows")
+    assert forms.read('{"res":{"rows":null}}', "json").rows("res.rows") == []
+    assert forms.read('{"res":{"rows":[]}}', "json").rows("res.rows") == []
+    assert forms.read("<rep><res/></rep>", "xml").rows("res.rows") == []
 
 
 def test_numbers_of_an_answer_are_exact() -> None:

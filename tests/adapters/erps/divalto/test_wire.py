@@ -48,8 +48,17 @@ def test_what_is_no_number_is_not_taken_for_one(text: str) -> None:
 def test_padding_is_trimmed_on_the_right_and_nothing_else(record: dict[str, str], padding: int) -> None:
     padded = {name: value + " " * padding for name, value in record.items()}
     body = json.dumps({"error": 0, "records": [{"record": padded}]}).encode()
-    (read,) = wire.read_envelope(body).records
+    records = wire.read_envelope(body).records
+    assert records is not None
+    (read,) = records
     assert read == {name: value.rstrip(" ") for name, value in record.items()}
+
+
+def test_what_a_service_leaves_open_is_nothing_and_no_records_are_told_from_none() -> None:
+    body = b'{"error":"0","access_token":null,"txterr":null,"txterror":null,"result":null,"records":null}'
+    read = wire.read_envelope(body)
+    assert (read.error, read.why, read.token, read.result, read.records) == ("0", "", "", "", None)
+    assert wire.read_envelope(b'{"error":0,"records":[]}').records == ()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig"])
