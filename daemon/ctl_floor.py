@@ -1,11 +1,14 @@
 """wharfctl's commands for the warehouse floor: what there is to pick, and what was done."""
 
+import base64
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from daemon import ctl_view as view
-from daemon.ctl_asking import Asking, asking, key_option, limit_option, path_to
+from daemon.ctl_asking import FAILED, Asking, asking, end, key_option, limit_option, path_to
 
 
 @click.command()
@@ -121,6 +124,31 @@ def pack(
 
 
 @click.command()
+@click.argument("parcel")
+@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.")
+@asking
+def label(ask: Asking, *, parcel: str, to: Path | None) -> None:
+    """Hand out a PARCEL's label as its carrier made it, PDF or ZPL: to a file, or into a printer's command.
+
+    The first box of a fulfilment is its parcel FULFILMENT.1, the second FULFILMENT.2, and so on.
+    """
+    if to is None and not ask.as_json and sys.stdout.isatty():
+        raise click.UsageError("a label is for a printer: give --to FILE, or pipe it into lp")
+    told = ask.get(path_to("parcels", parcel, "label"))
+    if ask.as_json:
+        ask.show(told, view.done)
+        return
+    pages = base64.b64decode(told["pages"])
+    if to is None:
+        click.echo(pages, nl=False)
+        return
+    try:
+        to.write_bytes(pages)
+    except OSError as error:
+        end(FAILED, f"{to}: {error.strerror}")
+
+
+@click.command()
 @click.argument("warehouse")
 @click.argument("delivery")
 @click.argument("sku")
@@ -226,4 +254,4 @@ def move(ask: Asking, *, warehouse: str, sku: str, slot: str, key: str | None) -
     ask.change(path_to("warehouses", warehouse, "slots"), {"sku": sku, "slot": slot}, key)
 
 
-FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, receive, take_back)
+FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, label, receive, take_back)

@@ -45,7 +45,8 @@ from daemon.control.asked import (
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
 from daemon.control.wire import Done, Trial
-from daemon.control.wire_floor import MovementTold, PickLine, PickList, StockExplained, StockLevel
+from daemon.control.wire_floor import Label, MovementTold, PickLine, PickList, StockExplained, StockLevel
+from daemon.labels import find_label
 from daemon.order_asking import OrderAsking
 from daemon.packing_words import PackingWords
 
@@ -78,6 +79,10 @@ class WarehouseFloor:
         lists = [_picklist(fulfilment, stock) for fulfilment in itertools.islice(floor, limit)]
         words = await self._words.of_all(each.order for each in lists)
         return [msgspec.structs.replace(each, packing=words[each.order]) for each in lists]
+
+    async def label(self, parcel: str) -> Label:
+        """Return a parcel's label."""
+        return await find_label(self._system.journal, parcel)
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
         """Return where the units stand."""

@@ -55,7 +55,7 @@ from daemon.control.service import (
 )
 from daemon.control.wire import Anomalies, Carriers, Done, Outbox, Partners, Status, Trial, Warehouses
 from daemon.control.wire_books import Reconciled
-from daemon.control.wire_floor import PickLists, StockExplained, StockExplanations, StockLevels
+from daemon.control.wire_floor import Label, PickLists, StockExplained, StockExplanations, StockLevels
 from daemon.control.wire_log import AuditTold, Changes, EventTold, LastAudit, LogEnds
 from daemon.control.wire_orders import Orders, OrderStory
 
@@ -242,6 +242,9 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
     async def picklists(call: Call) -> Struct:
         return PickLists(tuple(await floor.picklists(call.names["warehouse"], call.limit)))
 
+    async def label(call: Call) -> Struct:
+        return await floor.label(call.names["parcel"])
+
     async def stock(call: Call) -> Struct:
         return StockLevels(tuple(await floor.stock(call.names["warehouse"], call.query.get("sku"))))
 
@@ -260,6 +263,8 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
         Reading(f"{_WAREHOUSE}/stock/{{sku}}", StockExplained, explain, query=_LIMIT),
         Reading(f"{_WAREHOUSE}/picklists", PickLists, picklists, query=_LIMIT),
         Reading(f"{_WAREHOUSE}/stock", StockLevels, stock, query={"sku": "only this one"}),
+        # It names a customer and an address, which whoever only looks need not see.
+        Reading("/v1/parcels/{parcel}/label", Label, label, role=Role.OPERATOR),
         Change(f"{_WAREHOUSE}/scans", Scan, _about("warehouse", floor.scan)),
         Change(f"{_WAREHOUSE}/shorts", Short, _about("warehouse", floor.short)),
         Change(f"{_WAREHOUSE}/packs", PackFulfilment, _about("warehouse", floor.pack)),

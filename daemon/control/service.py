@@ -45,7 +45,7 @@ from daemon.control.wire import (
     WarehouseTold,
 )
 from daemon.control.wire_books import Reconciled
-from daemon.control.wire_floor import PickList, StockExplained, StockLevel
+from daemon.control.wire_floor import Label, PickList, StockExplained, StockLevel
 from daemon.control.wire_log import AuditTold, ChangeTold, EndTold, EventTold, LastAudit
 from daemon.control.wire_orders import OrderStory, OrderSummary
 
@@ -238,6 +238,10 @@ class Floor(Protocol):
 
     async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
         """Return the fulfilments to be picked, the first promised first, each along its slots."""
+        ...
+
+    async def label(self, parcel: str) -> Label:
+        """Return a parcel's label; refused where it has none yet, with 404 where there is no such parcel."""
         ...
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:

@@ -1,6 +1,7 @@
 """What the control socket answers about a warehouse's floor: what is to be picked, and where units stand."""
 
 from datetime import date, datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -82,3 +83,15 @@ class StockExplanations(Struct, frozen=True):
     """Which movements make up a SKU's figures in each warehouse that knows it, by the warehouse's name."""
 
     warehouses: tuple[StockExplained, ...]
+
+
+LabelFormat = Literal["pdf", "zpl", "other"]
+
+
+class Label(Struct, frozen=True):
+    """A parcel's label to be printed: its tracking number, and the carrier's pages in base64."""
+
+    parcel: str
+    tracking: str
+    format: LabelFormat
+    pages: bytes

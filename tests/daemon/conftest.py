@@ -55,7 +55,7 @@ from daemon.control.wire_books import (
     FiguresTold,
     Reconciled,
 )
-from daemon.control.wire_floor import MovementTold, PickLine, PickList, StockExplained, StockLevel
+from daemon.control.wire_floor import Label, MovementTold, PickLine, PickList, StockExplained, StockLevel
 from daemon.control.wire_log import AuditTold, EndTold, EventTold, LastAudit
 from daemon.control.wire_orders import (
     CandidateTold,
@@ -197,6 +197,12 @@ class FakeFloor:
         lines = (PickLine("A-01", "TEAPOT", 2, 1, 0), PickLine("B-02", "CUP", 1, 0, 0))
         packing = PackingTold(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
         return [PickList("main-7/1", "main-7", lines, packing)][:limit]
+
+    async def label(self, parcel: str) -> Label:
+        await trio.lowlevel.checkpoint()
+        if parcel != "main-7.1.1":
+            raise Refused(f"{parcel} has no label yet")
+        return Label(parcel, "SW000000014FR", "zpl", b"^XA^FDAnna M\xc3\xbcller^FS^XZ")
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
         await self._known(warehouse)

@@ -245,6 +245,21 @@ def test_a_restored_backup_is_compared_with_where_the_daemons_log_ends(
     assert "hidden" not in away.output
 
 
+def test_a_label_goes_to_a_file_or_a_printer_as_its_carrier_made_it(path: Path, tmp_path: Path) -> None:
+    pages = "^XA^FDAnna Müller^FS^XZ".encode()
+    assert wharfctl(path, "label", "main-7.1.1").stdout_bytes == pages
+    file = tmp_path / "label.zpl"
+    assert wharfctl(path, "label", "main-7.1.1", "--to", str(file)).output == ""
+    assert file.read_bytes() == pages
+    told = json.loads(wharfctl(path, "label", "main-7.1.1", "--json").output)
+    assert (told["tracking"], told["format"]) == ("SW000000014FR", "zpl")
+    nowhere = wharfctl(path, "label", "main-7.1.1", "--to", str(tmp_path / "no" / "label.zpl"))
+    assert (nowhere.exit_code, "No such file or directory" in nowhere.stderr) == (1, True)
+    early = wharfctl(path, "label", "main-7.1.2", "--to", str(tmp_path / "early"))
+    assert (early.exit_code, early.stderr) == (4, "wharfctl: main-7.1.2 has no label yet\n")
+    assert not (tmp_path / "early").exists(), "nothing is printed where nothing was told"
+
+
 def test_answers_are_json_where_asked(path: Path) -> None:
     result = wharfctl(path, "--json", "order", "show", "main-7")
     assert json.loads(result.output)["order"]["order"] == "main-7"

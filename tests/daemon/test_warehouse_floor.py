@@ -1,7 +1,7 @@
 """The floor behind the control socket, over real actors with a journal and partners in memory."""
 
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -32,6 +32,7 @@ from daemon.control.asked import (
 )
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.wire import Consequence, Trial
+from daemon.control.wire_floor import Label
 from daemon.warehouse_floor import WarehouseFloor
 from tests.orders import shop_order
 
@@ -45,13 +46,14 @@ async def open_floor(
     *,
     journal: MemoryJournal | None = None,
     erp: MemoryErp | None = None,
+    carrier: MemoryCarrier | None = None,
     day: int = 23,
 ) -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
     erp = erp or MemoryErp({warehouse: dict(units) for warehouse, units in stock.items()})
     journal = journal or MemoryJournal()
     system = System(
         journal,
-        Partners({"main": shop or MemoryShop()}, erp, {"swift": MemoryCarrier()}),
+        Partners({"main": shop or MemoryShop()}, erp, {"swift": carrier or MemoryCarrier()}),
         (ChannelSettings("main", poll_s=1.0),),
         Rules(RoutingRules(tuple(map(WarehouseRule, stock))), (CarrierRule("swift", "home"),)),
         Surroundings(
@@ -221,6 +223,53 @@ async def test_without_a_warehouse_every_one_that_knows_the_article_answers() ->
 
 
 TWO_TEAPOTS = shop_order(1, ("TEAPOT", 2))
+
+
+async def test_the_label_of_a_packed_parcel_is_found_again_to_be_printed() -> None:
+    shop, journal = MemoryShop(), MemoryJournal()
+    shop.place(TWO_TEAPOTS)
+    async with open_floor(shop, journal=journal) as (floor, _):
+        while not (lists := await floor.picklists("lyon", 1)):
+            await trio.sleep(0.01)
+        with pytest.raises(Refused, match=r"main-1 has no parcel main-1.1.1: none is packed"):
+            await floor.label("main-1.1.1")
+        await floor.scan("lyon", Scan(lists[0].fulfilment, "", "TEAPOT", 2), Mandate("uid 0", "a"))
+        parcel = ParcelPacked(lines=(ParcelLine("TEAPOT", 2),), weight_g=900)
+        await floor.pack("lyon", PackFulfilment(lists[0].fulfilment, (parcel,)), Mandate("uid 0", "b"))
+        while shop.shipped() < 1:
+            await trio.sleep(0.01)
+        assert await floor.label("main-1.1.1") == Label("main-1.1.1", "M0000000001", "zpl", b"^XA^XZ")
+        for parcel_, why in (
+            ("main-1.1.2", "main-1 has no parcel main-1.1.2: main-1.1.1"),
+            ("main-9.1.1", "there is no order main-9, so no parcel main-9.1.1"),
+        ):
+            with pytest.raises(Refused, match=why) as refused:
+                await floor.label(parcel_)
+            assert refused.value.status == NOT_FOUND
+        assert await journal.forget("main:7") > 0
+        with pytest.raises(Refused, match=r"the label of main-1.1.1 was erased"):
+            await floor.label("main-1.1.1")
+
+
+async def test_a_label_that_is_not_bought_yet_is_said_to_be_on_its_way() -> None:
+    shop = MemoryShop()
+    shop.place(TWO_TEAPOTS)
+    carrier = MemoryCarrier(away=True)
+    async with open_floor(shop, carrier=carrier) as (floor, _):
+        while not (lists := await floor.picklists("lyon", 1)):
+            await trio.sleep(0.01)
+        await floor.scan("lyon", Scan(lists[0].fulfilment, "", "TEAPOT", 2), Mandate("uid 0", "a"))
+        parcel = ParcelPacked(lines=(ParcelLine("TEAPOT", 2),), weight_g=900)
+        await floor.pack("lyon", PackFulfilment(lists[0].fulfilment, (parcel,)), Mandate("uid 0", "b"))
+        while "no parcel" in (why := await refusal_of(floor.label("main-1.1.1"))):
+            await trio.sleep(0.01)
+        assert why == "main-1.1.1 has no label yet: wharfctl order show main-1 tells what it waits for"
+
+
+async def refusal_of(asked: Awaitable[object]) -> str:
+    with pytest.raises(Refused) as refused:
+        await asked
+    return refused.value.reason
 
 
 async def test_what_comes_back_of_an_order_is_taken_in_and_credited_once_and_no_more_than_has_left() -> None:
