@@ -73,11 +73,15 @@ def release(ask: Asking, *, order_id: str, hold: str, key: str | None) -> None:
 
 @order.command()
 @order_argument
-@click.option("--avoid", default="", metavar="WAREHOUSE", help="Not from there.")
+@click.option("--avoid", default="", metavar="WAREHOUSE", help="Not from there any more.")
 @key_option
 @asking
 def reroute(ask: Asking, *, order_id: str, avoid: str, key: str | None) -> None:
-    """Give back what is not packed yet, and route it anew by today's stock and rules."""
+    """Give back what is not packed yet, and route it anew by today's stock and rules.
+
+    A warehouse that is to be avoided stays so, also if nobody else has the units: the order waits for them
+    then, and `order why` says so. Without --avoid it may come from anywhere again.
+    """
     ask.change(path_to("orders", order_id, "reroute"), {"avoid": avoid}, key)
 
 

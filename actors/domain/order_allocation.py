@@ -46,7 +46,7 @@ Ten minutes outlast a restart of the daemon.
 PARTS_MAX = 50
 """An order that planned so many parts chases a picture that is wrong.
 
-It is backordered, and a person sees it.
+It is backordered and put before a person, who can have it plan as many again by a reroute.
 """
 
 
@@ -123,15 +123,16 @@ def go_on(draft: Draft, *, look_again: bool = False) -> None:
     """Route what nobody covers yet, if the order may go on.
 
     With `look_again` an order that can be filled no other way is routed even to where the floor did not find
-    its units before: some have come since.
+    its units before: some have come since. What a person wants avoided stays avoided.
     """
     order, facts = draft.order, draft.facts
     wanted = order.wanted()
     if not wanted or order.ended or order.holds or order.cancel_asked or any(to_give_back(order)):
         return
-    chosen = _plan(draft, order.avoid)
+    unwanted = frozenset((site, line.sku) for site in order.shunned for line in wanted)
+    chosen = _plan(draft, order.avoid | unwanted)
     if isinstance(chosen, NoPlan) and look_again:
-        again = _plan(draft, frozenset())
+        again = _plan(draft, unwanted)
         chosen = again if isinstance(again, Plan) else chosen
     match chosen:
         case Plan(parts, candidates):
@@ -140,8 +141,21 @@ def go_on(draft: Draft, *, look_again: bool = False) -> None:
             if order.backordered is None or order.backordered.missing != missing:
                 draft.add(OrderBackordered(missing, candidates, facts.rules.version))
                 draft.tell_shop("backordered")
+            if has_planned_enough(draft.order):
+                _say_that_plans_lead_nowhere(draft)
         case _:
             assert_never(chosen)
+
+
+def has_planned_enough(order: Order) -> bool:
+    """Tell whether the order has planned as many parts as it may before a person looks at it."""
+    return order.parts_planned - order.parts_pardoned >= PARTS_MAX
+
+
+def _say_that_plans_lead_nowhere(draft: Draft) -> None:
+    detail = f"{PARTS_MAX} parts were planned, and warehouses did not have what they seemed to have"
+    mend = f"count what seems to be there, then wharfctl order reroute {draft.order.id}"
+    draft.raise_anomaly("circles", "routed_in_circles", detail, mend)
 
 
 def _plan(draft: Draft, avoid: frozenset[tuple[str, str]]) -> Plan | NoPlan:
@@ -157,7 +171,7 @@ def _plan(draft: Draft, avoid: frozenset[tuple[str, str]]) -> Plan | NoPlan:
         order.wanted(),
         order.facts.country,
         picture,
-        rules if planned < PARTS_MAX else RoutingRules((), rules.parts_max, rules.version),
+        RoutingRules((), rules.parts_max, rules.version) if has_planned_enough(order) else rules,
         avoid=avoid,
         load=facts.load,
         ids=lambda n: f"{order.id}.{planned + n}",

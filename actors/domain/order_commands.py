@@ -135,7 +135,10 @@ class AskAgain(Struct, frozen=True, gc=False, tag=True):
 
 
 class Reroute(Struct, frozen=True, gc=False, tag=True):
-    """Give back what is not packed and route it anew, not to the warehouse `avoid`, if any is named."""
+    """Give back what is not packed and route it anew: not to `avoid` any more; to any again where that is "".
+
+    An order that only warehouses could fill that are to be avoided waits for the others.
+    """
 
     by: str
     avoid: str = ""

@@ -155,7 +155,10 @@ class AllocationReleased(Struct, frozen=True, gc=False, tag="order.allocation_re
 
 
 class RerouteAsked(Struct, frozen=True, gc=False, tag="order.reroute_asked"):
-    """A person wants it routed anew: what is not packed is given back, and `avoid` ("" if none) not asked."""
+    """A person wants it routed anew: what is not packed is given back, and not asked of `avoid` again.
+
+    Where that is "", every warehouse may be asked again.
+    """
 
     by: str
     avoid: str

@@ -186,9 +186,9 @@ def _fold_detour(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return _move(order, fulfilment, "gone")
         case RerouteAsked(_, avoid):
             left = {part.fulfilment for part in order.live() if part.state in REROUTABLE}
-            skus = {line.sku for line in order.facts.lines} if avoid else set()
-            avoided = order.avoid | {(avoid, sku) for sku in skus}
-            return replace(order, giving_back=frozenset(left), avoid=avoided)
+            shunned = order.shunned | {avoid} if avoid else frozenset()
+            pardoned = order.parts_planned
+            return replace(order, giving_back=frozenset(left), shunned=shunned, parts_pardoned=pardoned)
         case FulfilmentFellShort():
             return _fall_short(order, event)
         case RefundNoted() | GoodsReturned() | GoodsRestocked():

@@ -19,6 +19,7 @@ from actors.domain.order_allocation import (
     expired,
     fell_short,
     go_on,
+    has_planned_enough,
     next_steps,
     reroute,
     reserve_answered,
@@ -216,6 +217,8 @@ def _resolve_what_moved_on(draft: Draft) -> None:
                 settled_by_itself = anomaly != silence_id(order)
             case "invalid_order" | "unknown_sku":
                 settled_by_itself = "validation" not in order.holds
+            case "routed_in_circles":
+                settled_by_itself = not order.wanted() or not has_planned_enough(order)
             case "refund_not_returned":
                 settled_by_itself = not expected_back(order)
             case "erp_objects":

@@ -115,6 +115,8 @@ class Parcel(Struct, frozen=True, gc=False):
 class Order(Struct, frozen=True, gc=False):
     """An order's state. `wanted` and the stage follow from it; nothing in it names a person.
 
+    `avoid` is where floors did not find a SKU, by warehouse and SKU; `shunned` are warehouses that a person
+    wants avoided; `parts_pardoned` is how many parts were planned when a person last had it routed anew.
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
     picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
@@ -135,7 +137,9 @@ class Order(Struct, frozen=True, gc=False):
     holds: Mapping[HoldKind, OrderHeld] = {}
     parts: Mapping[str, Part] = {}
     parts_planned: int = 0
+    parts_pardoned: int = 0
     avoid: frozenset[tuple[str, str]] = frozenset()
+    shunned: frozenset[str] = frozenset()
     short: Mapping[tuple[str, str], int] = {}
     refused: Mapping[tuple[str, str], int] = {}
     backordered: OrderBackordered | None = None

@@ -55,7 +55,7 @@ class CancelOrder(_Asked, frozen=True):
 
 
 class RerouteOrder(_Asked, frozen=True):
-    """Give back what is not packed yet and route it anew, not to the warehouse `avoid`, if any is named."""
+    """Give back what is not packed yet and route it anew: not to `avoid` any more; to any if it is ""."""
 
     avoid: Annotated[str, Meta(max_length=64)] = ""
 

@@ -508,6 +508,8 @@ class World:
                 if self.orders[order].imported:
                     self.tell(order, Wake(units_came=True))
                     self.tell(order, AskAgain("jane"))
+                    if self.orders[order].shunned and self.orders[order].stage == "backordered":
+                        self.tell(order, Reroute("jane"))  # it may come from anywhere again
                 while self.news[order]:
                     self.hear(list(self.orders).index(order), 0)
                 while self.outbox[order]:

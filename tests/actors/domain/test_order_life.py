@@ -20,6 +20,7 @@ from actors.domain.documents import (
     ShopTracking,
 )
 from actors.domain.erp_word import ErpWord
+from actors.domain.order_allocation import PARTS_MAX
 from actors.domain.order_commands import (
     Answered,
     AskAgain,
@@ -746,11 +747,57 @@ def test_what_is_packed_meanwhile_is_shipped_and_not_rerouted() -> None:
     assert ("release", "main-1.1") not in story.asked()
 
 
-def test_an_order_that_no_other_warehouse_can_fill_waits_and_goes_back_when_units_come() -> None:
+def avoiding_the_only_house() -> Story:
     story = picking()
     story.tell(Reroute("jane", "lyon"))
     assert given_back(story, "main-1.1", Done())[:2] == ["AllocationReleased", "OrderBackordered"]
+    return story
+
+
+def test_an_order_that_no_other_warehouse_can_fill_waits_and_does_not_go_back() -> None:
+    story = avoiding_the_only_house()
+    assert story.tell(Wake(units_came=True)) == [], "what it gave back itself"
+    assert story.order.backordered is not None
+    assert [each.rejected for each in story.order.backordered.candidates] == [
+        "has too few of TEAPOT: 0 of 2 (lyon avoided)"
+    ]
+    story.stock = {**story.stock, "nantes": {TEAPOT: 2}}
     assert story.tell(Wake(units_came=True)) == ["OrderRouted"]
+    assert story.order.parts["main-1.2"].warehouse == "nantes"
+
+
+def test_a_warehouse_that_a_person_had_avoided_is_asked_again_when_a_person_says_so() -> None:
+    story = avoiding_the_only_house()
+    assert story.tell(Reroute("paul")) == ["RerouteAsked", "OrderRouted"]
+    assert story.order.parts["main-1.2"].warehouse == "lyon"
+
+
+def test_what_the_shop_adds_to_an_order_does_not_come_from_where_a_person_had_it_avoided_either() -> None:
+    story = avoiding_the_only_house()
+    story.tell(copy_of({TEAPOT: 2, CUP: 1}))
+    assert story.order.stage == "backordered"
+
+
+def refuse_until_it_gives_up(story: Story) -> None:
+    """Have the picture promise what the warehouse then lets expire, part after part."""
+    while story.asked():
+        ((_, fulfilment),) = story.asked()
+        story.grant(fulfilment, waits=True)
+        story.tell(Expired(fulfilment))
+
+
+def test_an_order_whose_plans_lead_nowhere_is_put_before_a_person_who_can_have_it_try_again() -> None:
+    story = Story()
+    story.import_()
+    refuse_until_it_gives_up(story)
+    assert (story.order.parts_planned, story.order.stage) == (PARTS_MAX, "backordered")
+    assert story.problems() == ["routed_in_circles"]
+    assert story.tell(Wake(units_came=True)) == [], "nothing but a person frees it"
+    assert story.tell(Reroute("jane")) == ["RerouteAsked", "OrderRouted", "AnomalyResolved"]
+    refuse_until_it_gives_up(story)
+    assert (story.order.parts_planned, story.problems()) == (2 * PARTS_MAX, ["routed_in_circles"])
+    story.tell(Cancel("jane"))
+    assert story.problems() == []
 
 
 def test_a_held_order_is_given_back_at_once_and_routed_when_it_is_released() -> None:
@@ -1064,7 +1111,7 @@ def test_an_order_that_is_rerouted_once_it_is_booked_takes_its_depot_along() -> 
     assert changes(story) == []
     story.grant("main-1.2")
     assert changes(story) == [[(TEAPOT, "nantes", 2)]]
-    story.tell(Reroute("jane"))
+    story.tell(Reroute("jane", "lyon"))
     story.tell(Answered("release", "main-1.2", Done()))
     story.grant("main-1.3")
     assert changes(story)[1:] == [], "it came back to the same depot"
