@@ -74,6 +74,8 @@ def as_journal_error(error: Exception) -> Exception:
     """Return what the journal raises for `error`, which a commit raised."""
     if isinstance(error, UnwritableError | BrokenOffError):
         return error
+    if isinstance(error, UnicodeEncodeError):
+        return UnwritableError(f"a text is no Unicode: {error.reason}")
     match judge(error):
         case Verdict.CONFLICT:
             return ConflictError(str(error))

@@ -202,6 +202,9 @@ class Writer:
             raise ConflictError(f"{append.stream} is at version {version}, not {append.expected}")
         try:
             self._open.add(append)
+        except UnicodeEncodeError as error:
+            self._encode_again()
+            raise as_journal_error(error) from error
         except Exception:
             self._encode_again()
             raise

@@ -34,7 +34,7 @@ from actors.domain.stock_events import (
     UnitsReserved,
     UnitsReturned,
 )
-from actors.ports.journal import Append, Event
+from actors.ports.journal import Append, Event, KeyedAnswer
 from actors.ports.people import BesideRow
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.encoding import UnwritableError
@@ -126,6 +126,46 @@ def test_a_text_that_no_statement_could_read_again_is_refused_and_the_audit_goes
     trio.run(record)
     report = audited(log_dsn)
     assert (report.ok, report.events) == (True, 24)
+
+
+HALF = "half a pair: \ud800"
+"""A lone surrogate, as a name from outside may have one: no UTF-8 says it."""
+
+
+def test_a_text_that_is_no_unicode_is_refused_and_fails_nobody_elses_append(log_dsn: str) -> None:
+    async def record() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+
+            async def refuse(append: Append) -> None:
+                with pytest.raises(UnwritableError):
+                    await journal.append(append)
+
+            def moved(expected: int) -> Append:
+                return Append("stock-paris", expected, (StockAdjusted("CUP", 1, ""),), NOW)
+
+            half_answered = Append("order-2", 0, (), NOW, answers=(KeyedAnswer(HALF, b"done"),))
+            async with (
+                trio.open_nursery() as nursery
+            ):  # one batch, which is taken apart for the answer's sake
+                nursery.start_soon(refuse, half_answered)
+                nursery.start_soon(journal.append, moved(16))
+            half_said = Append("order-4", 0, (EffectDone("E2", HALF),), NOW)
+            await refuse(half_said)
+            taken_before = Append("order-3", 0, (), NOW, answers=(KeyedAnswer("k", b"done"),))
+            await journal.append(taken_before)
+            with trio.fail_after(10):
+                async with trio.open_nursery() as nursery:
+                    first = await journal.enqueue(moved(17))
+                    await journal.enqueue(taken_before)  # refused by the database, and the batch with it
+                    for version in range(18, 24):
+                        await journal.enqueue(moved(version))
+                    await first()  # the others are still committed one by one
+                    nursery.start_soon(refuse, half_said)
+                    await journal.append(moved(24))
+
+    trio.run(record)
+    report = audited(log_dsn)
+    assert (report.ok, report.events) == (True, 23 + 9)
 
 
 ASKED = ChangeAsked(
