@@ -118,8 +118,8 @@ class ErpBooks(Protocol):
     async def changed(self, since: str) -> tuple[Sequence[ErpPiece], str]:
         """Return customers' pieces that were changed since a position, and the position to ask from next.
 
-        A position is the ERP's own; "" is the beginning. A piece that was changed at the position itself
-        comes again: better twice than never.
+        A position is the ERP's own; "" is the beginning. A piece that was changed at the position itself, or
+        shortly before it, comes again: better twice than never.
         """
         ...
 

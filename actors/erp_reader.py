@@ -146,7 +146,7 @@ class ErpReader:
         for number, order in ours.items():
             if number not in self._told:
                 await self._ask(order, Invoiced(number))
-        self._told = frozenset(ours)  # what lies at the position itself comes again
+        self._told = frozenset(ours)  # what lies at the position, or shortly before, comes again
         if moved != cursor:
             await self._journal.save_cursor(CURSOR, moved)
 

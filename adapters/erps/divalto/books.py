@@ -24,11 +24,12 @@ from adapters.erps.divalto.hours import at_site
 from adapters.erps.divalto.moved import (
     MOVED_COLUMNS,
     MOVED_KEY,
-    STAMP,
     instant_of,
     is_told,
     is_us,
     read_moves,
+    stamp_behind,
+    stamp_of,
 )
 from adapters.erps.divalto.pieces import Article, Piece, amount_remark, sku_namer
 from adapters.erps.divalto.plugin import DivaltoSettings
@@ -150,7 +151,8 @@ class Books:
 
     async def changed(self, since: str) -> tuple[Sequence[ErpPiece], str]:
         """Return what was changed since a position, which is a USERMODH; see `ErpBooks`."""
-        key = {"TICOD": pieces.CUSTOMER, "USERMODH": since or "19000101000000"}
+        begins = stamp_behind(since, self._settings) if since else "19000101000000"
+        key = {"TICOD": pieces.CUSTOMER, "USERMODH": begins}
         query = Query("changed", key, CHANGED_COLUMNS, ("USERMODH", "ENT_ID"), rank=Rank.ARTICLE)
 
         def read(rows: Sequence[Row]) -> list[ErpPiece]:
@@ -174,7 +176,7 @@ class Books:
 
     def position(self, at: datetime) -> str:
         """Return the position of an instant; see `ErpBooks`."""
-        return at_site(at, self._settings).strftime(STAMP)
+        return stamp_of(at, self._settings)
 
     def named(self, ours: str) -> str:
         """Return how a name of ours stands on a piece; see `ErpBooks`."""

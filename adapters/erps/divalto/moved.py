@@ -5,12 +5,13 @@ itself. SENS says which way; what its digits mean no public documentation tells,
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from actors.domain.erp_pieces import ErpMove, MoveKind
 from adapters.erps.divalto import pieces, wire
+from adapters.erps.divalto.hours import at_site
 from adapters.erps.divalto.pieces import Article
 from adapters.erps.divalto.plugin import DivaltoSettings, flow_of
 from adapters.erps.divalto.transport import Query, Row
@@ -20,6 +21,9 @@ STAMP = "%Y%m%d%H%M%S"
 """How USERMODH spells an instant, by the site's clock."""
 
 STAMP_LENGTH = 14
+
+WRITING_MAX = timedelta(minutes=5)
+"""How much older than its commit a stamp may be: as long as a run that invoices a day's notes may take."""
 
 MOVED_KEY = ("USERMODH", "ENRNO")
 MOVED_COLUMNS = (
@@ -88,6 +92,21 @@ def read_moves(
             )
         )
     return found
+
+
+def stamp_of(at: datetime, settings: DivaltoSettings) -> str:
+    """Return the earliest stamp of anything written since an instant.
+
+    In the hour before the site's clock is set back, what is written later bears earlier stamps.
+    """
+    here = at_site(at, settings)
+    offsets = [here.replace(fold=fold).utcoffset() or timedelta(0) for fold in (here.fold, 1)]
+    return (here.replace(tzinfo=None) - (offsets[0] - offsets[1])).strftime(STAMP)
+
+
+def stamp_behind(stamp: str, settings: DivaltoSettings) -> str:
+    """Return the earliest stamp of anything that was not to be seen yet when one with `stamp` was."""
+    return stamp_of(instant_of(stamp, settings) - WRITING_MAX, settings)
 
 
 def _kind(ticod: str, units: Decimal) -> MoveKind:

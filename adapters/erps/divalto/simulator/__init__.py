@@ -63,7 +63,7 @@ class Divalto:
         depots, customers, suppliers: codes that exist from the start; the internal TIERS is there anyway.
         user, password, domain, env: the one service account.
         spelling, switches: what no documentation tells.
-        now: what its calendar says, read for the end of a token alone.
+        now: what its own clock shows, by which pieces are stamped and tokens end.
 
     Attributes:
         faults: what goes wrong between here and the caller; see `adapters.http.faults`.

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import trio
@@ -62,6 +63,21 @@ PERSON = Contact(
 WEB_HOOK_CODE = "c0de-0f-the-h00k"
 
 
+class Clock:
+    """Goes on by itself, and may be put forward: not Trio's, as a thread asks it too."""
+
+    def __init__(self, begins: datetime) -> None:
+        self._ahead = begins - timedelta(seconds=time.monotonic())
+
+    def __call__(self) -> datetime:
+        """Return what time it is."""
+        return self._ahead + timedelta(seconds=time.monotonic())
+
+    def forward(self, by: timedelta) -> None:
+        """Let time pass, or come back."""
+        self._ahead += by
+
+
 @dataclass(slots=True)
 class Site:
     """A simulated site that sells teapots and cups, and an adapter that speaks to it."""
@@ -69,7 +85,7 @@ class Site:
     divalto: Divalto
     erp: DivaltoErp
     settings: DivaltoSettings
-    now: Callable[[], datetime]
+    now: Clock
     drop: Drop | None = None
     share: "Share | None" = None
 
@@ -93,6 +109,7 @@ async def open_site(
     files: Mapping[str, Any] = {},
     by_sftp: bool = False,
     their_dos: str = "1",
+    begins: datetime = NOON,
     **settings: Any,  # noqa: ANN401 - any of DivaltoSettings'
 ) -> AsyncGenerator[Site]:
     """Yield a site with depots D01 (paris) and D02 (lyon).
@@ -105,10 +122,12 @@ async def open_site(
         files: settings of those that are to differ.
         by_sftp: whether the adapter reaches those folders over SFTP alone, which is its `Site.share`.
         their_dos: the company file.
+        begins: what time it is at first; the site's own clock shows it in the time zone of the settings.
         settings: those that are to differ.
     """
-    now = _clock()
-    divalto = _company(their_dos, switches, theirs, now)
+    now = Clock(begins)
+    zone = ZoneInfo(settings.get("timezone", "UTC"))
+    divalto = _company(their_dos, switches, theirs, lambda: now().astimezone(zone))
     async with trio.open_nursery() as nursery:
         url = await nursery.start(divalto.serve)
         flows = FlowSettings(way, way, way, way)
@@ -127,12 +146,6 @@ async def open_site(
             with trio.move_on_after(5, shield=True):
                 await erp.aclose()
         nursery.cancel_scope.cancel()
-
-
-def _clock() -> Callable[[], datetime]:
-    """Return a clock that begins at noon: not Trio's, as a thread asks it too."""
-    began = time.monotonic()
-    return lambda: NOON + timedelta(seconds=time.monotonic() - began)
 
 
 def _company(
