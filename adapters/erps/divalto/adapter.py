@@ -35,7 +35,7 @@ from adapters.erps.divalto.pieces import InexpressibleError, Piece, amount_remar
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.reading import Reader
 from adapters.erps.divalto.shared import Shared
-from adapters.erps.divalto.text import reference
+from adapters.erps.divalto.text import reference, unaccented
 from adapters.erps.divalto.unsettled import Unsettled
 
 _log = structlog.get_logger()
@@ -248,6 +248,9 @@ def _doing(document: ErpDocument) -> str:
 
 
 def _personal(contact: Contact | None) -> tuple[str, ...]:
+    """Return whatever a refusal may repeat of a person: as we know it, as it was sent, and without accents."""
     if contact is None:
         return ()
-    return tuple(getattr(contact, name) for name in contact.__struct_fields__)
+    known = [getattr(contact, name) for name in contact.__struct_fields__]
+    sent = blocks.address_of(contact)[0].values()
+    return (*known, *sent, *map(unaccented, sent))

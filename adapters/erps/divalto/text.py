@@ -78,6 +78,16 @@ def fit(text: str, length: int) -> Fitted:
     return Fitted(fitted, changed=fitted != composed)
 
 
+def unaccented(text: str) -> str:
+    """Return text as a screen of capitals may show it.
+
+    >>> unaccented("Zoë Lefèvre")
+    'Zoe Lefevre'
+    """
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
 def reference(text: str) -> str:
     """Return the form of a reference that PINOTIERS can hold, the same for the same text for all time.
 

@@ -1,4 +1,4 @@
-"""What changed since is found by the site's own clock, which is set back once a year and stamps before a commit."""
+"""What changed since is found by the site's clock, which is set back in autumn and stamps before a commit."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
