@@ -6,8 +6,9 @@ action is selected here: `ENTETES` lists a customer's pieces, of which one refer
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from string import Template
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from actors.errors import MalformedError, RefusedError, UnreachableError
 from adapters.erps.divalto import forms, wire
@@ -19,6 +20,7 @@ from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.questions import Question
 from adapters.erps.divalto.text import without
 from adapters.erps.divalto.transport import Made, Query, Row
+from adapters.erps.divalto.understanding import understood
 from adapters.erps.divalto.wire import WireError
 
 
@@ -86,13 +88,10 @@ class ActionTransport:
         if told.status != TOLD_WELL:
             return self._nothing(question, told.status, told.text)
         try:
-            content = forms.read(told.text, question.answer)
-            code, message = content.at(question.code), content.at(question.message)
-            if (question.code and code not in question.good) or (not question.code and message):
-                return self._nothing(question, code, message)
-            return [_named(row, query, key, question.columns) for row in content.rows(question.rows)]
+            answer = await understood(partial(_read, query=query, question=question, key=key), told.text)
         except WireError as error:
             raise MalformedError(self._system, question.action, str(error)) from error
+        return self._nothing(question, *answer) if isinstance(answer, _Not) else answer
 
     def _nothing(self, question: Question, status: str, why: str) -> list[Row]:
         """Return no rows if the status says that there are none, else say why it could not be answered."""
@@ -110,6 +109,22 @@ class ActionTransport:
             "FROM": wire.date_text(today - timedelta(days=self._settings.look_back_days)),
             "TO": wire.date_text(today + timedelta(days=1)),
         }
+
+
+class _Not(NamedTuple):
+    """An answer that is not well: its code, and what it says of it."""
+
+    code: str
+    message: str
+
+
+def _read(text: str, query: Query, question: Question, key: Mapping[str, str]) -> list[Row] | _Not:
+    """Return the rows in an answer's text; WireError where it makes no sense."""
+    content = forms.read(text, question.answer)
+    code, message = content.at(question.code), content.at(question.message)
+    if (question.code and code not in question.good) or (not question.code and message):
+        return _Not(code, message)
+    return [_named(row, query, key, question.columns) for row in content.rows(question.rows)]
 
 
 def _named(row: Row, query: Query, key: Mapping[str, str], names: Mapping[str, str]) -> Row:

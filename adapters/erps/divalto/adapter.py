@@ -248,7 +248,7 @@ def _doing(document: ErpDocument) -> str:
 
 
 def _personal(contact: Contact | None) -> tuple[str, ...]:
-    """Return whatever a refusal may repeat of a person: as we know it, as it was sent, and without accents."""
+    """Return whatever a refusal may repeat of a person: as known, as it was sent, and without accents."""
     if contact is None:
         return ()
     known = [getattr(contact, name) for name in contact.__struct_fields__]

@@ -33,10 +33,11 @@ from adapters.erps.divalto.moved import (
 )
 from adapters.erps.divalto.pieces import Article, Piece, amount_remark, sku_namer
 from adapters.erps.divalto.plugin import DivaltoSettings
-from adapters.erps.divalto.reading import Reader, StockRow, understood
+from adapters.erps.divalto.reading import Reader, StockRow
 from adapters.erps.divalto.text import reference
 from adapters.erps.divalto.transport import Query, Row
 from adapters.erps.divalto.turns import Rank
+from adapters.erps.divalto.understanding import understood
 
 YES = "2"
 FEU_WARNED, FEU_BLOCKED = "2", "3"

@@ -4,6 +4,7 @@ It knows no document: what is asked for and what an answer means is for its call
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import trio
 
@@ -15,6 +16,7 @@ from adapters.erps.divalto.gate import Gate
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.text import without
 from adapters.erps.divalto.turns import Rank
+from adapters.erps.divalto.understanding import understood
 from adapters.http.client import Answer, Client
 from adapters.settings import Secret
 
@@ -178,7 +180,7 @@ class DivaltoClient:
         answer = await self._post(path, build(token.reveal()), doing=doing, changes=changes)
         if answer.status == _UNAUTHORIZED:
             return None
-        envelope = self._envelope(answer, doing=doing, changes=changes)
+        envelope = await self._envelope(answer, doing=doing, changes=changes)
         if envelope.error == "0":
             return envelope
         kind = self._settings.error_kinds.get(envelope.error)
@@ -191,7 +193,7 @@ class DivaltoClient:
             raise RefusedError(self._system, doing, why)
         raise self._unsettled(changes=changes)(self._system, doing, why)
 
-    def _envelope(self, answer: Answer, *, doing: str, changes: bool) -> wire.Envelope:
+    async def _envelope(self, answer: Answer, *, doing: str, changes: bool) -> wire.Envelope:
         """Return the parsed answer. No error quotes its body: an error page of IIS may repeat the request."""
         if answer.status >= _SERVER_ERROR:
             raise self._unsettled(changes=changes)(self._system, doing, f"HTTP {answer.status}")
@@ -202,7 +204,9 @@ class DivaltoClient:
             # read is never refused either: that would pass for a "no" to the document that is looked for.
             raise UnreachableError(self._system, doing, f"HTTP {answer.status}")
         try:
-            return wire.read_envelope(answer.body, self._settings.encodings)
+            return await understood(
+                partial(wire.read_envelope, encodings=self._settings.encodings), answer.body
+            )
         except wire.WireError as error:
             raise MalformedError(self._system, doing, str(error)) from error
 
@@ -229,7 +233,7 @@ class DivaltoClient:
         if answer.status in (_UNAUTHORIZED, *_REFUSED):
             raise UnreachableError(self._system, doing, f"HTTP {answer.status}")
         try:
-            envelope = self._envelope(answer, doing=doing, changes=False)
+            envelope = await self._envelope(answer, doing=doing, changes=False)
         except MalformedError as error:
             # A page of IIS in place of a token is no fault of the document that waits.
             raise UnreachableError(self._system, doing, error.why) from error

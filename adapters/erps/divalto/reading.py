@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
-import trio
-
 from actors.errors import MalformedError
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.pieces import (
@@ -24,6 +22,7 @@ from adapters.erps.divalto.pieces import (
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.transport import Query, Row, Transport
 from adapters.erps.divalto.turns import Rank
+from adapters.erps.divalto.understanding import understood
 
 PIECES_MAX = 1000
 """Pieces of one reference: an order, its notes and invoices; more means another use of PINOTIERS."""
@@ -33,10 +32,6 @@ LINES_SURELY_WHOLE = 50
 """No site caps its answers at fewer rows. Most pieces have less, and cost no request to see that there are
 no more."""
 
-ROWS_AT_ONCE = 1_000
-"""More rows are understood by a thread: 100,000 articles take a second, and a scanner would wait for it."""
-
-_Row = TypeVar("_Row")
 _Read = TypeVar("_Read")
 
 
@@ -122,10 +117,3 @@ class Reader:
             return await understood(read, rows)
         except wire.WireError as error:
             raise MalformedError(self._system, f"reading {query.table}", str(error)) from error
-
-
-async def understood(read: Callable[[Sequence[_Row]], _Read], rows: Sequence[_Row]) -> _Read:
-    """Return what `read` makes of rows, in a thread if they are many: it looks only at what never changes."""
-    if len(rows) <= ROWS_AT_ONCE:
-        return read(rows)
-    return await trio.to_thread.run_sync(read, rows)

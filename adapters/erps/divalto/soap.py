@@ -3,6 +3,8 @@
 The service knows no account, so there is no token; everything else of a site's manners is the `Gate`'s.
 """
 
+from functools import partial
+
 import trio
 
 from actors.errors import MalformedError, OutcomeUnknownError, UnreachableError
@@ -11,6 +13,7 @@ from adapters.erps.divalto.asking import Told
 from adapters.erps.divalto.gate import Gate
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.turns import Rank
+from adapters.erps.divalto.understanding import understood
 from adapters.erps.divalto.wire import WireError
 from adapters.http.client import Answer, Client
 
@@ -60,7 +63,8 @@ class SoapClient:
                 # IIS turned it away before the service saw it; a person or time mends that.
                 raise UnreachableError(self._system, action, f"HTTP {answer.status}")
         try:
-            return Told(*envelope.read(answer.body, self._settings.encodings))
+            read = partial(envelope.read, encodings=self._settings.encodings)
+            return Told(*await understood(read, answer.body))
         except WireError as error:
             raise MalformedError(self._system, action, str(error)) from error
 

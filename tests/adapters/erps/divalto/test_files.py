@@ -4,12 +4,11 @@ import io
 import os
 import threading
 import zipfile
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -23,7 +22,6 @@ from adapters.erps.divalto import sheet, xlsx
 from adapters.erps.divalto.adapter import DivaltoErp
 from adapters.erps.divalto.files_settings import FileSettings
 from adapters.erps.divalto.folders import LocalFolders
-from adapters.erps.divalto.reading import ROWS_AT_ONCE, understood
 from adapters.erps.divalto.simulator.rehearsal import (
     PERSON,
     Site,
@@ -245,46 +243,6 @@ async def test_an_export_that_is_no_table_is_malformed(tmp_path: Path, content: 
             (tmp_path / "exports" / "stock.csv").write_text(content)
             with pytest.raises(MalformedError):
                 await site.erp.stock()
-
-
-@asynccontextmanager
-async def every_thread_taken() -> AsyncGenerator[Callable[[], None]]:
-    """Let nothing be done in a thread until what is yielded is called."""
-    limiter, taker = trio.to_thread.current_default_thread_limiter(), object()
-    tokens, limiter.total_tokens = limiter.total_tokens, 1
-    await limiter.acquire_on_behalf_of(taker)
-    try:
-        yield lambda: limiter.release_on_behalf_of(taker)
-    finally:
-        limiter.total_tokens = tokens
-
-
-async def test_an_export_is_understood_by_a_thread_so_that_nobody_else_waits(tmp_path: Path) -> None:
-    lines: list[int] = []
-    with trio.fail_after(20):
-        async with files_site(tmp_path) as site:
-            before = len((await site.erp.books.stock_reading()).lines)
-            site.divalto.switches.closed = True
-            await trio.sleep(0.1)  # the pass that was under way writes no more
-
-            async def read() -> None:
-                lines.append(len((await site.erp.books.stock_reading()).lines))
-
-            async with every_thread_taken() as let_go, trio.open_nursery() as nursery:
-                nursery.start_soon(read)
-                await trio.sleep(0.5)
-                assert not lines, "it waits for a thread"
-                let_go()
-    assert lines == [before]
-
-
-@pytest.mark.parametrize(("rows", "by_a_thread"), [(ROWS_AT_ONCE, False), (ROWS_AT_ONCE + 1, True)])
-async def test_many_rows_are_understood_by_a_thread(rows: int, *, by_a_thread: bool) -> None:
-    def who(rows: Sequence[int]) -> tuple[int, int]:
-        return len(rows), threading.get_ident()
-
-    assert await understood(who, range(rows)) == (rows, ANY)
-    assert ((await understood(who, range(rows)))[1] != threading.get_ident()) == by_a_thread
 
 
 async def test_a_reference_with_a_slash_is_a_name_in_one_folder(tmp_path: Path) -> None:
