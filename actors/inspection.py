@@ -13,6 +13,10 @@ from actors.domain.documents import Document
 from actors.ports.journal import Event, OrderRow, Recorded
 
 
+class UnansweredError(Exception):
+    """The database has not answered a question of these; whether it is there at all the actors find out."""
+
+
 class OrderFilter(Struct, frozen=True):
     """Which orders are asked for; what is empty does not restrict.
 
@@ -73,7 +77,10 @@ class LogEnd(Struct, frozen=True):
 
 
 class Inspection(Protocol):
-    """Questions of people, each bounded by its `limit`."""
+    """Questions of people, each bounded by its `limit`.
+
+    Each may raise `UnansweredError`.
+    """
 
     async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
         """Return rows of the orders that fit, the first placed first."""

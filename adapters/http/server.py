@@ -99,6 +99,10 @@ class Drop:
     sent: bytes = b""
 
 
+class CutOffError(Exception):
+    """Raised by a stream's feed: the rest cannot be told, and the client shall see that it is not all."""
+
+
 SendPiece = Callable[[bytes], Awaitable[None]]
 
 
@@ -296,7 +300,7 @@ async def _stream(connection: h11.Connection, wire: _Wire, answer: Stream) -> No
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_leave_with, wire, nursery.cancel_scope)
-        with suppress(_PeerGoneError):
+        with suppress(_PeerGoneError, CutOffError):
             await wire.send(
                 connection.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))
             )

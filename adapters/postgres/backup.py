@@ -13,6 +13,7 @@ from actors.inspection import LogEnd
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import connect_to_log
+from adapters.postgres.gone import or_unavailable
 from adapters.postgres.inspection import ends
 
 
@@ -51,7 +52,8 @@ async def check_backup(live: str, restored: str, *, database_seconds_max: float 
     """
     found = await examine(restored, database_seconds_max=database_seconds_max)
     async with open_bridge() as bridge:
-        return judge(found, await bridge.run(_ends, live, positions(found), database_seconds_max))
+        with or_unavailable():
+            return judge(found, await bridge.run(_ends, live, positions(found), database_seconds_max))
 
 
 async def examine(restored: str, *, database_seconds_max: float = 30.0) -> Restored:
@@ -62,7 +64,8 @@ async def examine(restored: str, *, database_seconds_max: float = 30.0) -> Resto
     """
     report = await audit(restored, database_seconds_max=database_seconds_max)
     async with open_bridge() as bridge:
-        heads, newest = await bridge.run(_heads, restored, database_seconds_max)
+        with or_unavailable():
+            heads, newest = await bridge.run(_heads, restored, database_seconds_max)
     return Restored(report, heads, newest)
 
 

@@ -22,6 +22,12 @@ CONNECT_SECONDS_MAX: Final = 10.0
 READERS: Final = 4
 """Connections for reading. Reads are short look-ups by key; more would only queue up in the server."""
 
+SEARCHERS: Final = 2
+"""Connections for what people ask, which may search for long: whoever comes third waits for one of them."""
+
+SEARCH_SECONDS_MAX: Final = 300.0
+"""To go through a warehouse's stream of years takes minutes; who asks bounds what they wait themselves."""
+
 _BACK_OFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 _AWAY = (
@@ -129,14 +135,20 @@ async def connect_to_log(
     return connection
 
 
-async def open_pool(dsn: str) -> Pool:
-    """Return the pool that reads use."""
+async def open_pool(
+    dsn: str,
+    *,
+    size_min: int = 1,
+    size_max: int = READERS,
+    command_seconds_max: float = COMMAND_SECONDS_MAX,
+) -> Pool:
+    """Return a pool; by default the one that reads use."""
     return await asyncpg.create_pool(
         dsn,
-        min_size=1,
-        max_size=READERS,
+        min_size=size_min,
+        max_size=size_max,
         timeout=CONNECT_SECONDS_MAX,
-        command_timeout=COMMAND_SECONDS_MAX,
+        command_timeout=command_seconds_max,
         server_settings={**_SESSION, "role": ROLE},
         init=_make_durable,
         reset=_leave_as_it_is,

@@ -9,8 +9,9 @@ from typing import Final
 import asyncpg
 
 from actors.ports.journal import ConflictError, CorruptionError, FencedError
-from adapters.postgres.bridge import BridgeClosedError, BrokenOffError
+from adapters.postgres.bridge import BrokenOffError
 from adapters.postgres.encoding import UnwritableError
+from adapters.postgres.gone import GONE
 
 
 class Verdict(Enum):
@@ -21,17 +22,6 @@ class Verdict(Enum):
     CORRUPT = "the log and its projections contradict each other: stop"
     FENCED = "the partitions are no longer ours, or the database is gone: stop"
 
-
-GONE: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    BridgeClosedError,
-)
-"""The connection was lost, or the server does not answer: what was under way may have happened or not."""
 
 _BY_STATE: Final = {
     "WF001": Verdict.FENCED,

@@ -8,6 +8,7 @@ import asyncpg
 
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import ROLE, Connection, DatabaseUnavailableError, Pool, connect_to_log
+from adapters.postgres.gone import or_unavailable
 
 
 async def forget(dsn: str, customer: str, *, database_seconds_max: float = 30.0) -> int:
@@ -19,10 +20,11 @@ async def forget(dsn: str, customer: str, *, database_seconds_max: float = 30.0)
         database_seconds_max: how long to wait for a database that is away.
 
     Raises:
-        DatabaseUnavailableError: it stayed away, refused us, or is of an older version.
+        DatabaseUnavailableError: it stayed away, refused us, was lost, or is of an older version.
     """
     async with open_bridge() as bridge:
-        return await bridge.run(_forget, dsn, customer, database_seconds_max)
+        with or_unavailable():
+            return await bridge.run(_forget, dsn, customer, database_seconds_max)
 
 
 async def erase(connection: Connection | Pool, customer: str) -> int:

@@ -14,7 +14,7 @@ from actors.domain.partitions import partition_of
 from actors.ports.journal import FencedError
 from adapters.postgres.bridge import Bridge, open_bridge
 from adapters.postgres.connect import ROLE, Connection, Pool, connect, open_pool
-from adapters.postgres.failures import GONE
+from adapters.postgres.gone import GONE
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -6,14 +6,14 @@ Each part lives in a module of its own: the writer, the reads, the leases, the m
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import msgspec
 import trio
 
 from actors.domain.log import GENESIS
 from actors.domain.partitions import PARTITIONS, partition_of_key
-from actors.inspection import Asked, AuditRun, BookedMovement, LogEnd, OrderFilter
+from actors.inspection import Asked, AuditRun, BookedMovement, LogEnd, OrderFilter, UnansweredError
 from actors.inspection import Tip as LogTip
 from actors.ports.journal import (
     Append,
@@ -31,11 +31,20 @@ from actors.ports.people import Contact
 from adapters.postgres import inspection, reads
 from adapters.postgres.audit.record import last_audit
 from adapters.postgres.bridge import Bridge, open_bridge
-from adapters.postgres.connect import ROLE, WRITER_SESSION, Connection, Pool, connect, open_pool
+from adapters.postgres.connect import (
+    ROLE,
+    SEARCH_SECONDS_MAX,
+    SEARCHERS,
+    WRITER_SESSION,
+    Connection,
+    Pool,
+    connect,
+    open_pool,
+)
 from adapters.postgres.encoding import Tip
-from adapters.postgres.failures import GONE
 from adapters.postgres.flushing import Flusher
 from adapters.postgres.forget import erase
+from adapters.postgres.gone import GONE, or_unavailable
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, Term, acquire, give_back, renew_forever
 from adapters.postgres.lookups import Lookups
 from adapters.postgres.migrate import carried_migrations, migrate_here
@@ -56,9 +65,10 @@ _contact = msgspec.json.Decoder(Contact).decode
 class PostgresJournal:
     """The journal (see `actors.ports.journal`), as `open_journal` yields it."""
 
-    def __init__(self, bridge: Bridge, pool: Pool, writer: Writer, claim: Claim, term: Term) -> None:
+    def __init__(self, bridge: Bridge, pools: "_Pools", writer: Writer, claim: Claim, term: Term) -> None:
         self._bridge = bridge
-        self._pool = pool
+        self._pool = pools.reads
+        self._searches = pools.searches
         self._writer = writer
         self._term = term
         self._owned = sorted(claim.fences)
@@ -133,27 +143,27 @@ class PostgresJournal:
 
     async def find_orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderRow]:
         """Return rows of the orders that fit, the first placed first."""
-        return await self._ask(inspection.find_orders, wanted, limit)
+        return await self._search(inspection.find_orders, wanted, limit)
 
     async def tip(self, back: int) -> LogTip:
         """Return where the log ends, or stood `back` events a partition before."""
-        return await self._ask(inspection.tip, back)
+        return await self._search(inspection.tip, back)
 
     async def news(self, after: LogTip, limit: int) -> tuple[Sequence[Recorded], LogTip]:
         """Return up to `limit` events of each partition beyond that, and how far it is read."""
-        return await self._ask(inspection.news, after, limit)
+        return await self._search(inspection.news, after, limit)
 
     async def newest(self, stream: str, limit: int, before: int | None = None) -> Sequence[Recorded]:
         """Return the stream's last events before that version, the newest first."""
-        return await self._ask(inspection.newest, stream, limit, before)
+        return await self._search(inspection.newest, stream, limit, before)
 
     async def ends(self, at: Mapping[int, int]) -> Sequence[LogEnd]:
         """Return where these partitions end, and which hash they have at these positions."""
-        return await self._ask(inspection.ends, at)
+        return await self._search(inspection.ends, at)
 
     async def movements(self, warehouse: str, sku: str, limit: int) -> Sequence[BookedMovement]:
         """Return the SKU's last movements in the warehouse, the newest first."""
-        return await self._ask(inspection.movements, warehouse, sku, limit)
+        return await self._search(inspection.movements, warehouse, sku, limit)
 
     async def last_audit(self) -> AuditRun | None:
         """Return the last audit that was made of the log, None where there was none."""
@@ -161,7 +171,7 @@ class PostgresJournal:
 
     async def asked(self, stream: str, names: Collection[str]) -> Sequence[Asked]:
         """Return what a warehouse's stream asked for under these names."""
-        return await self._ask(inspection.asked, stream, names)
+        return await self._search(inspection.asked, stream, names)
 
     async def order_counts(self) -> Mapping[str, int]:
         """Return how many orders stand in each state."""
@@ -230,6 +240,15 @@ class PostgresJournal:
     async def _read_beside(self, ids: Sequence[str]) -> Mapping[str, bytes]:
         return await self._ask(reads.beside, ids)
 
+    async def _search(self, question: Callable[[Pool, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        """Ask what people want to know: it keeps no actor waiting, and ends nobody but who asked."""
+        try:
+            return await self._bridge.run(question, self._searches, *args)
+        except GONE as error:
+            raise UnansweredError(f"the database has not answered: {type(error).__name__}") from error
+        except ValueError as error:
+            raise CorruptionError(str(error)) from error
+
     async def _ask(self, question: Callable[[Pool, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         try:
             return await self._bridge.run(question, self._pool, *args)
@@ -237,6 +256,14 @@ class PostgresJournal:
             raise FencedError(f"the database is gone: {type(error).__name__}") from error
         except ValueError as error:
             raise CorruptionError(str(error)) from error
+
+
+class _Pools(NamedTuple):
+    """Apart, so that nobody stands in line behind who may take longer than he can wait."""
+
+    reads: Pool
+    renewals: Pool
+    searches: Pool
 
 
 @contextlib.asynccontextmanager
@@ -266,7 +293,7 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
         standby: wait for partitions that are taken.
 
     Raises:
-        DatabaseUnavailableError: the database stayed away, or refused us.
+        DatabaseUnavailableError: the database stayed away, refused us, or was lost before it was ours.
         LeaseTakenError: the partitions are taken, without `standby`.
         MigrationError: the schema is not what this version can work on.
         FencedError: while open: a partition was lost, or the database. It comes in an ExceptionGroup; the
@@ -274,26 +301,29 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
         contradict themselves.
     """
     async with open_bridge() as bridge:
-        await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
-        async with _sessions(bridge, dsn, database_seconds_max) as (connection, flusher, pool):
-            claim = await acquire(
-                bridge,
-                connection,
-                owner,
-                partitions_min=partitions_min,
-                partitions_max=partitions_max,
-                lease_seconds=lease_seconds,
-                standby=standby,
-            )
+        with or_unavailable():
+            await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
+        async with _sessions(bridge, dsn, database_seconds_max) as (connection, flusher, pools):
+            with or_unavailable():
+                claim = await acquire(
+                    bridge,
+                    connection,
+                    owner,
+                    partitions_min=partitions_min,
+                    partitions_max=partitions_max,
+                    lease_seconds=lease_seconds,
+                    standby=standby,
+                )
             try:
-                tips = await bridge.run(_load_tips, connection, sorted(claim.fences))
+                with or_unavailable():
+                    tips = await bridge.run(_load_tips, connection, sorted(claim.fences))
                 term = Term(lease_seconds)
                 writer = Writer(bridge, connection, flusher, claim, tips, observe or _ignore)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(writer.run)
-                    nursery.start_soon(_renew, bridge, pool, claim, term, renew_seconds)
-                    nursery.start_soon(tidy_forever, bridge, pool, sorted(claim.fences))
-                    journal = PostgresJournal(bridge, pool, writer, claim, term)
+                    nursery.start_soon(_renew, bridge, pools.renewals, claim, term, renew_seconds)
+                    nursery.start_soon(tidy_forever, bridge, pools.reads, sorted(claim.fences))
+                    journal = PostgresJournal(bridge, pools, writer, claim, term)
                     nursery.start_soon(journal.run)
                     yield journal
                     nursery.cancel_scope.cancel()
@@ -305,17 +335,25 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
 @contextlib.asynccontextmanager
 async def _sessions(
     bridge: Bridge, dsn: str, seconds_max: float
-) -> AsyncGenerator[tuple[Connection, Flusher, Pool]]:
+) -> AsyncGenerator[tuple[Connection, Flusher, "_Pools"]]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def opened(sessions: Callable[[], Coroutine[Any, Any, S]]) -> S:
-            made = await bridge.run(sessions)
+            with or_unavailable():
+                made = await bridge.run(sessions)
             stack.push_async_callback(_end, bridge, made)
             return made
 
         connection = await opened(lambda: _connect(dsn, seconds_max, WRITER_SESSION))
         flusher = Flusher(await opened(lambda: _connect(dsn, seconds_max, {})))
-        yield connection, flusher, await opened(lambda: open_pool(dsn))
+        pools = _Pools(
+            reads=await opened(lambda: open_pool(dsn)),
+            renewals=await opened(lambda: open_pool(dsn, size_max=1)),
+            searches=await opened(
+                lambda: open_pool(dsn, size_min=0, size_max=SEARCHERS, command_seconds_max=SEARCH_SECONDS_MAX)
+            ),
+        )
+        yield connection, flusher, pools
 
 
 async def _end(bridge: Bridge, sessions: Connection | Pool) -> None:

@@ -15,7 +15,7 @@ from actors.domain.partitions import PARTITIONS
 from actors.ports.journal import FencedError
 from adapters.postgres.bridge import Bridge
 from adapters.postgres.connect import Connection, Pool
-from adapters.postgres.failures import GONE
+from adapters.postgres.gone import GONE
 from adapters.postgres.writer import Claim
 
 LEASE_SECONDS: Final = 10.0
@@ -28,10 +28,10 @@ STANDBY_SECONDS: Final = 1.0
 """How often a standby looks. A dead owner's partitions are free at once, so this is what a restart waits at
 most."""
 
-# Advisory locks. 1464353108 lets one take partitions at a time. Of the two classes, 1464353106 is shared by
-# appends until they commit and exclusive for a takeover (see `journal_fence`); 1464353107 is shared by an
-# owner's writer for as long as its connection lives.
-_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(1464353108)"
+# Advisory locks. 1464353108 lets one take partitions at a time, and nobody during a rebuild. Of the two
+# classes, 1464353106 is shared by appends until they commit and exclusive for a takeover (see
+# `journal_fence`); 1464353107 is shared by an owner's writer for as long as its connection lives.
+_ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(1464353108)"
 _LOCK = "SELECT pg_advisory_xact_lock(1464353106, free) FROM unnest($1::smallint[]) AS free"
 _FREE = """
     SELECT partition FROM partition_lease
@@ -109,7 +109,8 @@ async def acquire(
     A daemon that works on whole warehouses and channels wants all of them or none: `partitions_min` says so.
     Without `standby` it is not waited for.
 
-    Free is what was given back, what ran out, and what belonged to a writer whose connection is gone.
+    Free is what was given back, what ran out, and what belonged to a writer whose connection is gone; nothing
+    is while somebody else takes partitions, or the projections are rebuilt.
     `connection` is the writer's: it tells the others by its locks that we are alive.
 
     Raises:
@@ -124,7 +125,7 @@ async def acquire(
             log.info("lease.taken", owner=owner, partitions=len(fences))
             return Claim(owner, fences)
         if not standby:
-            raise LeaseTakenError("a daemon is at work on this database: stop it first")
+            raise LeaseTakenError("a daemon or a rebuild is at work on this database: stop it first")
         if not waited:
             log.info("lease.standby", owner=owner)
             waited = True
@@ -175,7 +176,8 @@ async def _acquire_free(
 ) -> dict[int, int]:
     """Take free partitions, all in one transaction and one taker at a time; none where there are too few."""
     async with connection.transaction():
-        await connection.execute(_ONE_AT_A_TIME)
+        if not await connection.fetchval(_ONE_AT_A_TIME):
+            return {}
         free = [row["partition"] for row in await connection.fetch(_FREE)][:partitions_max]
         if len(free) < partitions_min:
             return {}

@@ -16,9 +16,13 @@ from msgspec import Struct
 
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import Connection, connect
+from adapters.postgres.gone import or_unavailable
 
 _MIGRATION_LOCK: Final = 0x5748_4D49
 """An advisory lock's key, any number of our own: two that start at once migrate one after the other."""
+
+STATEMENT_SECONDS_MAX: Final = 3_600.0
+"""To build an index over the events of years takes minutes; so does waiting for another who does it."""
 
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -60,7 +64,11 @@ def carried_migrations() -> Sequence[Migration]:
 
 
 async def migrate(
-    dsn: str, *, seconds_max: float = 30.0, migrations: Sequence[Migration] | None = None
+    dsn: str,
+    *,
+    seconds_max: float = 30.0,
+    migrations: Sequence[Migration] | None = None,
+    statement_seconds_max: float = STATEMENT_SECONDS_MAX,
 ) -> int:
     """Apply what is missing, and return how many migrations that were. Safe when several do it at once.
 
@@ -68,19 +76,28 @@ async def migrate(
         dsn: the database, as the owner of the schema.
         seconds_max: how long to wait for a database that is away.
         migrations: instead of those that the code carries.
+        statement_seconds_max: how long one of them may take, or waiting for another who migrates.
 
     Raises:
         MigrationError: the schema is newer than the code, or a file that was applied has changed.
-        DatabaseUnavailableError: it stayed away.
+        DatabaseUnavailableError: it stayed away, was lost, or took too long.
     """
     wanted = carried_migrations() if migrations is None else migrations
     async with open_bridge() as bridge:
-        return await bridge.run(migrate_here, dsn, seconds_max, wanted)
+        with or_unavailable():
+            return await bridge.run(migrate_here, dsn, seconds_max, wanted, statement_seconds_max)
 
 
-async def migrate_here(dsn: str, seconds_max: float, wanted: Sequence[Migration]) -> int:
+async def migrate_here(
+    dsn: str,
+    seconds_max: float,
+    wanted: Sequence[Migration],
+    statement_seconds_max: float = STATEMENT_SECONDS_MAX,
+) -> int:
     """Do what `migrate` says; to be run on the database's thread."""
-    connection = await connect(dsn, role=None, seconds_max=seconds_max)
+    connection = await connect(
+        dsn, role=None, seconds_max=seconds_max, command_seconds_max=statement_seconds_max
+    )
     try:
         if await _is_current(connection, wanted):
             return 0  # the daemon's login need not own the schema, as long as nothing is to be done

@@ -24,6 +24,7 @@ from actors.projections import Changes
 from actors.rows import fulfilment_row, order_row
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import Connection, connect_to_log
+from adapters.postgres.gone import or_unavailable
 from adapters.postgres.rest import rest_of
 
 PAGE: Final = 5_000
@@ -31,6 +32,9 @@ PAGE: Final = 5_000
 
 STATEMENT_SECONDS_MAX: Final = 3_600.0
 """To sum up the movements of years takes minutes."""
+
+_NOBODY_TAKES: Final = "SELECT pg_advisory_xact_lock(1464353108)"
+"""See `adapters.postgres.leases`: a daemon that starts meanwhile waits as a standby."""
 
 _BUSY: Final = """
     SELECT count(*) FROM partition_lease
@@ -98,7 +102,8 @@ async def rebuild(
         CorruptionError, ValueError: the events contradict themselves; nothing was changed. See `audit`.
     """
     async with open_bridge() as bridge:
-        return await bridge.run(_rebuild, dsn, database_seconds_max, progress or _ignore)
+        with or_unavailable():
+            return await bridge.run(_rebuild, dsn, database_seconds_max, progress or _ignore)
 
 
 async def _rebuild(dsn: str, seconds_max: float, progress: Callable[[int], None]) -> int:
@@ -108,6 +113,7 @@ async def _rebuild(dsn: str, seconds_max: float, progress: Callable[[int], None]
     events = 0
     try:
         async with connection.transaction():
+            await connection.execute(_NOBODY_TAKES)
             if await connection.fetchval(_BUSY):
                 raise RebuildError("a daemon is at work on this database: stop it first")
             await connection.execute(_HOLD_OFF)

@@ -9,7 +9,7 @@ import trio
 
 from adapters.postgres.bridge import Bridge
 from adapters.postgres.connect import Pool
-from adapters.postgres.failures import GONE
+from adapters.postgres.gone import GONE
 
 TIDY_SECONDS: Final = 3_600.0
 """What is a day old may lie for an hour more."""

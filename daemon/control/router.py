@@ -18,7 +18,8 @@ import trio
 from msgspec import Struct
 
 from actors.concerning import concerning
-from adapters.http.server import Request, Response, SendPiece, Stream
+from actors.inspection import UnansweredError
+from adapters.http.server import CutOffError, Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
 from daemon.control.answers import ANSWER_SECONDS_MAX
 from daemon.control.asking import KEY_LENGTH_MAX, Asking
@@ -101,6 +102,8 @@ class Router:
                 answer = await self._answered(request, matching)
         except Refused as refused:
             return problem(refused.status, refused.reason)
+        except UnansweredError as error:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}: ask again")
         except trio.TooSlowError:
             why = f"no answer within {seconds_max:g} s: ask again, a change under the same key"
             return problem(HTTPStatus.GATEWAY_TIMEOUT, why)
@@ -249,7 +252,11 @@ def _lines(feed: Feed) -> Callable[[SendPiece], Awaitable[None]]:
         async def tell(answer: Struct) -> None:
             await send(msgspec.json.encode(answer) + b"\n")
 
-        await feed(tell)
+        try:
+            await feed(tell)
+        except UnansweredError as error:
+            log.warning("control_feed_cut_off", why=str(error))
+            raise CutOffError from error
 
     return send_all
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import trio
 
-from actors.inspection import OrderFilter
+from actors.inspection import OrderFilter, UnansweredError
 from adapters.memory.journal import MemoryJournal
 from daemon.control.api import Services
 from daemon.control.asked import (
@@ -79,6 +79,7 @@ class FakeDesk:
         self.done: list[tuple[str, object, str, str]] = []
         self.asked_for: list[tuple[OrderFilter, int]] = []
         self.never_answers = False
+        self.unanswered = False
 
     async def status(self) -> Status:
         await trio.lowlevel.checkpoint()
@@ -90,6 +91,8 @@ class FakeDesk:
     async def orders(self, wanted: OrderFilter, limit: int) -> Sequence[OrderSummary]:
         await trio.lowlevel.checkpoint()
         self.asked_for.append((wanted, limit))
+        if self.unanswered:
+            raise UnansweredError("the database has not answered")
         return [ORDER]
 
     async def order(self, order: str) -> OrderStory:
@@ -350,11 +353,14 @@ class FakeTail:
 
     def __init__(self) -> None:
         self.left = trio.Event()
+        self.unanswered = False
 
     async def events(self, last: int, tell: Callable[[EventTold], Awaitable[None]], *, follow: bool) -> None:
         try:
             for version in range(1, last + 1):
                 await tell(EventTold(AT, "order-main-7", version, "order.shipped", {}))
+            if self.unanswered:
+                raise UnansweredError("the database has not answered")
             if follow:
                 await trio.sleep(0.05)
                 await tell(EventTold(AT, "order-main-7", last + 1, "order.delivered", {}))

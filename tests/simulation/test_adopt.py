@@ -62,7 +62,7 @@ async def test_an_old_shop_is_taken_over_and_nothing_is_shipped_twice(open_merch
             busy = await wharfinger(merchant, "adopt", "--channel", "main", "--since", "2026-10-01")
             assert (busy.returncode, busy.stderr.decode()) == (
                 69,
-                "wharfinger: a daemon is at work on this database: stop it first\n",
+                "wharfinger: a daemon or a rebuild is at work on this database: stop it first\n",
             )
             await merchant.shipped(f"main-{ours}")
             merchant.stage.shop.set_state(owed, PAID)

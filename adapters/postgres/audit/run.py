@@ -11,6 +11,7 @@ from adapters.postgres.audit.streams import StreamsAudit
 from adapters.postgres.audit.tables import audit_tables
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import connect_to_log
+from adapters.postgres.gone import or_unavailable
 
 STATEMENT_SECONDS_MAX: Final = 3_600.0
 """To sort the names in a log of years takes minutes."""
@@ -27,10 +28,11 @@ async def audit(
         progress: told from time to time how many events were read so far, on the database's thread.
 
     Raises:
-        DatabaseUnavailableError: it stayed away, or refused us.
+        DatabaseUnavailableError: it stayed away, refused us, or was lost meanwhile.
     """
     async with open_bridge() as bridge:
-        return await bridge.run(_audit, dsn, database_seconds_max, progress)
+        with or_unavailable():
+            return await bridge.run(_audit, dsn, database_seconds_max, progress)
 
 
 async def _audit(dsn: str, seconds_max: float, progress: Callable[[int], None] | None) -> AuditReport:

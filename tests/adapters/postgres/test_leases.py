@@ -10,9 +10,10 @@ import trio
 
 from actors.domain.order_events import CancelAsked
 from actors.domain.partitions import partition_of
+from actors.inspection import UnansweredError
 from actors.ports.journal import Append, FencedError
 from adapters.postgres.bridge import Bridge, open_bridge
-from adapters.postgres.connect import ROLE, Connection, connect
+from adapters.postgres.connect import READERS, ROLE, Connection, DatabaseUnavailableError, connect
 from adapters.postgres.journal import PostgresJournal, open_journal
 from adapters.postgres.leases import acquire
 
@@ -58,6 +59,25 @@ async def test_a_standby_waits_and_takes_over_when_the_first_ends(dsn: str) -> N
             await trio.sleep(1.5)  # longer than the standby's look
             order.append("first ends")
     assert order == ["first ends", "standby owns"]
+
+
+async def test_a_standby_whose_database_is_restarted_says_that_and_calls_it_no_fault_of_its_own(
+    dsn: str, sql: SQL
+) -> None:
+    """It ends, as at a start without a database, and is started anew until there is one."""
+    waiting = "state = 'idle' AND query = 'COMMIT;' AND datname = current_database()"
+
+    async def restart() -> None:
+        kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {waiting}"
+        while not await in_thread(sql, kill):
+            await trio.sleep(0.05)
+
+    with trio.fail_after(20):
+        async with open_journal(dsn, owner="first"), trio.open_nursery() as nursery:
+            nursery.start_soon(restart)
+            with pytest.raises(DatabaseUnavailableError, match="the database was lost"):
+                async with open_journal(dsn, owner="standby"):
+                    raise AssertionError("the first still owns all")
 
 
 async def test_two_daemons_may_share_the_partitions(dsn: str) -> None:
@@ -239,3 +259,51 @@ async def test_a_lease_is_told_by_how_long_it_holds_and_a_renewal_lengthens_it(d
             assert journal.is_ours()
             await trio.sleep(0.8)
             assert not journal.is_ours()
+
+
+async def test_what_people_ask_keeps_no_actor_waiting_and_costs_no_lease(dsn: str) -> None:
+    """More searches than there are connections for reading wait for longer than a lease."""
+    with trio.fail_after(20):
+        async with (
+            open_bridge() as bridge,
+            connected(bridge, dsn) as connection,
+            open_journal(dsn, owner="first", lease_seconds=1.0, renew_seconds=0.2) as journal,
+            trio.open_nursery() as nursery,
+        ):
+            await journal.append(note("1", 0))
+            await bridge.run(execute, connection, "SET ROLE NONE")
+            await bridge.run(execute, connection, "BEGIN; LOCK TABLE stock_movement IN ACCESS EXCLUSIVE MODE")
+            for _ in range(READERS + 1):
+                nursery.start_soon(journal.movements, "lyon", "CUP", 10)
+            await trio.sleep(1.5)
+            with trio.fail_after(0.5):
+                assert len(await journal.read("order-1")) == 1
+            await journal.append(note("1", 1))
+            await bridge.run(execute, connection, "COMMIT")
+
+
+async def test_a_search_that_is_ended_ends_nobody_but_who_asked(dsn: str, sql: SQL) -> None:
+    """As whoever keeps the database ends a query that runs for too long."""
+    stop = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%FROM stock_movement AS m%'"
+    with trio.fail_after(20):
+        async with (
+            open_bridge() as bridge,
+            connected(bridge, dsn) as connection,
+            open_journal(dsn, owner="first") as journal,
+            trio.open_nursery() as nursery,
+        ):
+            await bridge.run(execute, connection, "SET ROLE NONE")
+            await bridge.run(execute, connection, "BEGIN; LOCK TABLE stock_movement IN ACCESS EXCLUSIVE MODE")
+
+            over = trio.Event()
+
+            async def search() -> None:
+                with pytest.raises(UnansweredError, match="QueryCanceledError"):
+                    await journal.movements("lyon", "CUP", 10)
+                over.set()
+
+            nursery.start_soon(search)
+            while not over.is_set():
+                await in_thread(sql, f"{stop} AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'")
+                await trio.sleep(0.05)
+            assert journal.is_ours()

@@ -8,10 +8,16 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from adapters.postgres.connect import DatabaseUnavailableError
+from adapters.postgres.connect import COMMAND_SECONDS_MAX, DatabaseUnavailableError
 from adapters.postgres.embedded_binaries import Binaries, available_binaries
 from adapters.postgres.forget import forget
-from adapters.postgres.migrate import Migration, MigrationError, carried_migrations, migrate
+from adapters.postgres.migrate import (
+    STATEMENT_SECONDS_MAX,
+    Migration,
+    MigrationError,
+    carried_migrations,
+    migrate,
+)
 
 SQL = Callable[..., list[asyncpg.Record]]
 COUNT = len(carried_migrations())
@@ -64,6 +70,14 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty: str) -> None:
         with pytest.raises(MigrationError, match=f"{COUNT + 1:04} broken failed: division by zero"):
             await migrate(empty, migrations=[*carried_migrations(), broken])
         assert await migrate(empty) == COUNT
+
+
+async def test_a_migration_has_its_own_time_and_says_so_when_that_is_over(empty: str) -> None:
+    """It is long, since an index over years of events takes minutes, and no shorter than a daemon's reads."""
+    assert STATEMENT_SECONDS_MAX > 10 * COMMAND_SECONDS_MAX
+    slow = Migration(COUNT + 1, "slow", "SELECT pg_sleep(20)")
+    with trio.fail_after(15), pytest.raises(DatabaseUnavailableError, match="does not answer: TimeoutError"):
+        await migrate(empty, migrations=[*carried_migrations(), slow], statement_seconds_max=2)
 
 
 def test_every_key_begins_with_the_partition_and_nothing_refers_across(sql: SQL) -> None:

@@ -10,7 +10,9 @@ import trio
 from actors.domain.stock_events import UnitsReturned
 from actors.ports.journal import Append
 from adapters.postgres.audit import audit
+from adapters.postgres.bridge import open_bridge
 from adapters.postgres.journal import open_journal
+from adapters.postgres.leases import LeaseTakenError
 from adapters.postgres.rebuild import RebuildError, rebuild
 
 PROJECTED = (
@@ -81,6 +83,43 @@ def test_nothing_is_rebuilt_under_a_daemon_at_work(log_dsn: str) -> None:
             await rebuild(log_dsn)
 
     trio.run(attempt)
+
+
+def test_a_daemon_that_starts_during_a_rebuild_waits_for_it_as_a_standby(log_dsn: str) -> None:
+    """However long it takes: here somebody's look at the movements keeps the rebuild from its first step."""
+    order: list[str] = []
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+
+    async def rebuild_it() -> None:
+        assert await rebuild(log_dsn) == 23
+        order.append("rebuilt")
+
+    async def start() -> None:
+        async with open_journal(log_dsn, owner="a daemon"):
+            order.append("started")
+
+    async def attempt() -> None:
+        with trio.fail_after(30):
+            async with open_bridge() as bridge:
+                look = await bridge.run(asyncpg.connect, log_dsn)
+                try:
+                    await bridge.run(look.execute, "BEGIN; LOCK TABLE stock_movement IN ACCESS SHARE MODE")
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(rebuild_it)
+                        while not await bridge.run(look.fetchval, waiting):
+                            await trio.sleep(0.02)
+                        nursery.start_soon(start)
+                        with trio.fail_after(5), pytest.raises(LeaseTakenError, match="a rebuild"):
+                            async with open_journal(log_dsn, owner="a command", standby=False):
+                                pass
+                        assert order == []
+                        await bridge.run(look.execute, "COMMIT")
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await bridge.run(look.close)
+
+    trio.run(attempt)
+    assert order == ["rebuilt", "started"]
 
 
 def test_movements_stay_append_only_after_a_rebuild(log_dsn: str, sql: SQL) -> None:

@@ -53,10 +53,12 @@ class DeskThatRemembers(Desk, Protocol):
     done: list[tuple[str, object, str, str]]
     asked_for: list[tuple[OrderFilter, int]]
     never_answers: bool
+    unanswered: bool
 
 
 class TailThatNotices(Tail, Protocol):
     left: trio.Event
+    unanswered: bool
 
 
 class FloorThatRemembers(Floor, Protocol):
@@ -234,6 +236,21 @@ async def test_the_log_is_told_line_by_line_and_followed_until_the_listener_leav
     for query, why in (({"follow": "perhaps"}, "follow: expected true"), ({"limit": "0"}, "limit: expected")):
         with pytest.raises(ControlError, match=why):
             await control.client.follow("/v1/tail", whole.append, query)
+
+
+async def test_a_database_that_does_not_answer_a_search_ends_that_and_not_the_daemon(
+    control: Socket, desk: DeskThatRemembers, tail: TailThatNotices
+) -> None:
+    """Whoever follows the log sees that it was cut off: an end would look as if that were all."""
+    desk.unanswered = tail.unanswered = True
+    with pytest.raises(ControlError, match="has not answered: ask again") as refused:
+        await control.get("/v1/orders")
+    assert refused.value.status == 503
+    heard: list[dict[str, Any]] = []
+    with pytest.raises(DaemonAwayError):
+        await control.client.follow("/v1/tail", heard.append, {"limit": "2"})
+    assert [each["version"] for each in heard] == [1, 2]
+    assert (await control.get("/v1/status"))["state"] == "running"
 
 
 # --- what is refused -------------------------------------------------------------------------------------
