@@ -31,21 +31,32 @@ DONE = b"done"
 
 
 class Gatekeeper:
-    """The gates; `changed` is called after each change. `load` comes first."""
+    """The gates; `changed` is called after each change.
+
+    `load` comes before the rules are asked for. Who changes a gate even before has it loaded.
+    """
 
     def __init__(self, journal: Journal, clock: Clock, changed: Callable[[], None]) -> None:
         self._journal = journal
         self._clock = clock
         self._changed = changed
         self._turn = trio.Lock()
+        self._is_loaded = False
         self.gates = Gates()
 
     async def load(self) -> None:
         """Read how the gates stand."""
+        async with self._turn:
+            await self._load()
+
+    async def _load(self) -> None:
+        if self._is_loaded:
+            return
         gates = Gates()
         for recorded in await self._journal.read(STREAM):
             gates = evolve(gates, cast("GateEvent", recorded.event))
         self.gates = gates
+        self._is_loaded = True
 
     def would_shut(self, gate: GateKind, name: str, reason: str, by: str) -> Sequence[GateEvent]:
         """Return what shutting it would record."""
@@ -76,6 +87,7 @@ class Gatekeeper:
     async def _change(self, key: str, decide: Callable[[], Sequence[GateEvent]]) -> None:
         """Record what is decided, once under one key: what others have changed since stays as it is."""
         async with self._turn:
+            await self._load()
             if key and await self._journal.keyed_answer(STREAM, key) is not None:
                 return
             events = tuple(decide())

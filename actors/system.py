@@ -125,6 +125,11 @@ class System:
     """The actors.
 
     `run` starts them and returns when they have drained, or raises what none of them survives.
+
+    Attributes:
+        loaded: set once each warehouse's stock stands in memory as the journal has it.
+        started: set once orders can flow.
+        stock_untold: why the start still waits for the ERP's stock, "" where it does not.
     """
 
     journal: Journal
@@ -145,7 +150,9 @@ class System:
     drains: dict[str, Drain] = field(init=False, default_factory=dict)
     shops: dict[str, Channel] = field(init=False, default_factory=dict)
     draining: bool = field(init=False, default=False)
+    loaded: trio.Event = field(init=False, default_factory=trio.Event)
     started: trio.Event = field(init=False, default_factory=trio.Event)
+    stock_untold: str = field(init=False, default="")
     _intake: trio.CancelScope = field(init=False, default_factory=trio.CancelScope)
     _stop: trio.Event = field(init=False, default_factory=trio.Event)
 
@@ -223,6 +230,7 @@ class System:
             await nursery.start(partial(supervise, "desk", self.desk.run, on_crash=self.desk.crashed))
             for handle in self.directory.warehouses.values():
                 await self._start_warehouse(nursery, handle)
+            self.loaded.set()
             await self._take_over_stock()
             await self._look_for_arrivals()
             self._make_channels()  # an order that is woken asks its channel before it goes on a floor
@@ -323,10 +331,12 @@ class System:
                     self.partners.erp, self.journal, self.directory, self.surroundings.clock
                 )
             except PartnerError as error:
+                self.stock_untold = str(error)
                 log.warning("stock_not_taken_over", error=type(error).__name__, detail=str(error))
                 with trio.move_on_after(TAKE_OVER_RETRY_S):
                     await self._stop.wait()
             else:
+                self.stock_untold = ""
                 return
 
     async def _look_for_arrivals(self) -> None:
@@ -381,8 +391,9 @@ class System:
 
     async def _drain(self) -> None:
         """Whoever hands work on comes before whoever takes it. The caller bounds the time."""
-        for drain in self.drains.values():
-            await drain.finish()
+        async with trio.open_nursery() as nursery:  # all at once: who waits for a slow one begins nothing
+            for drain in self.drains.values():
+                nursery.start_soon(drain.finish)
         await self.hall.drain()
         for handle in self.directory.warehouses.values():
             await handle.mailbox.emptied()

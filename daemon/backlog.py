@@ -7,6 +7,7 @@ import trio
 
 from actors.desk import Take
 from actors.domain.anomaly_events import AnomalyResolved
+from actors.domain.documents import ERP
 from actors.domain.order_commands import AskAgain, ResolveAnomaly, Wake
 from actors.domain.order_events import EffectRefused
 from actors.domain.partitions import order_of
@@ -46,7 +47,12 @@ class OpenBacklog:
     async def _partner(self, drain: Drain) -> PartnerStatus:
         pending = await self._system.journal.pending(drain.partner, 1)
         oldest = pending[0].requested_at if pending else None
-        return PartnerStatus(drain.partner, _state(drain), drain.depth, oldest)
+        state = "has not told its stock yet" if self._is_awaited(drain) else _state(drain)
+        return PartnerStatus(drain.partner, state, drain.depth, oldest)
+
+    def _is_awaited(self, drain: Drain) -> bool:
+        """Tell whether the start waits for the partner: nobody calls it by its drain until then."""
+        return drain.partner == ERP and bool(self._system.stock_untold)
 
     async def anomalies(self, limit: int) -> Sequence[AnomalyTold]:
         """Return what a person should look at."""

@@ -40,8 +40,11 @@ class Bookkeeper:
         """Compare everything, or one channel's shop with the ledger, and return what differs and why.
 
         Raises:
-            Refused: there is no such channel, it shows another's stock, or its shop does not answer.
+            Refused: there is no such channel, it shows another's stock, its shop does not answer, or the
+                daemon has not started: it would compare nothing, and find no difference.
         """
+        if not self._system.started.is_set():
+            raise Refused("the daemon is starting: ask again when it runs", UNAVAILABLE)
         shops = self._system.shops
         if channel is not None and channel not in shops:
             raise Refused(f"there is no channel {channel}", NOT_FOUND)

@@ -137,10 +137,17 @@ def _channel(name: str, terms: ChannelTerms) -> ChannelSettings:
 
 
 def compose(
-    settings: Settings, partners: Partners, journal: Journal, *, observe: Observe, moved: OrderMoved
+    settings: Settings,
+    partners: Partners,
+    journal: Journal,
+    *,
+    observe: Observe,
+    moved: OrderMoved,
+    rules: Rules | None = None,
 ) -> System:
-    """Wire all actors over these partners and this journal."""
+    """Wire all actors over these partners and this journal, by the settings' rules or by later ones."""
     channels = tuple(_channel(name, channel.terms) for name, channel in settings.channels.items())
     surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, moved)
-    rules = rules_of(settings, settings.rules, settings.carrier_rules, settings.assortments)
+    if rules is None:
+        rules = rules_of(settings, settings.rules, settings.carrier_rules, settings.assortments)
     return System(journal, partners, channels, rules, surroundings)

@@ -3,8 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 
-import trio
-
 from actors.domain.gates import GateKind, GateShut
 from actors.system import System
 from daemon.control.asked import CapWarehouse, CloseGate, OpenGate
@@ -21,7 +19,7 @@ class SystemGates:
 
     async def warehouses(self) -> Sequence[WarehouseTold]:
         """Return the warehouses, as routing sees them and with what is in hand there."""
-        await trio.lowlevel.checkpoint()
+        await self._system.loaded.wait()
         told: list[WarehouseTold] = []
         owed: Counter[str] = Counter()
         for (warehouse, _), arrivals in self._system.expected.items():
@@ -54,7 +52,7 @@ class SystemGates:
 
     async def carriers(self) -> Sequence[CarrierTold]:
         """Return what the carriers take, in the order in which it is looked through."""
-        await trio.lowlevel.checkpoint()
+        await self._system.loaded.wait()
         told: list[CarrierTold] = []
         for rule in self._system.facts().carriers:
             shut = self._shut("carrier", rule.carrier)

@@ -39,6 +39,9 @@ from daemon.web import serve_web
 
 log = structlog.get_logger(__name__)
 
+ENDING_S = 15.0
+"""What comes after draining: to give the leases back, and to stop a Postgres of our own."""
+
 
 class Daemon:
     """One run of the daemon. `run` returns after a clean end and raises what ended it otherwise."""
@@ -73,6 +76,8 @@ class Daemon:
                 await nursery.start(serve_web, self._settings.daemon, self._metrics, lambda: self.phase)
                 await self._work()
                 nursery.cancel_scope.cancel()
+        if self._whole.cancelled_caught and self._system is not None and self._system.draining:
+            log.warning("drain_unfinished")
 
     async def _work(self) -> None:
         settings = self._settings
@@ -89,7 +94,14 @@ class Daemon:
         ):
             metrics = self._metrics
             watched = measured(partners, metrics.called)
-            system = compose(settings, watched, journal, observe=metrics.attempted, moved=metrics.moved)
+            system = compose(
+                settings,
+                watched,
+                journal,
+                observe=metrics.attempted,
+                moved=metrics.moved,
+                rules=self._reread(),  # a standby may have waited for days, and those of its start be old
+            )
             self._system = system
             metrics.standing.watch(system, journal)
             trail = JournalTrail(journal, utc_now, Accounts().name_of)
@@ -142,7 +154,8 @@ class Daemon:
 
     def _told_status(self) -> str:
         if self._system is None or not self._is_ready():
-            return self.phase
+            untold = self._system.stock_untold if self._system is not None else ""
+            return f"{self.phase}: the ERP has not told its stock: {untold}" if untold else self.phase
         in_hand = sum(count for state, count in self._system.census.counts().items() if state != "shipped")
         to_tell = sum(drain.depth for drain in self._system.drains.values())
         away = [f"{name} is away" for name, drain in self._system.drains.items() if drain.circuit.is_open]
@@ -160,7 +173,10 @@ class Daemon:
     def _stop(self, name: str) -> None:
         """Drain within the bound; what is not at a recorded point by then is taken up at the next start."""
         seconds = self._settings.daemon.drain_seconds
-        notify("STOPPING=1", "STATUS=draining")
+        if self._system is not None and self._system.draining and name != "SIGINT":
+            return  # as when a service is stopped that was told to drain; only Ctrl-C again means: at once
+        allowed_us = int((seconds + ENDING_S) * 1_000_000)  # the unit's own bound may be less
+        notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={allowed_us}")
         log.info("daemon_stopping", signal=name, drain_seconds_max=seconds)
         if self._system is None or not self._system.ready:
             self._whole.cancel()
@@ -169,14 +185,21 @@ class Daemon:
         self._whole.deadline = trio.current_time() + seconds
 
     def _reload(self) -> None:
-        """Read the rules again; what is wrong with them is said and changes nothing."""
+        """Read the rules again; what is wrong with them is said and changes nothing.
+
+        A standby reads them when it takes over.
+        """
+        rules = self._reread()
+        if rules is not None and self._system is not None:
+            self._system.reload(rules)
+
+    def _reread(self) -> Rules | None:
+        """Return the rules as they stand in their files now; None, and say why, where they are wrong."""
         try:
-            rules = self._rules()
+            return self._rules()
         except SettingsError as error:
             log.warning("rules_not_reloaded", why=str(error))
-            return
-        if self._system is not None:
-            self._system.reload(rules)
+            return None
 
     def _rules(self) -> Rules:
         rules = load_rules(self._settings)

@@ -73,8 +73,7 @@ class WarehouseFloor:
 
     async def picklists(self, warehouse: str, limit: int) -> Sequence[PickList]:
         """Return the fulfilments that the floor may pick, the first promised first, each along its slots."""
-        stock = self._handle(warehouse).stock
-        await trio.lowlevel.checkpoint()
+        stock = await self._stock(warehouse)
         floor = (each for each in stock.fulfilments.values() if each.state == "floor")
         lists = [_picklist(fulfilment, stock) for fulfilment in itertools.islice(floor, limit)]
         words = await self._words.of_all(each.order for each in lists)
@@ -86,8 +85,7 @@ class WarehouseFloor:
 
     async def stock(self, warehouse: str, sku: str | None) -> Sequence[StockLevel]:
         """Return where the units stand."""
-        shelves = self._handle(warehouse).stock.shelves
-        await trio.lowlevel.checkpoint()
+        shelves = (await self._stock(warehouse)).shelves
         if sku is not None and sku not in shelves:
             raise Refused(f"{warehouse} never held {sku}", NOT_FOUND)
         return [
@@ -112,7 +110,7 @@ class WarehouseFloor:
 
     async def explain(self, warehouse: str, sku: str, limit: int) -> StockExplained:
         """Return which movements make up a SKU's figures, the newest first."""
-        if sku not in self._handle(warehouse).stock.shelves:
+        if sku not in (await self._stock(warehouse)).shelves:
             raise Refused(f"{warehouse} never held {sku}", NOT_FOUND)
         booked = await self._inspection.movements(warehouse, sku, limit)
         (now,) = await self.stock(warehouse, sku)
@@ -125,11 +123,11 @@ class WarehouseFloor:
 
     async def stock_everywhere(self, sku: str) -> Sequence[StockLevel]:
         """Return where a SKU's units stand in each warehouse that knows it."""
-        return [level for name in self._knowing(sku) for level in await self.stock(name, sku)]
+        return [level for name in await self._knowing(sku) for level in await self.stock(name, sku)]
 
     async def explain_everywhere(self, sku: str, limit: int) -> Sequence[StockExplained]:
         """Return which movements make up a SKU's figures in each warehouse that knows it."""
-        return [await self.explain(name, sku, limit) for name in self._knowing(sku)]
+        return [await self.explain(name, sku, limit) for name in await self._knowing(sku)]
 
     async def scan(self, warehouse: str, asked: Scan, mandate: Mandate) -> Done | Trial:
         """Record a pick."""
@@ -233,7 +231,14 @@ class WarehouseFloor:
             raise Refused(f"there is no warehouse {warehouse}", NOT_FOUND)
         return handle
 
-    def _knowing(self, sku: str) -> Sequence[str]:
+    async def _stock(self, warehouse: str) -> Stock:
+        """Return a warehouse's stock once it is known: a daemon that starts has a moment without any."""
+        handle = self._handle(warehouse)
+        await self._system.loaded.wait()
+        return handle.stock
+
+    async def _knowing(self, sku: str) -> Sequence[str]:
+        await self._system.loaded.wait()
         houses = self._system.directory.warehouses
         knowing = sorted(name for name, house in houses.items() if sku in house.stock.shelves)
         if not knowing:
@@ -241,10 +246,9 @@ class WarehouseFloor:
         return knowing
 
     async def _ask(self, warehouse: str, command: StockCommand, mandate: Mandate) -> Done | Trial:
-        handle = self._handle(warehouse)
+        self._handle(warehouse)
         if mandate.dry_run:
-            await trio.lowlevel.checkpoint()
-            decided = decide(handle.stock, command)
+            decided = decide(await self._stock(warehouse), command)
             if isinstance(decided.answer, Rejected):
                 raise Refused(decided.answer.why)
             return trial(decided.events)

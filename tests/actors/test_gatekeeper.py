@@ -118,3 +118,14 @@ async def test_what_the_settings_close_no_gate_opens() -> None:
     closed = RoutingRules((WarehouseRule("lyon", open=False),))
     await gates.open("warehouse", "lyon", "uid 0")
     assert gates.routing(closed) == closed
+
+
+async def test_who_shuts_a_gate_before_the_gates_were_read_changes_them_as_they_stand() -> None:
+    """Whoever asked while the daemon was away is answered first of all."""
+    journal, changes = MemoryJournal(), list[str]()
+    await keeper(journal, []).shut("warehouse", "lyon", "flood", "uid 7")
+    gates = keeper(journal, changes)
+    await gates.shut("carrier", "swift", "strike", "uid 0")
+    await gates.load()
+    assert (gates.gates.is_shut("warehouse", "lyon"), gates.gates.is_shut("carrier", "swift")) == (True, True)
+    assert [recorded.version for recorded in await journal.read(STREAM)] == [1, 2]

@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import trio
+import trio.testing
 
 from actors.census import WATCHED, Census
 from actors.channel import ChannelSettings
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.documents import LabelPurchase
+from actors.domain.documents import ErpDocument, LabelPurchase
 from actors.domain.order_commands import Wake
 from actors.domain.order_events import ParcelLabelled
 from actors.domain.order_state import Order
@@ -43,10 +44,11 @@ class House:
         stock: dict[str, dict[str, int]],
         carrier: MemoryCarrier | None = None,
         journal: MemoryJournal | None = None,
+        erp: MemoryErp | None = None,
     ) -> None:
         self.journal = journal or MemoryJournal()
         self.shop = MemoryShop()
-        self.erp = MemoryErp(stock)
+        self.erp = erp or MemoryErp(stock)
         self.carrier = carrier or MemoryCarrier()
         self.work_with(self.shop, ChannelSettings("main", poll_s=0.01))
 
@@ -222,3 +224,36 @@ async def test_a_person_who_is_forgotten_while_a_label_is_bought_leaves_no_page_
         (label,) = [event.label for event in events if isinstance(event, ParcelLabelled)]
         assert await journal.beside(label.id) is None
         assert await journal.forget("main:7") == 0
+
+
+class SlowErp(MemoryErp):
+    """Answers no document before it is told to."""
+
+    def __init__(self, stock: dict[str, dict[str, int]]) -> None:
+        super().__init__(stock)
+        self.asked, self.answers = trio.Event(), trio.Event()
+
+    async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().carry_out(document, contact)
+
+
+async def test_who_drains_begins_nothing_at_one_partner_while_it_waits_for_another() -> None:
+    """Else the others go on until the slow one has answered, and what they are at by then is cut short."""
+    erp = SlowErp({"lyon": {"TEAPOT": 1}, "nantes": {}})
+    house = House({}, erp=erp)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(house.system.run)
+            house.shop.place(order_for(1, ("TEAPOT", 1)))
+            await house.until(1, "picking")
+            await erp.asked.wait()
+            house.system.stop()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            await house.pick_and_pack("lyon")
+            await house.until(1, "packed")
+            await trio.sleep(0.05)
+            erp.answers.set()
+    assert (house.carrier.sold, len(erp.booked)) == (0, 1)
+    assert [effect.effect for effect in await house.journal.pending("carrier-swift", 10)]

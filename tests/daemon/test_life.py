@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import httpx
 import pytest
 import trio
 
+from adapters.postgres.journal import open_journal
 from daemon.control.client import ControlClient
 from tests.settings import PARTNERS
 
@@ -29,13 +30,16 @@ DAEMON = """
 rules_file = "rules.toml"
 
 [database]
-data_dir = "{folder}/postgres"
+{database}
 
 [daemon]
 socket = "{folder}/control.sock"
 web_port = {port}
 drain_seconds = 5
 """
+
+OWN = 'data_dir = "{folder}/postgres"'
+DATABASE = 'dsn_file = "dsn"'
 
 AND_LILLE = """
 [warehouses.lille]
@@ -74,15 +78,18 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path) -> Generator[Running]:
+def running(folder: Path, dsn: str = "") -> Generator[Running]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    for name, text in SECRETS.items():
+    for name, text in (SECRETS | {"dsn": dsn}).items():
         (folder / name).write_text(text)
     (folder / "rules.toml").touch()
     partners = PARTNERS.replace("[erp.depots]", '[erp.depots]\nlille = "LIL"') + AND_LILLE
-    (folder / "wharfinger.toml").write_text(DAEMON.format(folder=folder, port=port) + partners)
+    (folder / "wharfinger.toml").write_text(
+        DAEMON.format(folder=folder, port=port, database=DATABASE if dsn else OWN.format(folder=folder))
+        + partners
+    )
     command = [sys.executable, "-m", "daemon", "run", "--log-level", "debug"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -128,6 +135,29 @@ async def test_it_waits_for_its_partners_obeys_signals_and_logs_no_secret(tmp_pa
         assert "Traceback" not in text
         for secret in SECRETS.values():
             assert secret not in text
+
+
+async def test_a_standby_takes_over_by_the_rules_as_they_are_then_and_not_as_it_found_them(
+    tmp_path: Path, dsn: str
+) -> None:
+    """It may have waited for days, and heard SIGHUP meanwhile."""
+    with trio.fail_after(60):
+        async with AsyncExitStack() as other_host:
+            await other_host.enter_async_context(open_journal(dsn, owner="the other host's"))
+            with running(tmp_path, dsn) as daemon:
+                await daemon.logged("lease.standby")
+                (tmp_path / "rules.toml").write_text('closed = ["paris"]\n')
+                daemon.process.send_signal(signal.SIGHUP)
+                await daemon.logged("rules_not_reloaded")
+                (tmp_path / "rules.toml").write_text('closed = ["lille"]\n')
+                await other_host.aclose()
+                await daemon.status()
+                async with ControlClient(tmp_path / "control.sock") as client:
+                    told = (await client.request("GET", "/v1/warehouses"))["warehouses"]
+                assert [(each["warehouse"], each["is_open"]) for each in told] == [
+                    ("lyon", True),
+                    ("lille", False),
+                ]
 
 
 async def test_a_second_daemon_on_the_same_place_says_so_and_the_first_goes_on(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The desk behind the control socket, over real actors with a journal and partners in memory."""
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 import trio
+import trio.testing
 from msgspec.structs import replace
 
 from actors.channel import ChannelSettings
@@ -23,6 +24,7 @@ from actors.erp_books import ErpPiece, ExpectedLine
 from actors.erp_reader import Pauses
 from actors.inspection import OrderFilter
 from actors.order import stream_of
+from actors.ports.journal import StockPicture
 from actors.ports.people import Contact
 from actors.ports.shop import Packing, Payload, ShopLine, ShopOrder
 from actors.system import Partners, Rules, Surroundings, System
@@ -44,7 +46,8 @@ from daemon.control.asked import (
     TakeAnomalies,
 )
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import Trial
+from daemon.control.wire import Trial, WarehouseTold
+from daemon.control.wire_floor import StockLevel
 from daemon.control.wire_orders import ExpectedTold, PackingTold
 from daemon.gates import SystemGates
 from daemon.order_desk import OrderDesk
@@ -120,6 +123,68 @@ async def open_desk(*orders: ShopOrder, books: MemoryErpBooks | None = None) -> 
             desk = OrderDesk(system, journal, backlog, version="1", started_at=AT, partitions=64)
             yield Opened(desk, backlog, system, shop, erp)
             system.stop()
+
+
+class SlowJournal(MemoryJournal):
+    """Takes its time to tell a warehouse's stock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tells = trio.Event()
+
+    async def stock_picture(self, warehouse: str) -> StockPicture:
+        await self.tells.wait()
+        return await super().stock_picture(warehouse)
+
+
+async def test_who_asks_while_the_daemon_starts_is_told_what_is_so_and_not_that_there_is_nothing() -> None:
+    """The service manager keeps the socket open over a restart: who asked meanwhile is answered at once."""
+    erp, journal = MemoryErp({"lyon": {"TEAPOT": 3}}), SlowJournal()
+    rules = Rules(RoutingRules((WarehouseRule("lyon"),)), ())
+
+    def composed() -> System:
+        partners = Partners({"main": MemoryShop()}, erp, {})
+        surroundings = Surroundings(lambda: AT, lambda size: b"s" * size, random.Random(1))
+        return System(journal, partners, (ChannelSettings("main", poll_s=0.05),), rules, surroundings)
+
+    async def partner(system: System) -> str:
+        return next(each.state for each in await OpenBacklog(system).partners() if each.partner == "erp")
+
+    with trio.fail_after(10):
+        first, second = composed(), composed()
+        erp.away = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first.run)
+            journal.tells.set()
+            while not first.stock_untold:
+                await trio.sleep(0.01)
+            assert await partner(first) == "has not told its stock yet"
+            desk = OrderDesk(first, journal, OpenBacklog(first), version="1", started_at=AT, partitions=64)
+            with pytest.raises(Refused, match="the daemon is starting"):
+                await desk.reconcile(None)
+            nursery.cancel_scope.cancel()
+        erp.away = False
+        async with trio.open_nursery() as nursery:
+            await nursery.start(composed().run)
+            nursery.cancel_scope.cancel()
+        journal.tells = trio.Event()
+        async with trio.open_nursery() as nursery:
+            floor, told = WarehouseFloor(second, journal), list[int]()
+
+            async def tell(asked: Awaitable[Sequence[StockLevel | WarehouseTold]]) -> None:
+                told.extend(each.available for each in await asked)
+
+            nursery.start_soon(second.run)
+            nursery.start_soon(tell, floor.stock("lyon", "TEAPOT"))
+            nursery.start_soon(tell, floor.stock_everywhere("TEAPOT"))
+            nursery.start_soon(tell, SystemGates(second).warehouses())
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert told == []
+            journal.tells.set()
+            await second.started.wait()
+            assert await partner(second) == "well"
+            second.stop()
+        assert told == [3, 3, 3]
 
 
 async def test_why_an_order_waits_tells_when_its_units_are_expected_and_its_invoices_are_shown() -> None:

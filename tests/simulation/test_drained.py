@@ -36,9 +36,12 @@ async def test_a_daemon_that_is_stopped_at_work_drains_and_the_next_repeats_noth
             for faults in (stage.faults, stage.erp.faults, stage.carrier.faults):
                 faults.seconds_max = 0.1
             orders = [merchant.place((SKUS[number % len(SKUS)], 1)) for number in range(ORDERS)]
-            for labels in (ORDERS // 4, ORDERS // 2):
+            for stops, labels in enumerate((ORDERS // 4, ORDERS // 2), 1):
                 await merchant.becomes(partial(merchant.has_labels, labels))
                 merchant.signal(signal.SIGTERM)
+                while [line["event"] for line in merchant.log()].count("daemon_stopping") < stops:
+                    await trio.sleep(0.002)
+                merchant.signal(signal.SIGTERM)  # as a service manager does after wharfctl drain
                 with trio.fail_after(DRAIN_SECONDS_MAX + 2):
                     assert await merchant.ended() == 0
                 assert merchant.log()[-1]["event"] == "lease.given_back"
