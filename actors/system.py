@@ -25,6 +25,7 @@ from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ERP, Document
 from actors.domain.erp_word import ErpWord
+from actors.domain.order_commands import OrderCommand
 from actors.domain.order_life import Facts
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, fillable
@@ -155,6 +156,7 @@ class System:
     stock_untold: str = field(init=False, default="")
     _intake: trio.CancelScope = field(init=False, default_factory=trio.CancelScope)
     _stop: trio.Event = field(init=False, default_factory=trio.Event)
+    _all_there: trio.Event = field(init=False, default_factory=trio.Event)
 
     def __post_init__(self) -> None:
         names = [site.name for site in self.rules.routing.warehouses]
@@ -234,6 +236,7 @@ class System:
             await self._take_over_stock()
             await self._look_for_arrivals()
             self._make_channels()  # an order that is woken asks its channel before it goes on a floor
+            self._all_there.set()
             for name, drain in self.drains.items():
                 await nursery.start(supervise, f"drain {name}", drain.run)
             nursery.start_soon(self._take_in)
@@ -283,7 +286,7 @@ class System:
         self.surroundings.moved(before, after, events)
 
     async def _start_warehouse(self, nursery: trio.Nursery, handle: WarehouseHandle) -> None:
-        actor = Warehouse(handle, self.journal, self.directory, self.hall.tell, self.surroundings.clock)
+        actor = Warehouse(handle, self.journal, self.directory, self._tell_of_floor, self.surroundings.clock)
 
         async def crashed(error: Exception) -> None:
             for letter in handle.mailbox.after_crash():
@@ -298,6 +301,11 @@ class System:
         started = _Started()
         nursery.start_soon(run)
         await started.event.wait()
+
+    async def _tell_of_floor(self, order: str, command: OrderCommand) -> None:
+        """Let an order hear of a floor, at a start only once it can see all stock, and ask its shop."""
+        await self._all_there.wait()
+        await self.hall.tell(order, command)
 
     async def _set_aside(self, actor: str, message: str, error: str) -> None:
         await set_aside_by(self.desk.raise_anomaly)(actor, message, error)

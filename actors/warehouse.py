@@ -156,11 +156,9 @@ class Warehouse:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch_expiries, stock)
                 async with trio.open_nursery() as pipeline:
-                    pipeline.start_soon(self._tell_news, to_tell)
+                    pipeline.start_soon(self._tell_news, news_again(stock), to_tell)
                     pipeline.start_soon(self._answer_all, to_answer, news)
                     async with at_journal:
-                        for told in news_again(stock):
-                            await news.send(told)
                         task_status.started()
                         crash = await self._decide_on_all_letters(stock, at_journal)
                 if crash is not None:
@@ -288,7 +286,13 @@ class Warehouse:
                 case _:
                     pass
 
-    async def _tell_news(self, to_tell: trio.MemoryReceiveChannel[tuple[str, OrderCommand]]) -> None:
+    async def _tell_news(
+        self,
+        again: Sequence[tuple[str, OrderCommand]],
+        to_tell: trio.MemoryReceiveChannel[tuple[str, OrderCommand]],
+    ) -> None:
+        for order, command in again:
+            await self._tell_order(order, command)
         async for order, command in to_tell:
             await self._tell_order(order, command)
 
