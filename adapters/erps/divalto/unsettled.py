@@ -9,7 +9,7 @@ import trio
 class Unsettled:
     """Documents whose last answer was lost not long ago.
 
-    What was sent before this process began is not known, so every document counts as lost at its beginning.
+    What was sent before this process began is not known, so every document counts as lost when this is made.
 
     Args:
         seconds: after so long a write is no longer under way: it is there, or it never will be.
@@ -17,7 +17,7 @@ class Unsettled:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._began: float | None = None
+        self._began = trio.current_time()
         self._lost: dict[str, float] = {}
 
     def lose(self, document: str) -> None:
@@ -30,6 +30,4 @@ class Unsettled:
 
     def under_way(self, document: str) -> bool:
         """Return whether an earlier attempt may still come to be."""
-        if self._began is None:
-            self._began = trio.current_time()
         return trio.current_time() - self._lost.get(document, self._began) < self._seconds
