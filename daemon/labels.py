@@ -1,6 +1,7 @@
 """Where a parcel's label is found again, to be printed: its pages lie beside the log.
 
-It reads and buys nothing: a label that is not there yet is on its way, or before a person.
+It reads and buys nothing: a label that is not there yet is on its way, or before a person. That of a held
+order stays here, since a parcel with a label is a parcel that leaves.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from actors.order import stream_of
 from actors.ports.journal import Journal, Recorded
 from daemon.control.service import NOT_FOUND, Refused
 from daemon.control.wire_floor import Label, LabelFormat
+from daemon.order_asking import folded
 
 
 async def find_label(journal: Journal, parcel: str) -> Label:
     """Return a parcel's label, the last one that was bought for it.
 
     Raises:
-        Refused: there is no such parcel, or it has no label (yet, or any more).
+        Refused: there is no such parcel, it has no label (yet, or any more), or its order is held.
     """
     order = order_of(parcel)
     recorded = await journal.read(stream_of(order))
@@ -25,6 +27,10 @@ async def find_label(journal: Journal, parcel: str) -> Label:
     label = next((each for each in reversed(bought) if each.parcel == parcel), None)
     if label is None:
         raise _no_label(parcel, order, recorded)
+    holds = folded(recorded).holds
+    if holds:
+        why = "; ".join(f"{kind}: {', '.join(held.reasons)}" for kind, held in holds.items())
+        raise Refused(f"{order} is held and must not leave ({why})")
     pages = await journal.beside(label.label.id)
     if pages is None:
         raise Refused(f"the label of {parcel} was erased, as its customer was forgotten", NOT_FOUND)

@@ -1,5 +1,7 @@
 """How the control socket's desks speak to orders: ask, tell, or try what an order would record."""
 
+from collections.abc import Iterable
+
 import trio
 
 from actors.domain.order_commands import OrderCommand
@@ -7,7 +9,7 @@ from actors.domain.order_fold import evolve
 from actors.domain.order_life import decide
 from actors.domain.order_state import Order
 from actors.order import stream_of
-from actors.ports.journal import OrderRow
+from actors.ports.journal import OrderRow, Recorded
 from actors.system import System
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.trial import trial
@@ -42,10 +44,8 @@ class OrderAsking:
 
     async def would(self, order: str, command: OrderCommand) -> Trial:
         """Decide as the order would, on what is recorded of it, and record nothing."""
-        state = Order()
         await self.row(order)
-        for each in await self._system.journal.read(stream_of(order)):
-            state = evolve(state, each.event, each.at)  # type: ignore[arg-type] # an order's stream
+        state = folded(await self._system.journal.read(stream_of(order)))
         return trial(decide(state, command, self._system.facts()))
 
     async def ask(self, order: str, command: OrderCommand, key: str = "") -> Order:
@@ -55,3 +55,11 @@ class OrderAsking:
         with trio.move_on_after(ASK_SECONDS_MAX):
             return await self._system.hall.ask(order, command, key=key)
         raise Refused(f"{order} has not answered in {ASK_SECONDS_MAX:.0f} s: ask again", UNAVAILABLE)
+
+
+def folded(recorded: Iterable[Recorded]) -> Order:
+    """Return the order that an order's stream tells of."""
+    state = Order()
+    for each in recorded:
+        state = evolve(state, each.event, each.at)  # type: ignore[arg-type] # an order's stream
+    return state

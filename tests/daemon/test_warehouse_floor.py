@@ -12,6 +12,7 @@ from actors.channel import ChannelSettings
 from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import ErpReception, ErpReturn
+from actors.domain.order_commands import Hold, ReleaseHold
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_events import StockEffectRequested
 from actors.ports.journal import Append
@@ -51,9 +52,22 @@ async def open_floor(
 ) -> AsyncGenerator[tuple[WarehouseFloor, MemoryErp]]:
     erp = erp or MemoryErp({warehouse: dict(units) for warehouse, units in stock.items()})
     journal = journal or MemoryJournal()
+    partners = Partners({"main": shop or MemoryShop()}, erp, {"swift": carrier or MemoryCarrier()})
+    async with open_system(journal, partners, stock, day=day) as system:
+        yield WarehouseFloor(system, journal), erp
+
+
+@asynccontextmanager
+async def open_system(
+    journal: MemoryJournal,
+    partners: Partners,
+    stock: Mapping[str, Mapping[str, int]] = LYON,
+    *,
+    day: int = 23,
+) -> AsyncGenerator[System]:
     system = System(
         journal,
-        Partners({"main": shop or MemoryShop()}, erp, {"swift": carrier or MemoryCarrier()}),
+        partners,
         (ChannelSettings("main", poll_s=1.0),),
         Rules(RoutingRules(tuple(map(WarehouseRule, stock))), (CarrierRule("swift", "home"),)),
         Surroundings(
@@ -63,7 +77,7 @@ async def open_floor(
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(system.run)
-            yield WarehouseFloor(system, journal), erp
+            yield system
             system.stop()
 
 
@@ -264,6 +278,25 @@ async def test_a_label_that_is_not_bought_yet_is_said_to_be_on_its_way() -> None
         while "no parcel" in (why := await refusal_of(floor.label("main-1.1.1"))):
             await trio.sleep(0.01)
         assert why == "main-1.1.1 has no label yet: wharfctl order show main-1 tells what it waits for"
+
+
+async def test_the_label_of_a_held_order_is_not_handed_out_until_it_is_released() -> None:
+    shop, journal = MemoryShop(), MemoryJournal()
+    shop.place(TWO_TEAPOTS)
+    partners = Partners({"main": shop}, MemoryErp({"lyon": {"TEAPOT": 3}}), {"swift": MemoryCarrier()})
+    async with open_system(journal, partners) as system:
+        floor, hall = WarehouseFloor(system, journal), system.hall
+        while not (lists := await floor.picklists("lyon", 1)):
+            await trio.sleep(0.01)
+        await floor.scan("lyon", Scan(lists[0].fulfilment, "", "TEAPOT", 2), Mandate("uid 0", "a"))
+        await hall.ask("main-1", Hold("manual", "call first", None, "uid 0"))
+        parcel = ParcelPacked(lines=(ParcelLine("TEAPOT", 2),), weight_g=900)
+        await floor.pack("lyon", PackFulfilment(lists[0].fulfilment, (parcel,)), Mandate("uid 0", "b"))
+        while "held" not in (why := await refusal_of(floor.label("main-1.1.1"))):
+            await trio.sleep(0.01)
+        assert why == "main-1 is held and must not leave (manual: call first)"
+        await hall.ask("main-1", ReleaseHold("manual", "uid 0"))
+        assert (await floor.label("main-1.1.1")).pages
 
 
 async def refusal_of(asked: Awaitable[object]) -> str:
