@@ -59,7 +59,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_long_answer_waits_for_a_thread_and_nobody_for_it(way: str, tmp_path: Path) -> None:
-    given = {**WAYS[way], **({"folder": tmp_path} if way == "files" else {})}
+    given: dict[str, Any] = {**WAYS[way], **({"folder": tmp_path} if way == "files" else {})}
     lines: list[int] = []
     with trio.fail_after(20):
         async with open_site(**given) as site:
