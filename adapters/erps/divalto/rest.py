@@ -65,6 +65,8 @@ class RestTransport:
 def dictionary_of(query: Query, spelling: Spelling) -> tuple[Dictionary, str]:
     """Return the dictionary that answers, and its condition's name; "" where the site has none."""
     match query.table:
+        case "notes" if "TIERS" not in query.key:
+            return spelling.pieces, spelling.pieces.reference_beginning
         case "notes":
             return spelling.pieces, spelling.pieces.beginning
         case "pieces" if "TIERS" not in query.key:

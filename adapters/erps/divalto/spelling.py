@@ -12,8 +12,9 @@ from adapters.erps.divalto.wire import ERROR_MESSAGE_PATH, RESULT_CODE_PATH
 class Dictionary(Struct, frozen=True, forbid_unknown_fields=True):
     """A RecordSql that the site has opened: its dictionary, its name, its compiled conditions' names.
 
-    `equal` selects by equality of the key. Of pieces, `beginning` selects by the beginning of the reference,
-    and `reference` by it alone, whoever the third party is. "" where there is none.
+    `equal` selects by equality of the key. Of pieces, `beginning` selects by the beginning of the reference;
+    `reference` and `reference_beginning` select by it alone, whoever the third party is. "" where there is
+    none.
     """
 
     dhoq: str
@@ -21,6 +22,7 @@ class Dictionary(Struct, frozen=True, forbid_unknown_fields=True):
     equal: str
     beginning: str = ""
     reference: str = ""
+    reference_beginning: str = ""
 
 
 class StockColumns(Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +76,12 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
     piece_amount_path: str = "result.response.HTMT"
 
     pieces: Dictionary = Dictionary(
-        "GTRSENT.dhoq", "Entete", "Equal_Tiers_Pinotiers", "Like_Tiers_Pinotiers", "Equal_Pinotiers"
+        "GTRSENT.dhoq",
+        "Entete",
+        "Equal_Tiers_Pinotiers",
+        "Like_Tiers_Pinotiers",
+        "Equal_Pinotiers",
+        "Like_Pinotiers",
     )
     lines: Dictionary = Dictionary("GTRSMOUV.dhoq", "Mouvement", "Equal_Piece")
     stock: Dictionary = Dictionary("GTRSSTOCK.dhoq", "Stock", "Equal_Depo")

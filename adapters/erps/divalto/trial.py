@@ -17,6 +17,7 @@ from adapters.erps.divalto.pieces import ACTIVE, CUSTOMER, INTERNAL, ORDER, SUPP
 from adapters.erps.divalto.plugin import DivaltoSettings, flow_of
 from adapters.erps.divalto.reading import Reader
 from adapters.erps.divalto.rest import dictionary_of
+from adapters.erps.divalto.spelling import Dictionary
 from adapters.erps.divalto.transport import Query, Table
 from adapters.trials import Finding, warning, well, wrong
 
@@ -73,7 +74,8 @@ class _Trial:
             return self._steps
         await self._try("notes of an order", self._by_beginning, self._hint("notes"))
         await self._try("lines", self._of_lines, self._hint("lines"))
-        await self._try("receptions and counts", self._of_goods, self._hint("pieces"), needed=False)
+        of_goods = self._hint("pieces", self._settings.supplier)
+        await self._try("receptions and counts", self._of_goods, of_goods, needed=False)
         for warehouse, depot in self._settings.depots.items():
 
             async def of_depot(step: str, depot: str = depot) -> Finding:
@@ -139,15 +141,13 @@ class _Trial:
         return warning(step, seen, "give webhook.trial if the hook's program has a call that does nothing")
 
     async def _by_reference(self, step: str) -> Finding:
-        tiers = "" if self._settings.customer_policy == "each" else self._settings.customer
-        await self._reader.pieces(CUSTOMER, tiers, NEVER_A_REFERENCE)
+        await self._reader.pieces(CUSTOMER, self._tiers, NEVER_A_REFERENCE)
         return well(step, "pieces are found by their reference")
 
     async def _by_beginning(self, step: str) -> Finding:
-        by_rest = self._way("notes") == "rest"
-        if by_rest and not dictionary_of(Query("notes", {}, ()), self._settings.spelling)[1]:
+        if self._way("notes") == "rest" and not self._condition("notes", self._tiers)[1]:
             return well(step, "not asked for: right where delivered orders keep their header")
-        await self._reader.pieces_beginning(CUSTOMER, self._settings.customer, f"{NEVER_A_REFERENCE}.")
+        await self._reader.pieces_beginning(CUSTOMER, self._tiers, f"{NEVER_A_REFERENCE}.")
         return well(step, "pieces are found by the beginning of PINOTIERS")
 
     async def _of_goods(self, step: str) -> Finding:
@@ -176,14 +176,23 @@ class _Trial:
     async def _of_expected(self, step: str) -> Finding:
         return well(step, f"{len(await self._books.expected())} open lines of purchase orders")
 
+    @property
+    def _tiers(self) -> str:
+        """Under whom orders are looked up: "" for anybody, where each person is a customer."""
+        return "" if self._settings.customer_policy == "each" else self._settings.customer
+
+    def _condition(self, table: Table, tiers: str) -> tuple[Dictionary, str]:
+        key = {"TIERS": tiers} if tiers else {}
+        return dictionary_of(Query(table, key, ()), self._settings.spelling)
+
     def _way(self, table: Table) -> str:
         return flow_of(table, self._settings.flows)
 
-    def _hint(self, table: Table) -> str:
+    def _hint(self, table: Table, tiers: str | None = None) -> str:
         asked = "pieces" if table == "notes" else table
         match self._way(table):
             case "rest":
-                dictionary, where = dictionary_of(Query(table, {"TIERS": ""}, ()), self._settings.spelling)
+                dictionary, where = self._condition(table, self._tiers if tiers is None else tiers)
                 hint = f"the site has to open {dictionary.dhoq} with RecordSql {dictionary.recordsql}"
                 return f"look at url and account; {hint} and its condition {where}"
             case "files":

@@ -32,9 +32,10 @@ class Records:
         self._kept_for: tuple[object, ...] = ()
         self._kept: list[Row] = []
         pieces = spelling.pieces
-        self._open(pieces, pieces.equal, self._pieces)
-        self._open(pieces, pieces.beginning, self._pieces_beginning)
-        self._open(pieces, pieces.reference, self._pieces)
+        self._open(pieces, pieces.equal, lambda key: self._pieces(key, _of(key, "tiers")))
+        self._open(pieces, pieces.beginning, lambda key: self._pieces_beginning(key, _of(key, "tiers")))
+        self._open(pieces, pieces.reference, lambda key: self._pieces(key, None))
+        self._open(pieces, pieces.reference_beginning, lambda key: self._pieces_beginning(key, None))
         self._open(spelling.lines, spelling.lines.equal, self._lines_of_piece)
         self._open(spelling.stock, spelling.stock.equal, self._stock)
         self._open(spelling.articles, spelling.articles.equal, lambda _key: views.articles())
@@ -87,15 +88,18 @@ class Records:
     def _stock(self, key: Mapping[str, str]) -> Iterable[Row]:
         return self._views.stock(_of(key, "depo"))
 
-    def _pieces(self, key: Mapping[str, str]) -> Iterable[Row]:
+    def _pieces(self, key: Mapping[str, str], tiers: str | None) -> Iterable[Row]:
         if "piref" in key:
-            found = self._tables.with_piref(_of(key, "ticod"), key.get("tiers"), key["piref"])
+            found = self._tables.with_piref(_of(key, "ticod"), tiers, key["piref"])
         else:
-            found = self._tables.with_reference(_of(key, "ticod"), key.get("tiers"), _of(key, "pinotiers"))
+            found = self._tables.with_reference(_of(key, "ticod"), tiers, _of(key, "pinotiers"))
         return map(self._views.piece, found)
 
-    def _pieces_beginning(self, key: Mapping[str, str]) -> Iterable[Row]:
-        found = self._tables.with_prefix(_of(key, "ticod"), key.get("tiers"), _of(key, "pinotiers"))
+    def _pieces_beginning(self, key: Mapping[str, str], tiers: str | None) -> Iterable[Row]:
+        if "piref" in key:
+            found = self._tables.with_piref_prefix(_of(key, "ticod"), tiers, key["piref"])
+        else:
+            found = self._tables.with_prefix(_of(key, "ticod"), tiers, _of(key, "pinotiers"))
         return map(self._views.piece, found)
 
     def _lines_of_piece(self, key: Mapping[str, str]) -> Iterable[Row]:

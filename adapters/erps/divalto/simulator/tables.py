@@ -247,6 +247,16 @@ class Tables:
             for header in headers
         ]
 
+    def with_piref_prefix(self, ticod: str, tiers: str | None, beginning: str) -> list[Header]:
+        """Return headers whose PIREF begins so, all of them gone through as without an index."""
+        return [
+            header
+            for header in self.headers
+            if header.ticod == ticod
+            and tiers in (None, header.tiers)
+            and header.piref.lower().startswith(beginning.lower())
+        ]
+
     def move(self, key: StockKey, units: Decimal, piece: str) -> None:
         """Move units into (or out of) a depot."""
         self.movements.append(Movement(key, units, piece))

@@ -196,10 +196,11 @@ async def test_a_channel_may_have_codes_of_its_own() -> None:
 
 
 async def test_a_site_that_has_another_use_for_pinotiers_is_looked_up_by_piref() -> None:
-    pieces = Dictionary("GTRSENT.dhoq", "Entete", "Equal_Tiers_Piref")
+    pieces = Dictionary("GTRSENT.dhoq", "Entete", "Equal_Tiers_Piref", "Like_Tiers_Piref")
     spelled = Spelling(pieces=pieces)
     with trio.fail_after(20):
         async with open_site(theirs=spelled, spelling=spelled, reference_field="PIREF") as site:
+            assert await site.erp.find(order()) is None
             for document in (order(), note(line("TEAPOT", 1)), cancellation(), reception()):
                 site.divalto.faults.lose_next(is_write)
                 with pytest.raises(OutcomeUnknownError):

@@ -48,3 +48,16 @@ async def test_settings_that_cannot_be_are_not_tried(site: Site) -> None:
     steps = await try_profile("divalto", msgspec.structs.replace(site.settings, concurrency=0))
     assert [step.step for step in steps] == ["settings"]
     assert site.divalto.authentications == 0
+
+
+async def test_where_each_person_is_a_customer_notes_are_looked_up_as_orders_will_be() -> None:
+    notes_by_customer_alone = msgspec.structs.replace(Spelling().pieces, reference_beginning="Like_Other")
+    spelled = Spelling(pieces=notes_by_customer_alone)
+    with trio.fail_after(20):
+        async with open_site(customer_policy="each") as site:
+            steps = await try_profile("divalto", site.settings)
+            assert [step.step for step in steps if step.judgement == "wrong"] == []
+            wrong = msgspec.structs.replace(site.settings, spelling=spelled)
+            steps = await try_profile("divalto", wrong)
+            (step,) = [step for step in steps if step.judgement == "wrong"]
+            assert (step.step, "Like_Other" in step.mend) == ("notes of an order", True)
