@@ -99,10 +99,11 @@ class Adopting:
 
     async def save(self) -> None:
         """Return once what was noted is durable."""
-        if self._adoption is not None and self._adoption != self._saved:
-            text = msgspec.json.encode(self._adoption).decode()
+        adoption = self._adoption  # more may be noted while this is being recorded
+        if adoption is not None and adoption != self._saved:
+            text = msgspec.json.encode(adoption).decode()
             await self._journal.save_cursor(adoption_name(self._channel), text)
-            self._saved = self._adoption
+            self._saved = adoption
 
     async def read_through(self) -> None:
         """Note that the first import is over, and put before a person what it has left alone."""

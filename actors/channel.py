@@ -19,9 +19,9 @@ from actors.domain.assortment import Assortment
 from actors.errors import OutcomeUnknownError, PartnerError, UnreachableError
 from actors.intake import Intake
 from actors.order import OrderHall
+from actors.page_line import importing
 from actors.ports.journal import Journal
-from actors.ports.shop import ShopPort
-from actors.read_ahead import Ahead
+from actors.ports.shop import Poll, ShopPort
 from actors.second_look import WAIT_S, SecondLook
 from actors.shop_window import ShopWindow
 from actors.sweep import Sweep
@@ -144,6 +144,7 @@ class Channel:
         self._moved = trio.Event()
         directory.on_movement(self._stock_moved)
         self._read_at: float | None = None
+        self._cursor: str | None = None
         self.polled_at: float | None = None
         self._made_at = trio.current_time()
 
@@ -265,30 +266,38 @@ class Channel:
             self._precedence.has_read(self._settings.name)
 
     async def _read_through(self) -> bool:
-        name = cursor_name(self._settings.name)
-        cursor = await self._journal.cursor(name)
-        await self._intake.adopting.begin(cursor, self._settings.orders_since)
+        self._cursor = await self._journal.cursor(cursor_name(self._settings.name))
+        await self._intake.adopting.begin(self._cursor, self._settings.orders_since)
         read_at = trio.current_time()
-        poll = await self._shop.poll(cursor)
-        while True:
-            ahead = Ahead(self._shop, poll.cursor)
-            async with trio.open_nursery() as nursery:
-                if poll.more:
-                    self._precedence.reads_on(self._settings.name)
-                    nursery.start_soon(ahead.read)
-                await self._intake.take(poll.orders, read_at - poll.ahead_s)
-                self.window.forget(poll.orders)
-                if poll.cursor != cursor:
-                    cursor = poll.cursor
-                    await self._journal.save_cursor(name, cursor)
-            if not poll.partial:
-                self.polled_at = trio.current_time()
-            if not poll.more:
-                await self._intake.adopting.read_through()
-                if not poll.partial:
-                    self._read_at = read_at
-                return not poll.partial
-            read_at, poll = ahead.read_at, ahead.page()
+        poll = await self._shop.poll(self._cursor)
+        failure: PartnerError | None = None
+        async with importing(self._intake, self._is_durable) as line:
+            while failure is None:
+                await line.take(poll, read_at)
+                if not poll.more:
+                    break
+                self._precedence.reads_on(self._settings.name)
+                read_at = trio.current_time()
+                try:
+                    poll = await self._shop.poll(poll.cursor)
+                except PartnerError as error:
+                    failure = error  # it waits until all that was read is durable
+        if failure is not None:
+            raise failure
+        await self._intake.adopting.read_through()
+        if not poll.partial:
+            self._read_at = read_at
+        return not poll.partial
+
+    async def _is_durable(self, poll: Poll) -> None:
+        """Move the cursor behind a page: all that it holds is durable, and all before it."""
+        self.window.forget(poll.orders)
+        await self._intake.adopting.save()
+        if poll.cursor != self._cursor:
+            await self._journal.save_cursor(cursor_name(self._settings.name), poll.cursor)
+            self._cursor = poll.cursor
+        if not poll.partial:
+            self.polled_at = trio.current_time()
 
     async def push(self) -> None:
         """Bring the shop's sellable stock to what the ledger can promise.

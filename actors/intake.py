@@ -7,7 +7,7 @@ is not polled; so whatever stands before a person is looked at again now and the
 import hashlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -64,6 +64,13 @@ STANDINGS: dict[str, Standing] = {
 }
 
 
+class Sifted(NamedTuple):
+    """What of a page has to be imported, and the ids of the orders in it that are ours already."""
+
+    ours: Sequence[ShopOrder | UnreadableOrder]
+    known: Collection[str]
+
+
 class Intake:
     """One channel's way in.
 
@@ -108,6 +115,12 @@ class Intake:
         """Import a page side by side; where it holds an order twice, the later copy counts.
 
         `read_at` is when it was asked for, on the clock of Trio: a copy that came later is not overwritten.
+        """
+        await self.bring_in(await self.sift(orders), read_at)
+        await self.adopting.save()
+
+    async def sift(self, orders: Sequence[ShopOrder | UnreadableOrder]) -> Sifted:
+        """Return what of a page has to be imported; pages are to be sifted in the order of their reading.
 
         What ended in the shop before it came here, or was somebody else's when the shop was taken over, is
         no order of ours and wakes none: most of an old shop's orders cost one look at the index, all at once.
@@ -124,8 +137,11 @@ class Intake:
                 ours.append(order)
             else:
                 await self._nothing_to_mend(id_)
-        await self._side_by_side(ours, partial(self._import, read_at=read_at, known=known))
-        await self.adopting.save()
+        return Sifted(ours, known)
+
+    async def bring_in(self, sifted: Sifted, read_at: float) -> None:
+        """Import what was sifted out of a page that was asked for at `read_at`; return once it is durable."""
+        await self._side_by_side(sifted.ours, partial(self._import, read_at=read_at, known=sifted.known))
 
     async def _side_by_side(self, orders: Sequence[C], work: Callable[[C], Awaitable[None]]) -> None:
         left = iter(orders)

@@ -355,16 +355,48 @@ async def test_the_line_survives_a_restart_in_the_middle_of_the_first_import(aut
         assert anomaly.detail.startswith("4 orders")
 
 
-async def test_a_page_is_imported_while_the_next_one_is_read(autojump_clock: Clock) -> None:
+async def test_two_pages_are_imported_side_by_side_while_the_next_one_is_read(autojump_clock: Clock) -> None:
     async with open_house() as house:
         house.shop.page = 1
-        for number in range(3):
+        for number in range(5):
             house.shop.place(order(number))
         house.journal.stuck = "order-main-0"
         with trio.move_on_after(100):
             await house.channel.poll()
-        assert house.shop.polled == [None, "1"]
-        assert await house.journal.cursor("shop-main") is None
+        assert house.shop.polled == [None, "1", "2"], "and no further"
+        assert (await house.stage(0), await house.stage(1)) == (None, "backordered")
+        assert await house.journal.cursor("shop-main") is None, "the page before is not durable"
+
+
+async def test_a_page_waits_for_the_one_before_where_it_holds_a_later_copy_of_an_order(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.page = 1
+        house.shop.place(order(1))
+        house.shop.place(order(1, "cancelled"))
+        house.journal.stuck = "order-main-1"
+        nursery.start_soon(house.channel.poll)
+        await trio.sleep(1)
+        house.journal.stuck = ""  # the append that is under way takes its time all the same
+        await trio.sleep(1_001)
+        assert await house.stage(1) == "cancelled", "the order is known by then, so this is news of it"
+        assert await house.journal.cursor("shop-main") == "2"
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_was_read_is_durable_before_a_poll_tells_that_the_next_page_cannot_be_read(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.shop.page = 1
+        for number in range(4):
+            house.shop.place(order(number))
+        house.shop.away_after = 2
+        with pytest.raises(UnreachableError):
+            await house.channel.poll()
+        assert await house.journal.cursor("shop-main") == "2"
+        assert [await house.stage(number) for number in range(3)] == ["backordered", "backordered", None]
 
 
 # --- sellable stock -----------------------------------------------------------------------------------------
