@@ -76,7 +76,7 @@ def reconcile(*, config: Path, channel: str | None, as_json: bool) -> None:
     from daemon.ctl_asking import Asking
     from daemon.ctl_books import compare
 
-    compare(Asking(str(settings.daemon.socket_path), as_json), channel)
+    compare(Asking(str(settings.daemon.socket_path), as_json, program="wharfinger"), channel)
 
 
 def channel_of(settings: "Settings", name: str) -> "Channel":

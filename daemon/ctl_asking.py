@@ -24,6 +24,9 @@ AWAY = 69
 P = ParamSpec("P")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+PROGRAM = "wharfctl"
+"""Who speaks to a person, but where a command of wharfinger's asks."""
+
 DEFAULT_SOCKET = "/run/wharfinger/control.sock"
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -41,6 +44,7 @@ class Asking:
     socket: str = DEFAULT_SOCKET
     as_json: bool = False
     dry_run: bool = False
+    program: str = PROGRAM
 
     def read(
         self,
@@ -62,7 +66,7 @@ class Asking:
         parts: Sequence[view.Answer] = answer[within] if within else (answer,)
         lists = [each for part in parts for each in part.values() if isinstance(each, list)]
         if limit and any(len(each) >= int(limit) for each in lists):
-            click.echo(f"wharfctl: only the first {limit}; there may be more, see --limit", err=True)
+            click.echo(f"{self.program}: only the first {limit}; there may be more, see --limit", err=True)
         return answer
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> view.Answer:
@@ -87,9 +91,9 @@ class Asking:
         except KeyboardInterrupt:
             return
         except DaemonAwayError as error:
-            end(AWAY, f"no daemon answers at {error}")
+            self._end(AWAY, f"no daemon answers at {error}")
         except ControlError as error:
-            end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
+            self._end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
 
     def show(self, answer: view.Answer, show: view.View) -> None:
         """Show an answer, as JSON where that was asked for."""
@@ -103,11 +107,14 @@ class Asking:
         try:
             return ask(self.socket, question)
         except DaemonAwayError as error:
-            end(AWAY, f"no daemon answers at {error}{again}")
+            self._end(AWAY, f"no daemon answers at {error}{again}")
         except ControlError as error:
             if error.status in TRY_AGAIN:
-                end(AWAY, f"{error.detail}{again}")
-            end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
+                self._end(AWAY, f"{error.detail}{again}")
+            self._end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
+
+    def _end(self, code: int, text: str) -> NoReturn:
+        end(code, text, self.program)
 
 
 def _json(told: Mapping[str, object]) -> bytes:
@@ -120,10 +127,10 @@ def _new_key() -> str:
     return str(uuid.uuid4())
 
 
-def end(code: int, text: str) -> NoReturn:
+def end(code: int, text: str, program: str = PROGRAM) -> NoReturn:
     """Say why, and end with this code."""
     for line in text.splitlines():
-        click.echo(f"wharfctl: {view.cell(line)}", err=True)
+        click.echo(f"{program}: {view.cell(line)}", err=True)
     raise SystemExit(code)
 
 

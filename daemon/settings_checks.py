@@ -66,16 +66,16 @@ def names(declared: Declared) -> list[Problem]:
     return found
 
 
-def database(settings: Database) -> list[Problem]:
-    """Check that there is one database and that its address looks like one."""
+def database(settings: Database, dsn_key: str) -> list[Problem]:
+    """Check that there is one database and that its address, given by that key, looks like one."""
     if settings.dsn is None and not settings.data_dir:
         return [Problem("database", "expected dsn_file, dsn_env or data_dir")]
     if settings.dsn is not None and settings.data_dir:
-        return [Problem("database.data_dir", "is one database too many beside dsn")]
+        return [Problem("database.data_dir", f"is one database too many beside {dsn_key}")]
     if settings.data_dir and not Path(settings.data_dir).is_absolute():
         return [Problem("database.data_dir", "has to be an absolute path")]
     why = address_problem(settings.dsn.reveal()) if settings.dsn is not None else ""
-    return [Problem("database.dsn", why)] if why else []
+    return [Problem(dsn_key, why)] if why else []
 
 
 def address_problem(dsn: str) -> str:

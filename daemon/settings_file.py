@@ -27,7 +27,7 @@ from daemon.settings import (
     assortment,
 )
 from daemon.settings_checks import Declared
-from daemon.settings_reading import Reader, Secrets, join
+from daemon.settings_reading import Reader, Secrets, given_as, join
 
 FILE_BYTES_MAX = 1024 * 1024
 """A hundred shops and as many warehouses stay far below."""
@@ -49,7 +49,9 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
     reader = Reader(secrets)
     reader.known_only("", document, SECTIONS)
     rules_path = _rules_path(reader, document, path)
-    database = reader.struct("database", _section(reader, document, "database"), Database)
+    about_database = _section(reader, document, "database")
+    database = reader.struct("database", about_database, Database)
+    dsn_key = join("database", given_as(about_database, "dsn"))
     daemon = reader.struct("daemon", _section(reader, document, "daemon"), Daemon)
     erp = _erp(reader, _section(reader, document, "erp"), plugins)
     channels = _each(reader, document, "channels", lambda name, table: _channel(reader, name, table, plugins))
@@ -66,10 +68,10 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
     problems = reader.problems + settings_checks.names(declared)
     problems += _sales_problems(channels, carriers, plugins, declared)
     if database is not None:
-        problems += settings_checks.database(database)
+        problems += settings_checks.database(database, dsn_key)
     if daemon is not None:
         problems += settings_checks.daemon(daemon)
-        problems += settings_checks.ports(daemon, _addresses(database, erp, channels, carriers))
+        problems += settings_checks.ports(daemon, _addresses(database, dsn_key, erp, channels, carriers))
     if erp is not None:
         kind = next(plugin for plugin in plugins.erps if plugin.name == erp.type)
         problems += settings_checks.erp(erp, kind, declared)
@@ -83,6 +85,7 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
 
 def _addresses(
     database: Database | None,
+    dsn_key: str,
     erp: Erp | None,
     channels: Mapping[str, Channel],
     carriers: Mapping[str, Carrier],
@@ -94,7 +97,7 @@ def _addresses(
         found["erp.url"] = erp.settings
     addresses = {key: str(getattr(settings, "url", "")) for key, settings in found.items()}
     if database is not None and database.dsn is not None:
-        addresses["database.dsn"] = database.dsn.reveal()
+        addresses[dsn_key] = database.dsn.reveal()
     return addresses
 
 

@@ -193,7 +193,7 @@ class Reader:
 
     def _secret(self, path: str, table: Mapping[str, object], field: FieldInfo) -> Secret | None:
         name = field.encode_name
-        file, env = f"{name}_file", f"{name}_env"
+        file, env = _sources(name)
         given = [key for key in (name, file, env) if key in table]
         if name in given:
             self.complain(join(path, name), f"is a secret and does not stand here: give {file} or {env}")
@@ -228,6 +228,16 @@ class Reader:
         return secret
 
 
+def given_as(table: Mapping[str, object], name: str) -> str:
+    """Return by which key of a table a secret is given: its own name where it is by none."""
+    return next((key for key in _sources(name) if key in table), name)
+
+
+def _sources(name: str) -> tuple[str, str]:
+    """Return the keys by which a secret is given: as a file, and as a variable."""
+    return f"{name}_file", f"{name}_env"
+
+
 def _is_in_the_open(path: Path) -> bool:
     """Tell whether every account gets as far as the file; its own mode is another matter."""
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
@@ -255,7 +265,7 @@ def _is_text(kind: Any) -> bool:  # noqa: ANN401 - a type expression
 
 def _keys_of(field: FieldInfo) -> tuple[str, ...]:
     name = field.encode_name
-    return (name, f"{name}_file", f"{name}_env") if _is_secret(field) else (name,)
+    return (name, *_sources(name)) if _is_secret(field) else (name,)
 
 
 def _unknown(key: str, known: Collection[str]) -> str:

@@ -17,7 +17,15 @@ from actors.domain.partitions import PARTITIONS
 from actors.inspection import LogEnd
 from adapters.postgres.audit import AuditReport, audit
 from adapters.postgres.audit.record import record_audit
-from adapters.postgres.backup import BackupReport, Restored, check_backup, examine, judge, positions
+from adapters.postgres.backup import (
+    BackupReport,
+    NotRestoredError,
+    Restored,
+    check_backup,
+    examine,
+    judge,
+    positions,
+)
 from adapters.postgres.connect import DatabaseUnavailableError
 from adapters.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from adapters.postgres.forget import forget
@@ -49,6 +57,7 @@ UNUSABLE = (
     EmbeddedPostgresError,
     LeaseTakenError,
     MigrationError,
+    NotRestoredError,
     RebuildError,
 )
 """Why a database cannot be worked with; their texts are for operators and hold no secret."""
@@ -123,7 +132,7 @@ def backup_checked(live: str, restored: str, seconds_max: float) -> BackupReport
     """Tell what a restored backup is worth beside the live database.
 
     Raises:
-        DatabaseUnavailableError: see `adapters.postgres.backup`.
+        DatabaseUnavailableError, NotRestoredError: see `adapters.postgres.backup`.
     """
     return trio.run(lambda: check_backup(live, restored, database_seconds_max=seconds_max))
 
@@ -132,7 +141,7 @@ def backup_examined(restored: str, seconds_max: float) -> tuple[Restored, Mappin
     """Audit a restored backup; return what it holds, and at which positions to compare the live log.
 
     Raises:
-        DatabaseUnavailableError: see `adapters.postgres.backup`.
+        DatabaseUnavailableError, NotRestoredError: see `adapters.postgres.backup`.
     """
     found = trio.run(lambda: examine(restored, database_seconds_max=seconds_max))
     return found, positions(found)

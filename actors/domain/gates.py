@@ -75,8 +75,9 @@ def evolve(gates: Gates, event: GateEvent) -> Gates:
 
 
 def shut(gates: Gates, gate: GateKind, name: str, reason: str, by: str) -> tuple[GateEvent, ...]:
-    """Return what shutting it causes: nothing where it is shut already."""
-    return () if gates.is_shut(gate, name) else (GateShut(gate, name, reason, by),)
+    """Return what shutting it causes: nothing where it is shut for that reason already."""
+    before = gates.shut.get((gate, name))
+    return () if before is not None and before.reason == reason else (GateShut(gate, name, reason, by),)
 
 
 def opened(gates: Gates, gate: GateKind, name: str, by: str) -> tuple[GateEvent, ...]:
@@ -87,10 +88,10 @@ def opened(gates: Gates, gate: GateKind, name: str, by: str) -> tuple[GateEvent,
 def capped(
     gates: Gates, warehouse: str, in_hand_max: int | None, reason: str, by: str
 ) -> tuple[GateEvent, ...]:
-    """Return what capping a warehouse causes: nothing where its cap is the same already."""
+    """Return what capping a warehouse causes: nothing where its cap is the same, for that reason, already."""
     cap = gates.caps.get(warehouse)
-    same = in_hand_max == (cap.in_hand_max if cap is not None else None)
-    return () if same else (GateCapped(warehouse, in_hand_max, reason, by),)
+    stands = (cap.in_hand_max, cap.reason) if cap is not None else (None, reason)
+    return () if stands == (in_hand_max, reason) else (GateCapped(warehouse, in_hand_max, reason, by),)
 
 
 def routing_through(gates: Gates, rules: RoutingRules) -> RoutingRules:

@@ -5,7 +5,7 @@ It reads both databases and changes neither; how a backup is made is Postgres' o
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -15,6 +15,25 @@ from adapters.postgres.bridge import open_bridge
 from adapters.postgres.connect import connect_to_log
 from adapters.postgres.gone import or_unavailable
 from adapters.postgres.inspection import ends
+
+_AT_WORK: Final = """
+    SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+                    WHERE d.datname = current_database()
+                      AND l.locktype = 'advisory' AND l.classid = 1464353107)
+"""
+"""A daemon's writer holds these locks as long as it lives, see `adapters.postgres.leases`."""
+
+_WHICH: Final = """
+    SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()
+"""
+"""Which database of which server: a copy of the files has another start, a restored dump another oid."""
+
+
+_LIVE: Final = "the restored database's address is the live one's"
+
+
+class NotRestoredError(Exception):
+    """What was given as the restored database is the live one; the text says how that shows."""
 
 
 class BackupReport(Struct, frozen=True):
@@ -49,7 +68,12 @@ async def check_backup(live: str, restored: str, *, database_seconds_max: float 
 
     Raises:
         DatabaseUnavailableError: one of them stayed away, or refused us.
+        NotRestoredError: they are one and the same, or a daemon is at work on the restored one.
     """
+    async with open_bridge() as bridge:
+        with or_unavailable():
+            if await bridge.run(_is_one, live, restored, database_seconds_max):
+                raise NotRestoredError(f"{_LIVE}: it is the database of these settings")
     found = await examine(restored, database_seconds_max=database_seconds_max)
     async with open_bridge() as bridge:
         with or_unavailable():
@@ -61,7 +85,12 @@ async def examine(restored: str, *, database_seconds_max: float = 30.0) -> Resto
 
     Raises:
         DatabaseUnavailableError: it stayed away, or refused us.
+        NotRestoredError: a daemon is at work on it.
     """
+    async with open_bridge() as bridge:
+        with or_unavailable():
+            if await bridge.run(_is_at_work, restored, database_seconds_max):
+                raise NotRestoredError(f"{_LIVE}: a daemon is at work on it")
     report = await audit(restored, database_seconds_max=database_seconds_max)
     async with open_bridge() as bridge:
         with or_unavailable():
@@ -85,6 +114,29 @@ def judge(restored: Restored, live: Sequence[LogEnd]) -> BackupReport:
         behind += max(0, end.position - position)
     report = restored.audit
     return BackupReport(report.ok and not foreign, report, tuple(sorted(foreign)), behind, restored.newest)
+
+
+async def _is_at_work(dsn: str, seconds_max: float) -> bool:
+    connection = await connect_to_log(dsn, role=None, seconds_max=seconds_max)
+    try:
+        return bool(await connection.fetchval(_AT_WORK))
+    finally:
+        await connection.close()  # noqa: ASYNC102 - asyncio's, on the database's thread
+
+
+async def _is_one(live: str, restored: str, seconds_max: float) -> bool:
+    return await _which(live, seconds_max) == await _which(restored, seconds_max)
+
+
+async def _which(dsn: str, seconds_max: float) -> tuple[datetime, int]:
+    connection = await connect_to_log(dsn, role=None, seconds_max=seconds_max)
+    try:
+        row = await connection.fetchrow(_WHICH)
+        if row is None:
+            raise LookupError("a database knows itself")
+        return row["since"], row["oid"]
+    finally:
+        await connection.close()  # noqa: ASYNC102 - the same
 
 
 async def _heads(dsn: str, seconds_max: float) -> tuple[dict[int, tuple[int, bytes]], datetime | None]:

@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 TEXT_MAX = 200
 """A reason typed by a person; longer belongs into the desk's own notes."""
 
+SAYS_SOMETHING = r"\S"
+"""What is asked for so that somebody can read it later: blanks are no reason."""
+
 LINES_MAX = 1_000
 """More lines than any parcel or order of a shop has."""
 
@@ -18,7 +21,7 @@ OWN_WORDS = frozenset({"reason"})
 """Fields that hold what a person wrote: who knows about whom. They stand in no log and no trail."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
+Text = Annotated[str, Meta(max_length=TEXT_MAX, pattern=SAYS_SOMETHING)]
 Matter = Annotated[str, Meta(min_length=1, max_length=300)]
 Units = Annotated[int, Meta(ge=1, le=1_000_000)]
 Weight = Annotated[int, Meta(ge=1, le=1_000_000)]

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors.domain.order_state import LIFE_CYCLE
 from daemon.control.access import Role
+from daemon.control.asked import SAYS_SOMETHING
 from daemon.control.asking import KEY_LENGTH_MAX
 from daemon.control.router import CONTROL, DRY_RUN, KEY_PATTERN
 from daemon.control.routes import LIMIT_MAX, Change, Following, Reading, Route
@@ -33,6 +34,9 @@ _LISTS = {
 """What stands between the commas of a parameter that is a list."""
 
 PLAIN = f"^[^{CONTROL}]*$"
+WORDS = rf"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$"
+"""The same where blanks alone are not enough, as in a reason."""
+
 _NAME: dict[str, object] = {"type": "string", "pattern": PLAIN}
 
 _REFUSALS = {
@@ -42,7 +46,7 @@ _REFUSALS = {
     HTTPStatus.CONFLICT: "a business no, and why",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is too large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "the key was used for something else, or what is asked for is wrong",
-    HTTPStatus.SERVICE_UNAVAILABLE: "the daemon starts or drains: ask again",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the daemon starts or drains, or its database does not answer: ask again",
     HTTPStatus.GATEWAY_TIMEOUT: "it took too long: ask again, a change under the same key",
 }
 
@@ -80,6 +84,8 @@ def _plain(schema: Any) -> Any:  # noqa: ANN401 - JSON
     match schema:
         case {"type": "string"} if not schema.keys() & {"pattern", "format", "enum"}:
             return {**schema, "pattern": PLAIN}
+        case {"pattern": pattern} if pattern == SAYS_SOMETHING:
+            return {**schema, "pattern": WORDS}
         case dict():
             return {key: _plain(each) for key, each in schema.items()}
         case list():

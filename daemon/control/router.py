@@ -22,6 +22,7 @@ from actors.inspection import UnansweredError
 from adapters.http.server import CutOffError, Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
 from daemon.control.answers import ANSWER_SECONDS_MAX
+from daemon.control.asked import SAYS_SOMETHING
 from daemon.control.asking import KEY_LENGTH_MAX, Asking
 from daemon.control.routes import (
     Answer,
@@ -280,5 +281,7 @@ def _decoded(body: bytes, kind: type[Body]) -> Body:
 
 def _told(error: msgspec.ValidationError) -> str:
     """Name the field first, as with parameters: `units: expected int >= 1`."""
-    what, found, where = str(error).replace("`", "").partition(" - at $.")
+    told = str(error).replace("`", "")
+    told = told.replace(f"str matching regex {SAYS_SOMETHING!r}", "a text that says something")
+    what, found, where = told.partition(" - at $.")
     return f"{where}: {what[:1].lower()}{what[1:]}" if found else f"body: {what}"

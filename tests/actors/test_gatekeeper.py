@@ -96,6 +96,19 @@ async def test_a_cap_stands_over_a_restart_in_the_rules_and_in_the_version_until
     ]
 
 
+async def test_a_gate_that_is_shut_again_for_another_reason_is_shut_for_that_one() -> None:
+    journal, changes = MemoryJournal(), list[str]()
+    gates = keeper(journal, changes)
+    await gates.shut("warehouse", "lyon", "stocktaking until noon", "uid 7")
+    await gates.shut("warehouse", "lyon", "flood", "uid 8")
+    await gates.cap("nantes", 20, "one picker is ill", "uid 7")
+    await gates.cap("nantes", 20, "two pickers are ill", "uid 8")
+    again = keeper(journal, [])
+    await again.load()
+    assert again.gates.shut["warehouse", "lyon"] == GateShut("warehouse", "lyon", "flood", "uid 8")
+    assert again.gates.caps["nantes"] == GateCapped("nantes", 20, "two pickers are ill", "uid 8")
+
+
 async def test_a_change_that_is_repeated_under_its_key_undoes_nothing_that_came_since() -> None:
     journal, changes = MemoryJournal(), list[str]()
     gates = keeper(journal, changes)

@@ -57,6 +57,13 @@ def process(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_who_asks_the_daemon_by_wharfinger_is_told_so_by_wharfinger(tmp_path: Path) -> None:
+    told = wharfinger("reconcile", "--config", str(configured(tmp_path, port=free_port())))
+    assert told.exit_code == 69
+    assert told.stderr.startswith(f"wharfinger: no daemon answers at {tmp_path}/control.sock")
+    assert "wharfctl" not in told.stderr
+
+
 def test_good_settings_are_told_in_a_line(tmp_path: Path) -> None:
     config = configured(tmp_path, port=free_port())
     result = wharfinger("check", "--config", str(config))

@@ -285,7 +285,7 @@ def test_a_database_address_comes_as_a_secret(folder: Path) -> None:
     assert got.database.dsn.reveal() == dsn
     assert "hunter2" not in repr(got)
     assert complaints(folder, text, {**ENVIRON, "DSN": "mysql://hunter2@db"}) == [
-        "database.dsn: has to begin with postgresql://"
+        "database.dsn_env: has to begin with postgresql://"
     ]
 
 
@@ -295,7 +295,7 @@ def test_a_password_that_makes_a_database_address_unreadable_is_named_and_no_par
 ) -> None:
     text = GOOD.replace('data_dir = "/var/lib/wharfinger/postgres"', 'dsn_env = "DSN"')
     (told,) = complaints(folder, text, {**ENVIRON, "DSN": f"postgresql://w:{password}@db:5432/x"})
-    assert told.startswith("database.dsn: names no host that can be read: in a password / is spelled %2F")
+    assert told.startswith("database.dsn_env: names no host that can be read: in a password / is spelled %2F")
     assert "hun" not in told
     assert "ter2" not in told
 

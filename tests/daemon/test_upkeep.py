@@ -15,6 +15,7 @@ import trio
 from actors.domain.stock_events import StockReceived
 from actors.ports.journal import Append
 from actors.ports.people import BesideRow
+from adapters.postgres.backup import NotRestoredError, examine
 from adapters.postgres.embedded import EmbeddedPostgres
 from adapters.postgres.journal import open_journal
 from tests.settings import PARTNERS
@@ -159,6 +160,22 @@ def test_a_database_without_a_log_is_told_as_that_and_not_as_a_fault(
     )
     assert told.returncode == 69, told.stderr
     assert told.stderr.startswith("wharfinger: the database holds no log of ours: is its address right?")
+
+
+def test_the_live_database_is_no_backup_of_itself(config: Path) -> None:
+    command = ("backup-check", "--restored-dsn-file", str(config.parent / "dsn"), "--config", str(config))
+    told = wharfinger(*command)
+    assert (told.returncode, told.stdout) == (69, "")
+    live = "wharfinger: the restored database's address is the live one's: "
+    assert told.stderr == f"{live}it is the database of these settings\n"
+
+    async def beside_a_daemon() -> None:
+        with trio.fail_after(60):
+            async with open_journal(dsn_of(config), owner="a daemon"):
+                with pytest.raises(NotRestoredError, match="a daemon is at work on it"):
+                    await examine(dsn_of(config))
+
+    trio.run(beside_a_daemon)
 
 
 def audit_noted(config: Path) -> tuple[bool, int] | None:

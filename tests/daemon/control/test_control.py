@@ -323,6 +323,13 @@ async def test_a_business_no_comes_with_its_reason(control: Socket) -> None:
             400,
             "units: expected int, got str",
         ),
+        (
+            "POST",
+            f"{LYON}/close",
+            json.dumps({"reason": " \n"}).encode(),
+            400,
+            "reason: expected a text that says something",
+        ),
     ],
 )
 async def test_what_makes_no_sense_is_refused_and_named(
