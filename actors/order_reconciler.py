@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 import structlog
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.domain.discrepancies import Discrepancy
 from actors.domain.documents import ERP, ErpChange, ErpDeliveryNote, ErpOrder, ShopTracking
 from actors.domain.erp_pieces import ErpPiece
 from actors.domain.erp_stock import Underway
 from actors.domain.order_draft import shop
-from actors.domain.order_history import Asked, History, history
+from actors.domain.order_history import History, history
 from actors.domain.order_reconciliation import Pieces, Shown, Sight, Standing, order_discrepancies
 from actors.domain.order_state import effect_id
 from actors.domain.partitions import order_stream
@@ -44,8 +45,7 @@ LOOK_UPS_MAX = 500
 """Orders looked up one by one at the ERP, some 100 ms each; the others are looked at the next time."""
 
 TRACKED_BACK = timedelta(days=2)
-TRACKINGS_MAX = 200
-"""Orders whose tracking the shop is asked for, a request or two each: those that shipped since yesterday."""
+"""The shop is asked for the tracking of what it was told of since yesterday, hundreds of orders at a time."""
 
 SAME_MOMENT = timedelta(seconds=5)
 """What an order did so shortly before the partners were read may still have been on its way."""
@@ -262,38 +262,36 @@ class OrderReconciler:
     async def _see_tracking(
         self, histories: Mapping[str, History], shown: dict[str, Shown], look: "_Look"
     ) -> None:
-        """Ask the shops whether they show the parcels that they were told of lately."""
+        """Ask each shop, by one question, whether it shows the parcels that it was told of lately."""
+        lately: dict[str, dict[str, ShopTracking]] = {}
         for name, told in histories.items():
-            asked = _last_tracking(told)
-            standing = shown.get(name, Shown()).standing
-            if asked is None or asked.at < look.now - TRACKED_BACK or standing in ("unread", "deleted"):
+            telling = _last_tracking(told, look.now - TRACKED_BACK)
+            if telling is not None and shown.get(name, Shown()).standing not in ("unread", "deleted"):
+                lately.setdefault(told.order.facts.channel, {})[name] = telling
+        for channel, tellings in lately.items():
+            if channel in look.silent:
                 continue
-            if look.tracked >= TRACKINGS_MAX:
-                look.not_tracked += 1
-                continue
-            look.tracked += 1
-            port = self._shops[told.order.facts.channel]
             try:
-                outcome = await port.find(asked.document)  # type: ignore[arg-type] # tracking
+                tracked = await self._shops[channel].tracked(tuple(tellings.values()))
             except PartnerError as error:
-                look.unread.append(f"the tracking of {name}: {error}")
-                look.tracked = TRACKINGS_MAX
+                look.unread.append(f"the tracking in the shop {channel}: {error}")
+                look.silent.add(channel)
                 continue
-            shown[name] = Shown(standing, tracking=outcome is not None)
+            for name, is_shown in zip(tellings, tracked, strict=True):
+                shown[name] = replace(shown[name], tracking=is_shown)
 
 
 @dataclass(slots=True)
 class _Look:
-    """One look as it goes on: what it has found, and what it has cost the partners so far."""
+    """One look as it goes on: what it has found, what it has cost the partners so far, and who is silent."""
 
     now: datetime
     compared: int = 0
     moving: int = 0
     looked_up: int = 0
     not_looked_up: int = 0
-    tracked: int = 0
-    not_tracked: int = 0
     unread: list[str] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
     certain: set[tuple[str, str]] = field(default_factory=set)
     found: list[Discrepancy] = field(default_factory=list)
     vanished: list[Underway] = field(default_factory=list)
@@ -314,8 +312,6 @@ class _Look:
         unread = list(self.unread)
         if self.not_looked_up:
             unread.append(f"{self.not_looked_up} orders were not looked up at the ERP")
-        if self.not_tracked:
-            unread.append(f"the tracking of {self.not_tracked} orders was not looked at")
         found = sorted(self.found, key=lambda each: each.subject)
         return OrdersLook(
             self.compared,
@@ -351,9 +347,13 @@ def _remark(books: ErpBooks, told: History, of_order: Sequence[ErpPiece]) -> str
     return books.remark_on(asked.document, of_order[0].amount)
 
 
-def _last_tracking(told: History) -> Asked | None:
+def _last_tracking(told: History, since: datetime) -> ShopTracking | None:
+    """Return the parcels that the shop took last, if that was lately and it was told of none since."""
     tellings = [asked for asked in told.asked.values() if isinstance(asked.document, ShopTracking)]
-    return tellings[-1] if tellings and tellings[-1].outcome == "done" else None
+    if not tellings or tellings[-1].outcome != "done" or tellings[-1].at < since:
+        return None
+    document = tellings[-1].document
+    return document if isinstance(document, ShopTracking) else None
 
 
 def _vanished(told: History, pieces: Pieces | None) -> Iterable[Underway]:

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import trio
 
-from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument
+from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument, ShopTracking
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.ports.carrier import CarrierPort, TrackingPage
 from actors.ports.erp import ErpPort
@@ -30,6 +30,7 @@ OPERATIONS: Final = (
     "order",
     "reread",
     "survey",
+    "tracked",
     "find",
     "carry_out",
     "stock",
@@ -108,6 +109,9 @@ class _Shop:
 
     async def survey(self, after: str) -> Sequence[ShopStanding]:
         return await self._watch.over("survey", self._port.survey(after))
+
+    async def tracked(self, tellings: Sequence[ShopTracking]) -> Sequence[bool]:
+        return await self._watch.over("tracked", self._port.tracked(tellings))
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         return await self._watch.over("find", self._port.find(document))

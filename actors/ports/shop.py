@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from actors.domain.documents import ShopDocument
+from actors.domain.documents import ShopDocument, ShopTracking
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 
@@ -170,6 +170,10 @@ class ShopPort(Protocol):
 
     async def survey(self, after: str) -> Sequence[ShopStanding]:
         """Return how the shop's next orders stand, by rising ids above `after`; empty when there are none."""
+        ...
+
+    async def tracked(self, tellings: Sequence[ShopTracking]) -> Sequence[bool]:
+        """Return of each whether the shop shows all of its tracking numbers; of many by one question."""
         ...
 
     async def find(self, document: ShopDocument) -> Outcome | None:

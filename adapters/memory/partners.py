@@ -25,6 +25,7 @@ from actors.domain.documents import (
     LabelPurchase,
     ShopDocument,
     ShopStatus,
+    ShopTracking,
     about,
 )
 from actors.errors import OutcomeUnknownError, UnreachableError
@@ -102,6 +103,11 @@ class MemoryShop:
         newest = {int(order.shop_order): order.standing for order in self.orders}
         last = int(after or "0")
         return [ShopStanding(str(each), newest[each]) for each in sorted(newest) if each > last]
+
+    async def tracked(self, tellings: Sequence[ShopTracking]) -> Sequence[bool]:
+        """Look among what was told."""
+        await self._answer(unknown=False)
+        return [each in self.told.get(each.shop_order, []) for each in tellings]
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look among what was told."""

@@ -14,7 +14,7 @@ from typing import Self
 
 import trio
 
-from actors.domain.documents import ShopDocument
+from actors.domain.documents import ShopDocument, ShopTracking
 from actors.errors import MalformedError
 from actors.ports.partner import Outcome
 from actors.ports.shop import Poll, Pushed, ShopOrder, ShopStanding, UnreadableOrder
@@ -115,6 +115,11 @@ class PrestaShop:
         """
         with self._understanding("survey the orders"):
             return await self._feed.survey(int(after) if after.isdigit() else 0)
+
+    async def tracked(self, tellings: Sequence[ShopTracking]) -> Sequence[bool]:
+        """Return of each whether the shop shows all of its tracking numbers, by a request for each 300."""
+        with self._understanding("read tracking numbers"):
+            return await self._telling.tracked(tellings)
 
     async def find(self, document: ShopDocument) -> Outcome | None:
         """Look whether the shop already shows what the document asks for, or is beyond it."""

@@ -142,6 +142,16 @@ class Telling:
 
     # --- tracking
 
+    async def tracked(self, tellings: Sequence[ShopTracking]) -> Sequence[bool]:
+        """Return of each whether the shop shows all of its tracking numbers; a write may be under way."""
+        orders = {int(each.shop_order) for each in tellings if each.shop_order.isdigit()}
+        display = "[id_order,tracking_number]"
+        rows = await self._webservice.rows_by_ids("order_carriers", display, orders, field="id_order")
+        shown: dict[str, set[str]] = {}
+        for row in rows:
+            shown.setdefault(str(reference_to(row, "id_order")), set()).add(text(row, "tracking_number"))
+        return [shown.get(each.shop_order, set()).issuperset(_numbers(each)) for each in tellings]
+
     async def _find_tracking(self, document: ShopTracking) -> Outcome | None:
         wanted = _numbers(document)
         rows = await self._carrier_rows(document)

@@ -209,6 +209,7 @@ async def test_an_order_goes_its_whole_way(shop: AnyShop) -> None:
         assert await shop.adapter.find(document) is None
         first = await shop.adapter.carry_out(document)
         assert await shop.adapter.carry_out(document) == first
+    assert list(await shop.adapter.tracked([ShopTracking(placed, parcels)])) == [True]
     orders, cursor = await shop.polled(cursor)
     shipped = orders[placed]
     assert isinstance(shipped, ShopOrder)

@@ -40,6 +40,21 @@ async def test_each_status_is_posted_once_however_often_it_is_carried_out(world:
     assert world.count("POST") == 2
 
 
+async def test_the_tracking_of_many_orders_is_looked_at_with_one_request(world: World) -> None:
+    first, second, third = (placed(world) for _ in range(3))
+    await world.adapter.carry_out(tracking(first, "A1", "A2"))
+    await world.adapter.carry_out(tracking(second, "B1"))
+    tellings = (
+        tracking(first, "A1", "A2"),
+        tracking(second, "B1", "B2"),
+        tracking(third, "C1"),
+        tracking(999_999, "D1"),
+    )
+    before = world.count("GET")
+    assert list(await world.adapter.tracked(tellings)) == [True, False, False, False]
+    assert world.count("GET") == before + 1
+
+
 async def test_a_status_whose_answer_was_lost_is_not_posted_again(world: World) -> None:
     order = placed(world)
     world.faults.lose_next()
