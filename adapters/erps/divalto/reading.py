@@ -84,13 +84,21 @@ class Reader:
         return await self.read(query, read_open_lines)
 
     async def stock(self, depot: str) -> list[StockRow]:
-        """Return everything that lies in a depot, of whatever nature."""
+        """Return everything that lies in a depot, of whatever nature.
+
+        Raises:
+            MalformedError: also where the site has the depot in other letters, which would pass for empty.
+        """
         names = self._settings.spelling.stock_columns
         unique = (*names.key, *names.parts)
         columns = (*unique, names.units, *names.less)
         query = Query("stock", {"DEPO": depot}, columns, unique, rank=Rank.STOCK)
         rows = await self.read(query, self._stock_rows)
-        return [row for row in rows if row.depot == depot]
+        found = [row for row in rows if row.depot.lower() == depot.lower()]
+        if found and found[0].depot != depot:
+            why = f"the depot {depot} is {found[0].depot} there: so it has to stand in depots"
+            raise MalformedError(self._system, "reading stock", why)
+        return found
 
     def _stock_rows(self, rows: Sequence[Row]) -> list[StockRow]:
         names = self._settings.spelling.stock_columns

@@ -82,7 +82,9 @@ class _Trial:
                 rows = await self._reader.stock(depot)
                 sellable = sum(row.nature in self._settings.natures for row in rows)
                 seen = f"{len(rows)} rows in depot {depot}, {sellable} of sellable nature"
-                if rows and not sellable:
+                if not rows:
+                    return warning(step, f"nothing lies in depot {depot}, or there is none", "look at depots")
+                if not sellable:
                     return warning(step, seen, "look at natures")
                 return well(step, seen)
 

@@ -138,7 +138,8 @@ class Views:
                 "RESQTE": _text(reserved.get((stock.article, stock.depot), Decimal(0)), QUANTITY),
             }
             for stock, units in self._tables.balances.items()
-            if depot in (None, stock.depot) and self._tables.articles[stock.article.ref].stocked
+            if (depot is None or depot.lower() == stock.depot.lower())
+            and self._tables.articles[stock.article.ref].stocked
         ]
 
     def _reserved(self) -> dict[tuple[ArticleKey, str], Decimal]:

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 import trio
 
-from actors.errors import RefusedError
+from actors.errors import MalformedError, RefusedError
 from adapters.erps.divalto.simulator import Switches
 from adapters.erps.divalto.simulator.rehearsal import (
     PERSON,
@@ -222,6 +222,13 @@ async def test_stock_is_told_by_our_warehouse_and_our_sku(site: Site) -> None:
         "paris": {"TEAPOT": 10, "CUP": 20},
         "lyon": {"TEAPOT": 5, "SHIRT/XL/BLUE": 4, "CUP": 1},
     }
+
+
+async def test_a_depot_that_the_site_spells_otherwise_is_not_taken_for_an_empty_one() -> None:
+    with trio.fail_after(20):
+        async with open_site(depots={"paris": "d01"}) as site:
+            with pytest.raises(MalformedError, match="depot d01 is D01 there"):
+                await site.erp.stock()
 
 
 async def test_a_site_that_sends_shorter_pages_than_asked_for_still_tells_all_its_stock() -> None:

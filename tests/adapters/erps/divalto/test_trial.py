@@ -61,3 +61,15 @@ async def test_where_each_person_is_a_customer_notes_are_looked_up_as_orders_wil
             steps = await try_profile("divalto", wrong)
             (step,) = [step for step in steps if step.judgement == "wrong"]
             assert (step.step, "Like_Other" in step.mend) == ("notes of an order", True)
+
+
+async def test_a_depot_in_which_nothing_lies_is_a_warning_since_one_that_is_not_there_looks_the_same(
+    site: Site,
+) -> None:
+    elsewhere = msgspec.structs.replace(site.settings, depots={"paris": "D01", "nantes": "D99"})
+    told = {step.step: step for step in await try_profile("divalto", elsewhere)}
+    assert told["stock of paris"].judgement == "ok"
+    assert (told["stock of nantes"].judgement, told["stock of nantes"].detail) == (
+        "warning",
+        "nothing lies in depot D99, or there is none",
+    )
