@@ -229,13 +229,18 @@ def line_of(
         **more,
     }
     if price is not None:
-        line |= {
-            "PUB": wire.decimal_text(price, 4, settings.decimal),
-            "PPAR": wire.decimal_text(Decimal(1), 3, settings.decimal),
-        }
+        line |= price_of(price, settings)
     if price == 0:
         line["GRATUITFL"] = YES  # a zero alone means "your own price"
     return line
+
+
+def price_of(price: Decimal, settings: DivaltoSettings) -> dict[str, str]:
+    """Return the columns of a price for one unit: a line that is there may bear one for a hundred."""
+    return {
+        "PUB": wire.decimal_text(price, 4, settings.decimal),
+        "PPAR": wire.decimal_text(Decimal(1), 3, settings.decimal),
+    }
 
 
 def _whole(units: int) -> int:

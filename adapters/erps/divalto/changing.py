@@ -11,7 +11,7 @@ from typing import NamedTuple
 from actors.domain.documents import ErpChange
 from actors.ports.people import Contact
 from adapters.erps.divalto import wire
-from adapters.erps.divalto.blocks import Built, address_of, line_of, nested, piece_key
+from adapters.erps.divalto.blocks import Built, address_of, line_of, nested, piece_key, price_of
 from adapters.erps.divalto.pieces import (
     CUSTOMER,
     ORDER,
@@ -63,8 +63,8 @@ def change(
             rows.append({"ENRNO": line.record, "CEF": REMOVED})
             continue
         units = wanted.pop(same)
-        price = wire.decimal_text(Decimal(same.price), 4, settings.decimal)
-        rows.append({"ENRNO": line.record, **_quantity(units, settings), "PUB": price})
+        price = price_of(Decimal(same.price), settings)
+        rows.append({"ENRNO": line.record, **_quantity(units, settings), **price})
     rows += [
         line_of(at.article, int(units), settings, price=Decimal(at.price), DEPO=at.depot)
         for at, units in wanted.items()

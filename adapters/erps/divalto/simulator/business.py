@@ -178,6 +178,7 @@ class Business:
                 continue
             stands.units = number(line.get(self._spelling.quantity) or "0") or stands.units
             stands.pub = number(line.get("PUB") or "0") or stands.pub
+            stands.ppar = number(line.get("PPAR") or "0") or stands.ppar
         for asked in created:
             self._add_line(piece, asked)
         if header.get("CE4") == CLOSED:

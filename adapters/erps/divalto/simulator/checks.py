@@ -129,6 +129,7 @@ class Checks:
         pub = known.price if not pub and line.get("GRATUITFL") != "2" else pub
         pub += self._switches.price_added if known.stocked else 0
         depo = self.depot(line.get("DEPO") or depo)
-        return AskedLine(
-            article, line.get("DES") or known.des, depo, op, pub, number(line.get("PPAR") or "1"), units
-        )
+        ppar = number(line.get("PPAR") or "1")
+        if self._switches.price_per != 1:
+            pub, ppar = pub * self._switches.price_per / ppar, self._switches.price_per
+        return AskedLine(article, line.get("DES") or known.des, depo, op, pub, ppar, units)

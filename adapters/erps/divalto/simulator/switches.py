@@ -29,6 +29,7 @@ class Switches:
         too_long: a value longer than its column is refused, or cut.
         negative_stock: a delivery may take a depot below zero.
         price_added: what the site's own rules add to every price that comes in, such as an eco-contribution.
+        price_per: for how many units the site states the prices that come in (PPAR), such as 100.
         opened: the site has opened the RecordSql dictionaries that connectors use; none is by default in
             Divalto.
         rows_max: no RecordSql answer has more rows, whatever was asked for.
@@ -60,6 +61,7 @@ class Switches:
     too_long: Literal["refuse", "cut"] = "refuse"
     negative_stock: bool = True
     price_added: Decimal = Decimal(0)
+    price_per: Decimal = Decimal(1)
     opened: bool = True
     rows_max: int = 10_000
     processes: int = 4

@@ -125,6 +125,15 @@ async def test_the_first_change_of_a_daemon_that_runs_for_long_is_told_at_once()
             assert sorted(piece.lines) == [("CUP", "D01", 1), ("PORT", "D01", 1)]
 
 
+async def test_another_price_comes_to_the_same_where_the_site_states_prices_for_a_hundred() -> None:
+    with trio.fail_after(20):
+        async with open_site(switches=Switches(price_per=Decimal(100))) as site:
+            await site.erp.carry_out(order(line("CUP", 2, "12.5"), shipping="0"), None)
+            assert site.divalto.pieces()[0].amount == Decimal("25.00")
+            await site.erp.carry_out(change(line("CUP", 2, "11.5")), None)
+            assert site.divalto.pieces()[0].amount == Decimal("23.00")
+
+
 async def test_a_change_that_may_still_be_under_way_is_not_sent_again() -> None:
     with trio.fail_after(20):
         async with open_site(settle_seconds=1.0) as site:
