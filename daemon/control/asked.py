@@ -20,7 +20,26 @@ LINES_MAX = 1_000
 OWN_WORDS = frozenset({"reason"})
 """Fields that hold what a person wrote: who knows about whom. They stand in no log and no trail."""
 
+CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"
+"""What no text of the database holds, or the journal parts texts by. Tabs and line breaks belong to words."""
+
+_TRIMMED = rf"[^\s{CONTROL}]([^{CONTROL}]*[^\s{CONTROL}])?"
+TRIMMED = rf"^({_TRIMMED})$(?!\n)"
+TRIMMED_OR_EMPTY = rf"^({_TRIMMED})?$(?!\n)"
+
+EXPECTED = {
+    SAYS_SOMETHING: "a text that says something",
+    TRIMMED: "a name without blanks at its ends",
+    TRIMMED_OR_EMPTY: "a name without blanks at its ends",
+}
+"""What is expected where these patterns do not match, for people."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
+NewName = Annotated[str, Meta(min_length=1, max_length=64, pattern=TRIMMED)]
+"""A name that may be new here has no blanks at its ends, as no partner's has: the ERP books "BOLT " as BOLT,
+the ledger would as another article. What bears such a name of old can still be got rid of."""
+NewSlot = Annotated[str, Meta(max_length=64, pattern=TRIMMED_OR_EMPTY)]
+Slot = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=TEXT_MAX, pattern=SAYS_SOMETHING)]
 Matter = Annotated[str, Meta(min_length=1, max_length=300)]
 Units = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -140,7 +159,7 @@ class Scan(_Asked, frozen=True):
     """So many units of this SKU were taken from this slot."""
 
     fulfilment: Name
-    slot: Annotated[str, Meta(max_length=64)]
+    slot: Slot
     sku: Name
     units: Units
 
@@ -149,7 +168,7 @@ class Short(_Asked, frozen=True):
     """The slot holds fewer than the pick list says."""
 
     fulfilment: Name
-    slot: Annotated[str, Meta(max_length=64)]
+    slot: Slot
     sku: Name
     missing: Units
     reason: Text
@@ -179,21 +198,21 @@ class PackFulfilment(_Asked, frozen=True):
 class Reception(_Asked, frozen=True):
     """Goods came in; `delivery` is the supplier's, and counts once for each SKU."""
 
-    delivery: Name
-    sku: Name
+    delivery: NewName
+    sku: NewName
     units: Units
-    slot: Annotated[str, Meta(max_length=64)] = ""
+    slot: NewSlot = ""
 
 
 class Return(_Asked, frozen=True):
     """Units of an order came back; `delivery` names the return, and counts once for each of its SKUs."""
 
     order: Name
-    delivery: Name
+    delivery: NewName
     sku: Name
     units: Units
     condition: Literal["sellable", "damaged"] = "sellable"
-    slot: Annotated[str, Meta(max_length=64)] = ""
+    slot: NewSlot = ""
 
 
 class Adjustment(_Asked, frozen=True):
@@ -209,7 +228,7 @@ class Counting(_Asked, frozen=True):
 
     sku: Name
     units: Annotated[int, Meta(ge=0, le=1_000_000)]
-    slot: Annotated[str, Meta(max_length=64)] = ""
+    slot: Slot = ""
     reason: Annotated[str, Meta(max_length=TEXT_MAX)] = ""
 
 
@@ -224,5 +243,5 @@ class MirroredPiece(_Asked, frozen=True):
 class SlotAssignment(_Asked, frozen=True):
     """Where the SKU is picked from now on."""
 
-    sku: Name
-    slot: Name
+    sku: NewName
+    slot: NewName

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from actors.domain.order_state import LIFE_CYCLE
 from daemon.control.access import Role
-from daemon.control.asked import SAYS_SOMETHING
+from daemon.control.asked import CONTROL, SAYS_SOMETHING
 from daemon.control.asking import KEY_LENGTH_MAX
-from daemon.control.router import CONTROL, DRY_RUN, KEY_PATTERN
+from daemon.control.router import DRY_RUN, KEY_PATTERN
 from daemon.control.routes import LIMIT_MAX, Change, Following, Reading, Route
 from daemon.control.wire import ProblemDetails, Trial
 from daemon.version import VERSION

@@ -22,7 +22,7 @@ from actors.inspection import UnansweredError
 from adapters.http.server import CutOffError, Request, Response, SendPiece, Stream
 from daemon.control.access import Access, Role
 from daemon.control.answers import ANSWER_SECONDS_MAX
-from daemon.control.asked import SAYS_SOMETHING
+from daemon.control.asked import CONTROL, EXPECTED
 from daemon.control.asking import KEY_LENGTH_MAX, Asking
 from daemon.control.routes import (
     Answer,
@@ -47,9 +47,7 @@ DRY_RUN = "dry_run"
 KEY_PATTERN = r"^[!#-~]+$"
 """Any printable ASCII but the space and the quote: some write the header's value in quotes."""
 
-CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"
 CONTROL_CHARACTERS = re.compile(f"[{CONTROL}]")
-"""What no text of the database holds, or the journal parts texts by. Tabs and line breaks belong to words."""
 
 CONTROL_ESCAPES = re.compile(rb"(?<!\\)(?:\\\\)*\\u00(?:0[0-8bcef]|1[0-9a-f])", re.IGNORECASE)
 """The same as JSON writes them; an escaped backslash begins no escape."""
@@ -282,6 +280,7 @@ def _decoded(body: bytes, kind: type[Body]) -> Body:
 def _told(error: msgspec.ValidationError) -> str:
     """Name the field first, as with parameters: `units: expected int >= 1`."""
     told = str(error).replace("`", "")
-    told = told.replace(f"str matching regex {SAYS_SOMETHING!r}", "a text that says something")
+    for pattern, expected in EXPECTED.items():
+        told = told.replace(f"str matching regex {pattern!r}", expected)
     what, found, where = told.partition(" - at $.")
     return f"{where}: {what[:1].lower()}{what[1:]}" if found else f"body: {what}"

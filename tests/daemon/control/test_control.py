@@ -293,6 +293,21 @@ async def test_a_business_no_comes_with_its_reason(control: Socket) -> None:
             400,
             "body: a text holds a control character",
         ),
+        *(
+            (
+                "POST",
+                f"{LYON}/{what}",
+                json.dumps({**body, name: value}).encode(),
+                400,
+                f"{name}: expected a name without blanks at its ends",
+            )
+            for what, body, name, value in (
+                ("receptions", {"delivery": "D-1", "sku": "CUP", "units": 1}, "sku", "CUP "),
+                ("receptions", {"delivery": "D-1", "sku": "CUP", "units": 1}, "delivery", "D-1\n"),
+                ("receptions", {"delivery": "D-1", "sku": "CUP", "units": 1}, "slot", " A-01"),
+                ("slots", {"sku": "CUP", "slot": "A-01"}, "slot", " "),
+            )
+        ),
         ("PUT", "/v1/status", b"", 405, "/v1/status takes GET"),
         ("GET", f"{LYON}/scans", b"", 405, f"{LYON}/scans takes POST"),
         ("GET", "/v1/orders?limit=0", b"", 400, "limit: expected a number from 1 to 1000"),
