@@ -24,7 +24,7 @@ from actors.domain.order_events import (
 )
 from actors.domain.order_fold import evolve
 from actors.domain.order_life import Facts, Step, consider, next_steps
-from actors.domain.order_state import Order
+from actors.domain.order_state import Order, has_own_step
 from actors.domain.partitions import order_stream
 from actors.mailbox import Letter, Mailbox, SetAsideError
 from actors.ports.journal import Append, Event, Journal, KeyedAnswer, PendingEffect
@@ -138,6 +138,8 @@ class OrderActor:
 
     def _next_steps(self) -> Sequence[Step]:
         """Return the steps to take now; none that puts the order on a floor by an old copy of the shop's."""
+        if not has_own_step(self.state):
+            return ()
         now = self.facts().now
         steps = next_steps(self.state, now)
         if not any(step.kind in TOWARDS_A_FLOOR for step in steps):

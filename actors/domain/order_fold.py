@@ -43,7 +43,16 @@ from actors.domain.order_events import (
     ServiceNamed,
 )
 from actors.domain.order_sides import came_back, moved_on, telling
-from actors.domain.order_state import REROUTABLE, Order, Parcel, Part, PartState, first_asked, stage_of
+from actors.domain.order_state import (
+    REROUTABLE,
+    Order,
+    Parcel,
+    Part,
+    PartState,
+    first_asked,
+    order_id,
+    stage_of,
+)
 from actors.domain.stock_events import Quantity
 
 K = TypeVar("K")
@@ -128,7 +137,7 @@ def _fold(order: Order, event: OrderEvent | AnomalyEvent) -> Order:
         case ParcelLabelled():
             return _label(order, event)
         case OrderImported():
-            return replace(order, imported=event)
+            return replace(order, id=order_id(event.channel, event.shop_order), imported=event)
         case OrderRouted(plan):
             planned = {part.fulfilment: Part(part.fulfilment, part.warehouse, part.lines) for part in plan}
             count = order.parts_planned + len(plan)

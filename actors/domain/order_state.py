@@ -115,6 +115,7 @@ class Parcel(Struct, frozen=True, gc=False):
 class Order(Struct, frozen=True, gc=False):
     """An order's state. `wanted` and the stage follow from it; nothing in it names a person.
 
+    `id` is ours, which partners see as the order's reference; empty as long as nothing was imported.
     `avoid` is where floors did not find a SKU, by warehouse and SKU; `shunned` are warehouses that a person
     wants avoided; `parts_pardoned` is how many parts were planned when a person last had it routed anew.
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
@@ -127,6 +128,7 @@ class Order(Struct, frozen=True, gc=False):
     a hold or for stock.
     """
 
+    id: str = ""
     imported: OrderImported | None = None
     version: int = 0
     noticed: datetime | None = None
@@ -166,11 +168,6 @@ class Order(Struct, frozen=True, gc=False):
             msg = "the order's stream does not begin with its import"
             raise ValueError(msg)
         return self.imported
-
-    @property
-    def id(self) -> str:
-        """Our id of the order, which partners see as its reference."""
-        return order_id(self.facts.channel, self.facts.shop_order)
 
     def live(self) -> Iterable[Part]:
         """Return the parts that hold, or are about to hold, stock for the order, or have shipped it."""
@@ -239,23 +236,28 @@ def own_steps(order: Order) -> tuple[tuple[PartStep, Part], ...]:
     """
     if order.imported is None or order.ended:
         return ()
-    live = list(order.live())
     if order.cancel_asked:
-        return tuple(("release", part) for part in live)
+        return tuple(("release", part) for part in order.live())
     if order.giving_back and (rerouted := list(to_give_back(order))):
         return tuple(("release", part) for part in rerouted)
-    unconfirmed = [part for part in live if part.state in ("planned", "allocated")]
-    if order.backordered is not None and unconfirmed:
-        return tuple(("release", part) for part in unconfirmed)
+    # Asked twice at each turn of each order, and there is nearly always nothing: one look at each part.
+    planned: list[Part] = []
+    allocated: list[Part] = []
+    ready: list[Part] = []
+    for part in order.parts.values():
+        if part.state == "planned":
+            planned.append(part)
+        elif part.state == "allocated":
+            allocated.append(part)
+        elif ready_to_dispatch(order, part):
+            ready.append(part)
+    if order.backordered is not None and (planned or allocated):
+        return tuple(("release", part) for part in order.live() if part.state in ("planned", "allocated"))
     if order.holds:
         return ()
-    ready = [part for part in live if ready_to_dispatch(order, part)]
-    if not unconfirmed and not ready:
-        return ()  # as nearly always: it is asked at each turn of each order
-    planned = [part for part in unconfirmed if part.state == "planned"]
     return (
         *(("reserve", part) for part in planned),
-        *(("confirm", part) for part in unconfirmed if not planned),
+        *(("confirm", part) for part in allocated if not planned),
         *(("dispatch", part) for part in ready),
     )
 
@@ -298,7 +300,7 @@ def has_own_step(order: Order) -> bool:
     """Tell whether the order itself has something to do, as opposed to waiting for others."""
     if order.stage in ("new", "routing", "allocating") or own_steps(order):
         return True
-    return any(True for _ in to_restock(order))
+    return bool(order.back.returns) and any(True for _ in to_restock(order))
 
 
 def ready_to_dispatch(order: Order, part: Part) -> bool:

@@ -3,12 +3,16 @@
 Fixed from the first day: it lies in every key.
 """
 
+from functools import lru_cache
 from zlib import crc32
 
 PARTITIONS = 64
 """Enough to spread over any number of daemons we shall see; a change would move every row."""
 
 DESK = "desk"
+
+STREAMS_KNOWN = 10_000
+"""Streams whose partition is remembered, a megabyte: orders that are awake ask at each turn."""
 
 CONTROL = "control"
 """The trail of what was asked over the control socket."""
@@ -39,6 +43,7 @@ def warehouse_of(stream: str) -> str | None:
     return stream[6:] if stream.startswith("stock-") else None
 
 
+@lru_cache(STREAMS_KNOWN)
 def partition_of(stream: str) -> int:
     """Return the partition of a stream: by the order's or warehouse's key, else by its whole name.
 
