@@ -5,8 +5,9 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from actors.attempt import Observe
 from actors.channel import ChannelSettings
@@ -27,6 +28,8 @@ from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.trials import Finding
 from daemon import settings as settings_of
 from daemon.settings import Carrier, Channel, ChannelTerms, Erp, Settings, routing_rules
+
+J = TypeVar("J", bound=Journal)
 
 
 def owner_name() -> str:
@@ -50,6 +53,19 @@ async def open_partners(settings: Settings) -> AsyncGenerator[Partners]:
         erp = await _open_erp(stack, settings.erp)
         carriers = {name: await _open_carrier(stack, carrier) for name, carrier in settings.carriers.items()}
         yield Partners(shops, erp, carriers, erp.books)
+
+
+@asynccontextmanager
+async def open_work(
+    settings: Settings, journal: AbstractAsyncContextManager[J]
+) -> AsyncGenerator[tuple[J, Partners]]:
+    """Open the journal, which may wait as a standby for days, and only then make the partners' adapters.
+
+    They reckon from their making for how long what an earlier daemon sent may still be under way, and look
+    for it no sooner: made before, they would send it again.
+    """
+    async with journal as opened, open_partners(settings) as partners:
+        yield opened, partners
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from adapters.postgres.journal import open_journal
 from daemon.auditor import LogAuditor
 from daemon.backlog import OpenBacklog
 from daemon.collector import collect_seldom
-from daemon.compose import compose, open_partners, owner_name, rules_of, utc_now
+from daemon.compose import compose, open_work, owner_name, rules_of, utc_now
 from daemon.control.access import access_of, gid_of
 from daemon.control.accounts import Accounts
 from daemon.control.api import Services
@@ -81,17 +81,14 @@ class Daemon:
 
     async def _work(self) -> None:
         settings = self._settings
-        async with (
-            open_partners(settings) as partners,
-            open_journal(
-                self._dsn,
-                owner=owner_name(),
-                partitions_min=PARTITIONS,
-                database_seconds_max=settings.database.wait_seconds,
-                observe=self._metrics.committed,
-            ) as journal,
-            trio.open_nursery() as nursery,
-        ):
+        opening = open_journal(
+            self._dsn,
+            owner=owner_name(),
+            partitions_min=PARTITIONS,
+            database_seconds_max=settings.database.wait_seconds,
+            observe=self._metrics.committed,
+        )
+        async with open_work(settings, opening) as (journal, partners), trio.open_nursery() as nursery:
             metrics = self._metrics
             watched = measured(partners, metrics.called)
             system = compose(
