@@ -1,9 +1,8 @@
 """Tells a partner what its outbox holds: in order per order, many orders side by side, nothing twice.
 
 An effect that may have been carried out already (after a restart, a lost answer, nonsense) is looked up
-before it is sent again. What the partner refuses goes back to its owner as a fact; what nobody understands is
-put before a person and tried again now and then. It knows neither the partner's protocol nor what a document
-means.
+before it is sent again. What follows from an answer stands in `aftermath`. It knows neither the partner's
+protocol nor what a document means.
 
 A lane of effects passes three hands: one that finds the persons its documents are about, one of the few that
 call the partner, and a task that has recorded what came of it. So the few are never kept from calling by the
@@ -11,34 +10,27 @@ journal.
 """
 
 import random
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Protocol, assert_never
 
 import structlog
 import trio
 
-from actors.attempt import Caller, Failed, Observe, PartnerDoor, PutOff, Refused, Taken, Verdict, contact_of
+from actors.aftermath import Aftermath, EffectOwners, End
+from actors.attempt import Caller, Observe, PartnerDoor, Refused, Taken, Verdict, contact_of
 from actors.circuit import Circuit
 from actors.concerning import concerning_stream
 from actors.domain.documents import is_found_by_what_stands
-from actors.errors import MalformedError, PartnerError
 from actors.lanes import Lane, Lanes
-from actors.mailbox import CRASHES_MAX, SetAsideError
 from actors.ports.journal import Journal, PendingEffect
 from actors.ports.people import Contact
 from actors.precedence import Precedence
-from actors.supervisor import FATAL
 
 log = structlog.get_logger(__name__)
-
-RETRY_S_FIRST = 0.5
-RETRY_S_MAX = 60.0
-"""A partner that answers again after an outage should not have to wait longer than a minute to be asked."""
 
 LOOK_EVERY_S = 60.0
 """How often the outbox is looked at for what nobody said.
@@ -55,36 +47,6 @@ IN_A_ROW_MAX = 8
 """Effects of one order carried out before their outcomes are recorded.
 
 More than an order asks of one partner at a time."""
-
-NONSENSE_MAX = 5
-"""Nonsense this many times in a row is not a proxy's hiccup: a person has to look."""
-
-NONSENSE_RETRY_S = 600.0
-"""What a person has to mend is tried again every ten minutes, in case somebody did."""
-
-
-_End = Refused | Failed | PutOff | Exception | None
-"""What ended a row of effects: what the partner did not take, a crash, or nothing, since it took all."""
-
-
-class EffectOwners(Protocol):
-    """Whom the outcome of an effect concerns. Each returns once it is durable."""
-
-    async def settle(self, taken: Sequence[Taken]) -> None:
-        """Record that the partner has taken these documents of one stream."""
-        ...
-
-    def settle_soon(self, taken: Sequence[Taken], then: Callable[[Exception | None], None]) -> bool:
-        """Have `settle` done and `then` called with what went wrong, if so; False if it must be awaited."""
-        ...
-
-    async def refuse(self, effect: PendingEffect, why: str) -> None:
-        """Record that the partner will not take it."""
-        ...
-
-    async def report(self, effect: PendingEffect, why: str) -> None:
-        """Put before a person that nobody understands the partner's answers; the same matter once."""
-        ...
 
 
 @dataclass(slots=True)
@@ -141,12 +103,11 @@ class Drain:
         self._journal = journal
         self._caller = Caller(partner, door, self.circuit, observe)
         self._owners = owners
+        self._aftermath = Aftermath(partner, owners, rng, self._settled)
         self._workers = workers
         self._precedence = precedence
         self.gives_way = False
-        self._rng = rng
         self._lanes = Lanes()
-        self._crashes: Counter[str] = Counter()
         self._finishing = trio.Event()
         self._under_way: set[str] = set()
         self._quiet = trio.Event()
@@ -275,7 +236,7 @@ class Drain:
                 ):
                     nursery.start_soon(self._conclude, errand, end)
 
-    async def _tell(self, errand: _Errand) -> _End:
+    async def _tell(self, errand: _Errand) -> End:
         """Tell the partner the lane's effects in their order while it takes them.
 
         Return what ended the row.
@@ -319,8 +280,8 @@ class Drain:
             self._unheard.append((errand, error))
             self._unheard_came.set()
             return
-        for each in errand.taken:
-            self._settled(errand.lane, each.effect)
+        for _ in errand.taken:
+            self._aftermath.settle_first(errand.lane)
         self._let_go(errand.lane)
         self._lanes.put_back(errand.lane)
 
@@ -334,11 +295,11 @@ class Drain:
                 with concerning_stream(errand.lane.stream):
                     nursery.start_soon(self._conclude, errand, error)
 
-    async def _conclude(self, errand: _Errand, end: _End) -> None:
+    async def _conclude(self, errand: _Errand, end: End) -> None:
         """Have recorded what the partner made of a lane, and see to its next attempt."""
         lane = errand.lane
         try:
-            wait_s = await self._record(errand, end)
+            wait_s = await self._aftermath.record(lane, errand.taken, end)
         finally:
             self._let_go(lane)
         if wait_s is None:
@@ -357,83 +318,6 @@ class Drain:
         if self._finishing.is_set() and not self._under_way:
             self._quiet.set()
 
-    async def _record(self, errand: _Errand, end: _End) -> float | None:
-        """Record what the partner took in a row together, then do what follows from what ended it.
-
-        A fall in between has it looked up, as any lost answer. Return how many seconds to leave the lane
-        alone; None when the daemon ends and the next was not begun any more.
-        """
-        try:
-            if errand.taken:
-                await self._owners.settle(errand.taken)
-                for each in errand.taken:
-                    self._settled(errand.lane, each.effect)
-                errand.taken.clear()
-            if not isinstance(end, Exception):
-                return await self._react(errand.lane, end)
-        except FATAL:
-            raise
-        except Exception as error:  # noqa: BLE001 - a bug: it is put before a person, unless it was chance
-            end = error
-        if isinstance(end, SetAsideError):
-            # The partner has answered, and whom it concerns cannot hear it. What comes after in the lane must
-            # not overtake it: the answer is found again when its owner is mended.
-            log.warning("outcome_not_heard", partner=self.partner, stream=errand.lane.stream)
-            return NONSENSE_RETRY_S
-        return await self._after_crash(errand.lane.effects[0], end)
-
-    def _settled(self, lane: Lane, effect: PendingEffect) -> None:
-        self._given_up.pop(effect.effect, None)  # if it was given up, that came too late
-        self._crashes.pop(effect.effect, None)
+    def _settled(self, lane: Lane) -> None:
+        self._given_up.pop(lane.effects[0].effect, None)  # if it was given up, that came too late
         self._lanes.settle_first(lane)
-
-    async def _react(self, lane: Lane, end: Refused | Failed | PutOff | None) -> float | None:
-        """Do what follows from what ended the row, and return as `_record`."""
-        match end:
-            case None:
-                return 0.0
-            case PutOff():
-                return None
-            case Refused(why):
-                effect = lane.effects[0]
-                await self._owners.refuse(effect, why)
-                self._settled(lane, effect)
-                return 0.0
-            case Failed(error):
-                return await self._retry_later(lane, error)
-            case _:
-                assert_never(end)
-
-    async def _retry_later(self, lane: Lane, error: PartnerError) -> float:
-        effect = lane.effects[0]
-        lane.attempts += 1
-        longest = min(RETRY_S_FIRST * 2.0 ** (lane.attempts - 1), RETRY_S_MAX)
-        wait_s = longest * self._rng.uniform(0.5, 1.0)
-        log.warning(
-            "effect_delayed",
-            partner=self.partner,
-            effect=effect.effect,
-            attempts=lane.attempts,
-            error=type(error).__name__,
-            detail=str(error),
-            wait_s=round(wait_s, 2),
-        )
-        if isinstance(error, MalformedError):
-            lane.nonsense += 1
-            if lane.nonsense >= NONSENSE_MAX:
-                await self._owners.report(effect, str(error))
-                return NONSENSE_RETRY_S
-        return wait_s
-
-    async def _after_crash(self, effect: PendingEffect, error: Exception) -> float:
-        """Try it once more, as that may have been chance; the second time, the effect is to blame.
-
-        The drain does not fall of it: what one document meets, many may meet within a minute.
-        """
-        self._crashes[effect.effect] += 1
-        if self._crashes[effect.effect] < CRASHES_MAX:
-            log.error("effect_crashed", partner=self.partner, effect=effect.effect, exc_info=error)
-            return RETRY_S_FIRST
-        log.error("effect_set_aside", partner=self.partner, effect=effect.effect, error=type(error).__name__)
-        await self._owners.report(effect, f"it crashed the drain with {type(error).__name__}")
-        return NONSENSE_RETRY_S

@@ -11,10 +11,11 @@ import trio
 import trio.testing
 from msgspec.structs import replace
 
+from actors.aftermath import NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX
 from actors.attempt import Taken
 from actors.domain.documents import Document, ErpChange, LabelPurchase, ShopStatus
 from actors.domain.order_events import EffectDone, EffectRefused, EffectRequested
-from actors.drain import LOOK_EVERY_S, NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX, Drain
+from actors.drain import LOOK_EVERY_S, Drain
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.lanes import Lanes
 from actors.mailbox import SetAsideError
