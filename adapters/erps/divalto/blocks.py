@@ -104,9 +104,13 @@ def order(document: ErpOrder, tiers: str, contact: Contact | None, settings: Div
 
 
 def order_amount(document: ErpOrder, settings: DivaltoSettings) -> Decimal:
-    """Return what the order comes to without tax as Divalto rounds it: prices to 4 places, each line to 2."""
+    """Return what the order comes to without tax, each line to 2 places.
+
+    Prices are not rounded to the 4 places that Divalto has: of many units that makes an amount other than the
+    customer's, which is to be seen.
+    """
     fee = document.shipping if settings.shipping != "none" else Decimal(0)
-    prices = [Decimal(wire.decimal_text(line.unit_price, 4)) * line.units for line in document.lines]
+    prices = [line.unit_price * line.units for line in document.lines]
     return sum((Decimal(wire.decimal_text(price, 2)) for price in [*prices, fee]), Decimal(0))
 
 

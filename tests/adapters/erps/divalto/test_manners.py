@@ -186,6 +186,14 @@ async def test_an_amount_that_divalto_makes_as_we_do_is_no_news(shipping: str) -
             assert await site.erp.find(ordered) == Outcome("C2-1")
 
 
+async def test_an_amount_that_four_decimals_of_a_price_cannot_hold_is_told(site: Site) -> None:
+    site.divalto.add_article("SCREW")
+    ordered = order(line("SCREW", 10_000, "0.004512"), shipping="0")
+    told = await site.erp.carry_out(ordered, None)
+    assert told.remark == "it comes to 45.00 without tax at Divalto, to 45.12 here"
+    assert await site.erp.find(ordered) == told
+
+
 async def test_an_amount_that_divalto_makes_otherwise_is_told_although_the_answer_was_lost(
     site: Site,
 ) -> None:
