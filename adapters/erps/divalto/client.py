@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import trio
+from msgspec.structs import replace
 
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from adapters.erps.divalto import wire
@@ -186,9 +187,10 @@ class DivaltoClient:
         kind = self._settings.error_kinds.get(envelope.error)
         if kind == "token" or (kind is None and self._speaks_of_token(envelope.why)):
             return None
+        told = without(envelope.why, *self._secrets(), token.reveal())
         if tells and kind is None:
-            return envelope
-        why = f"error {envelope.error}: {without(envelope.why, *self._secrets(), token.reveal())}"
+            return replace(envelope, why=told)
+        why = f"error {envelope.error}: {told}"
         if kind == "refused" and changes:
             raise RefusedError(self._system, doing, why)
         raise self._unsettled(changes=changes)(self._system, doing, why)

@@ -15,7 +15,7 @@ import trio.testing
 from actors.errors import PartnerError, UnreachableError
 from adapters.erps.divalto import wire
 from adapters.erps.divalto.credentials import TokenSource
-from adapters.erps.divalto.plugin import TOKEN_MARGIN_SECONDS
+from adapters.erps.divalto.plugin import TOKEN_MARGIN_SECONDS, Way
 from adapters.erps.divalto.simulator import Switches, is_auth, is_write
 from adapters.erps.divalto.simulator.rehearsal import PERSON, Site, open_site, order, reception
 from adapters.http.server import Response
@@ -196,3 +196,16 @@ async def test_neither_token_nor_password_are_in_any_log_or_error(
         assert "eyJ" not in text
     assert "Zo" not in repr([event for event in events if event["log_level"] != "debug"])
     assert "columns" in repr(events)  # what was transliterated is reported, by column
+
+
+@pytest.mark.parametrize("way", ["rest", "execute"])
+async def test_an_error_that_repeats_the_token_is_told_without_it(way: Way) -> None:
+    with trio.fail_after(20):
+        async with open_site(way=way) as site:
+            await site.erp.find(order())
+            (token,) = site.divalto.tokens
+            told = json.dumps({"error": 7, "txterr": f"Session {token} inconnue"}).encode()
+            site.divalto.faults.answer_next(Response(200, told), lambda _request: True)
+            with pytest.raises(UnreachableError, match="Session") as raised:
+                await site.erp.find(order())
+            assert token[:40] not in str(raised.value)  # an error is cut, and so a token may be
