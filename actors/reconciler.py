@@ -4,10 +4,12 @@ It runs with every sweep of the window, before that sets the shop right, and whe
 changes nothing in the shop and nothing in the books; why figures differ `actors.domain.reconciliation` says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 import structlog
+import trio
 from msgspec import Struct
 
 from actors.adopting import adoption_of, cursor_name, judged
@@ -27,6 +29,7 @@ from actors.domain.reconciliation import (
 )
 from actors.ports.journal import Journal
 from actors.ports.shop import ShopOrder, ShopPort
+from actors.slices import slices
 
 log = structlog.get_logger(__name__)
 
@@ -106,29 +109,25 @@ class Reconciler:
             PartnerError: as the shop's port.
         """
         now = self._desk.now()
-        moving = {
-            article
-            for article in before.levels.keys() | after.levels.keys()
-            if before.levels.get(article) != after.levels.get(article)
-            or before.told.get(article) != after.told.get(article)
-        }
-        compared = (shown.keys() | after.levels.keys()) - moving
+        moving = await _moving(before, after)
+        articles, differing = await _compare(shown, after.levels, moving)
         unheard: list[Unheard] = []
-        if any(shown.get(article) != after.levels.get(article, 0) for article in compared):
+        if differing:
             unheard = await self._unheard()
             sold = {each.article for each in unheard}
             moving |= {each.article for each in unheard if each.at > began - SAME_MOMENT}
             # What shares a SKU with something that was sold is moved by the import alone.
             moving |= after.assortment.moved_with(sold) - sold
-            compared -= moving
+            differing -= moving
         books = Books(
-            ledger={article: units for article, units in after.levels.items() if article in compared},
-            partner={article: units for article, units in shown.items() if article in compared},
+            ledger={article: after.levels[article] for article in differing & after.levels.keys()},
+            partner={article: shown[article] for article in differing & shown.keys()},
             told=after.told,
-            unheard=tuple(each for each in unheard if each.article in compared),
+            unheard=tuple(each for each in unheard if each.article in differing),
         )
         found = aged(differences(books, now), await self._known())
-        self.last = Reconciliation(self._channel, now, len(compared), len(moving), found)
+        compared = articles - sum(article in shown or article in after.levels for article in moving)
+        self.last = Reconciliation(self._channel, now, compared, len(moving), found)
         return self.last
 
     async def put_before_a_person(self, found: Reconciliation) -> None:
@@ -201,3 +200,38 @@ class Reconciler:
             return 0
         row = await self._journal.order_row(name)
         return 1 if row is not None and row.state not in ENDED else 0
+
+
+async def _moving(before: Figures, after: Figures) -> set[str]:
+    """Return the articles whose figures on our side moved, looking slice by slice."""
+    moving: set[str] = set()
+    for some in slices(_either(before.levels, after.levels)):
+        moving.update(
+            article
+            for article in some
+            if before.levels.get(article) != after.levels.get(article)
+            or before.told.get(article) != after.told.get(article)
+        )
+        await trio.lowlevel.checkpoint()
+    return moving
+
+
+async def _compare(
+    shown: Mapping[str, int], levels: Mapping[str, int], moving: Container[str]
+) -> tuple[int, set[str]]:
+    """Return how many articles there are, and which of them stand still and differ, slice by slice."""
+    articles, differing = 0, set[str]()
+    for some in slices(_either(shown, levels)):
+        articles += len(some)
+        differing.update(
+            article
+            for article in some
+            if shown.get(article, 0) != levels.get(article, 0) and article not in moving
+        )
+        await trio.lowlevel.checkpoint()
+    return articles, differing
+
+
+def _either(one: Mapping[str, int], other: Mapping[str, int]) -> Iterator[str]:
+    """Return the articles of both, each once, without a set of all of them."""
+    return chain(one, (article for article in other if article not in one))

@@ -17,6 +17,7 @@ from actors.for_sale import ForSale
 from actors.ports.journal import Journal
 from actors.ports.shop import Pushed, ShopOrder, ShopPort, UnreadableOrder
 from actors.reconciler import Figures, Reconciler, Reconciliation
+from actors.slices import slices
 
 SWEEP_EVERY_S = 900.0
 """How often all of the shop's figures are read and set right, whoever changed them."""
@@ -91,9 +92,8 @@ class ShopWindow:
         """
         levels = await self._levels()
         if self._shown is None or trio.current_time() >= self._swept_at + SWEEP_EVERY_S:
-            self._shown = await self._sweep(levels)
+            self._shown = await self._sweep()
             levels = self.for_sale.levels
-            self._to_compare = dict.fromkeys(levels)
         passed_over = self._unknown | self._refused
         compared, behind = 0, dict[str, int]()
         for article in self._to_compare:
@@ -149,21 +149,34 @@ class ShopWindow:
     async def _figures(self) -> Figures:
         return Figures(dict(await self._levels()), dict(self._shown or {}), self.for_sale.assortment)
 
-    async def _sweep(self, levels: Mapping[str, int]) -> dict[str, Told]:
-        """Read what the shop shows; take back what was said, perhaps by an earlier daemon, and is mended."""
+    async def _sweep(self) -> dict[str, Told]:
+        """Read what the shop shows; take back what was said, perhaps by an earlier daemon, and is mended.
+
+        Others run meanwhile. What differs is to be compared, and what moves under it will be anyway.
+        """
         shown, _ = await self.reconcile()
         self._swept_at = trio.current_time()
-        for article, units in shown.items():
-            await self._desk.resolve(self._ignorance(article), "system")
-            if levels.get(article) == units:
-                await self._desk.resolve(self._refusal(article), "system")
-        for article in levels.keys() - shown.keys():
-            if not self._is_missed(article):
+        told: dict[str, Told] = {}
+        now = self._desk.now()
+        for some in slices(tuple(shown)):
+            for article in some:
+                told[article] = Told(shown[article], now)
                 await self._desk.resolve(self._ignorance(article), "system")
+                if self.for_sale.levels.get(article) == shown[article]:
+                    await self._desk.resolve(self._refusal(article), "system")
+            await trio.lowlevel.checkpoint()
         self._unknown -= shown.keys()
         self._refused = frozenset()
-        now = self._desk.now()
-        return {article: Told(units, now) for article, units in shown.items()}
+        self._to_compare.clear()
+        levels = self.for_sale.levels
+        for some in slices(tuple(levels)):
+            for article in some:
+                if shown.get(article) != levels[article]:
+                    self._to_compare[article] = None
+                if article not in shown and not self._is_missed(article):
+                    await self._desk.resolve(self._ignorance(article), "system")
+            await trio.lowlevel.checkpoint()
+        return told
 
     async def _say_what_is_not_shown(self, pushed: Pushed) -> None:
         self._unknown |= frozenset(pushed.unknown)

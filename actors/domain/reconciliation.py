@@ -39,7 +39,7 @@ NAMED = 10
 """Articles that such a matter names."""
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """What a partner was told, or showed, last, and when."""
 
     units: int

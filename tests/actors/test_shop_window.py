@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from actors.desk import Desk, Matter
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.assortment import Assortment, Contents
-from actors.domain.ledger import Stock, apply, sellable
+from actors.domain.ledger import Shelf, Stock, apply, sellable
 from actors.domain.order_draft import Facts
 from actors.domain.routing import RoutingRules
 from actors.domain.stock_events import Quantity, SlotAssigned, StockAdjusted, StockReceived, UnitsReserved
@@ -16,6 +16,7 @@ from actors.for_sale import ForSale
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.shop_window import ShopWindow
+from actors.slices import SLICE
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryShop
 from tests.orders import NINE, shop_order
@@ -151,6 +152,33 @@ def test_whatever_moves_in_the_house_or_in_the_shop_is_shown_by_the_next_pushes(
             assert {article: shop.levels[article] for article in may_be_sold} == may_be_sold
 
     trio.run(play, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_a_large_catalogue_is_swept_while_others_work_and_what_moves_meanwhile_is_shown() -> None:
+    house, shop = House(), MemoryShop()
+    articles = [f"SKU-{number}" for number in range(5 * SLICE)]
+    house.handles["lyon"].stock = Stock({sku: Shelf(available=WITHHELD + 3) for sku in articles})
+    window = house.window_of(shop)
+    shop.levels = dict.fromkeys(articles, 3) | {"SKU-7": 9}
+    turns = 0
+
+    async def work(until: trio.Event) -> None:
+        nonlocal turns
+        while not until.is_set():
+            turns += 1
+            if turns == len(articles) // SLICE:
+                apply(house.handles["lyon"].stock, StockAdjusted("SKU-1", -1, "broken"))
+            await trio.lowlevel.checkpoint()
+
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            swept = trio.Event()
+            nursery.start_soon(work, swept)
+            behind = await window.behind(10)
+            swept.set()
+    assert turns > 3 * len(articles) / SLICE
+    assert await window.behind(10) == {"SKU-1": 2, "SKU-7": 3}
+    assert behind.keys() <= {"SKU-1", "SKU-7"}
 
 
 async def test_a_daemon_whose_leases_may_be_anothers_shows_nothing_any_more() -> None:
