@@ -50,6 +50,11 @@ def demo(
     With --shop-url the shop is somebody's: orders are placed in it over its webservice, shipped, and stay
     there. Orders that it had before are left alone.
     """
+    if shop_url:
+        from adapters.settings import url_problems
+
+        for problem in url_problems("--shop-url", shop_url):
+            raise click.BadParameter(problem.why, param_hint=problem.key)
     key = _shop_key(shop_key, shop_key_file) if shop_url else ""
     from actors.errors import PartnerError
 

@@ -5,9 +5,15 @@ already are never touched, nor are the figures of articles that the demo does no
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
+from typing import TypeVar
+from urllib.parse import urlsplit
 
+import trio
+
+from actors.errors import OutcomeUnknownError, UnreachableError
 from actors.ports.people import Contact
 from adapters.channels.prestashop.buyable import Delivery, buyable, delivery
 from adapters.channels.prestashop.client import Webservice
@@ -18,8 +24,13 @@ from adapters.channels.prestashop.stock import Stock
 from daemon.demo.fronts import Shown
 from daemon.demo.scenario import Goods, PlannedOrder
 
-NAME = "shop"
-"""How errors name it."""
+T = TypeVar("T")
+
+AWAY_S_MAX = 60.0
+"""A web server that is restarted, or has no process left, is back sooner; what is longer is an outage."""
+
+PAUSE_S = 1.0
+"""Between two attempts at a shop that is away: it may be somebody's."""
 
 ARTICLES_MAX = 16
 """More would spread the demo's orders thin over a shop that is somebody's."""
@@ -44,6 +55,9 @@ class RealFront:
         terms: Terms,
         deliver: Delivery,
         last_order: int,
+        *,
+        pause_s: float,
+        away_s_max: float,
     ) -> None:
         self.url = settings.url
         self.key = settings.key
@@ -52,7 +66,9 @@ class RealFront:
         self._terms = terms
         self._delivery = deliver
         self._last_order = last_order
-        self._stock = Stock(webservice, settings, NAME)
+        self._pause_s = pause_s
+        self._away_s_max = away_s_max
+        self._stock = Stock(webservice, settings, _name(settings.url))
         self._run = secrets.token_hex(4)
         self._orders: list[str] = []
         self._rows: dict[str, int] = {}
@@ -102,20 +118,31 @@ cancelled = {terms.cancelled}
         )
 
         def known_here(shop_order: str) -> None:
-            self._orders.append(shop_order)
-            known(shop_order)
+            if shop_order not in self._orders:  # it may be told again, by a second attempt
+                self._orders.append(shop_order)
+                known(shop_order)
 
         password = secrets.token_urlsafe(18)
-        return await self._placing.place(
-            buyer, order.lines, carrier=self._delivery.carrier, password=password, known=known_here
+        return await self._until_answered(
+            partial(
+                self._placing.place,
+                buyer,
+                order.lines,
+                carrier=self._delivery.carrier,
+                password=password,
+                known=known_here,
+            )
         )
 
     async def cancel(self, shop_order: str) -> None:
         """Cancel an order, as the back office does."""
-        await self._placing.cancel(shop_order)
+        await self._until_answered(partial(self._placing.cancel, shop_order))
 
     async def shown(self) -> Sequence[Shown]:
         """Return how the shop shows the orders that this run has placed."""
+        return await self._until_answered(self._shown)
+
+    async def _shown(self) -> Sequence[Shown]:
         ids = [int(order) for order in self._orders]
         there = await self._webservice.rows_by_ids("orders", "[id]", ids)
         states: dict[int, set[int]] = {reference_to(row, "id"): set() for row in there}
@@ -137,23 +164,58 @@ cancelled = {terms.cancelled}
     async def stock(self, skus: Collection[str]) -> Mapping[str, int]:
         """Return the sellable quantities of these SKUs, all of them the demo's own."""
         ids = [self._rows[sku] for sku in skus]
-        rows = await self._webservice.rows_by_ids("stock_availables", "[id,quantity]", ids)
+        ask = partial(self._webservice.rows_by_ids, "stock_availables", "[id,quantity]", ids)
+        rows = await self._until_answered(ask)
         units = {reference_to(row, "id"): whole(row, "quantity") for row in rows}
         return {sku: units[self._rows[sku]] for sku in skus}
 
+    async def _until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the shop answers: to place, to cancel and to look make nothing twice when repeated.
+
+        Raises:
+            PartnerError: it says no, or has been away for too long.
+        """
+        away_until = trio.current_time() + self._away_s_max
+        while True:
+            try:
+                return await ask()
+            except (UnreachableError, OutcomeUnknownError):
+                if trio.current_time() > away_until:
+                    raise
+            await trio.sleep(self._pause_s)
+
+
+def _name(url: str) -> str:
+    """Return how errors name the shop: by its host, since its address is all that was given of it."""
+    return urlsplit(url).netloc
+
 
 @asynccontextmanager
-async def open_real_front(url: str, key: str) -> AsyncGenerator[RealFront]:
+async def open_real_front(
+    url: str, key: str, *, pause_s: float = PAUSE_S, away_s_max: float = AWAY_S_MAX
+) -> AsyncGenerator[RealFront]:
     """Look the shop at `url` over, its newest order above all, and sell there.
+
+    A shop that goes away later is asked again after `pause_s`, for `away_s_max`.
 
     Raises:
         PartnerError: it cannot be reached, or the key's rights do not reach.
     """
     settings = PrestaShopSettings(url=url, key=key)
+    name = _name(url)
     async with AsyncExitStack() as stack:
-        webservice = await stack.enter_async_context(aclosing(Webservice(settings, NAME)))
-        placing = await stack.enter_async_context(aclosing(Placing(settings, NAME)))
+        webservice = await stack.enter_async_context(aclosing(Webservice(settings, name)))
+        placing = await stack.enter_async_context(aclosing(Placing(settings, name)))
         newest = await webservice.rows("orders", "[id]", sort="[id_DESC]", limit="1")
         last_order = max((reference_to(row, "id") for row in newest), default=0)
         terms, deliver = await placing.terms(), await delivery(webservice)
-        yield RealFront(settings, webservice, placing, terms, deliver, last_order)
+        yield RealFront(
+            settings,
+            webservice,
+            placing,
+            terms,
+            deliver,
+            last_order,
+            pause_s=pause_s,
+            away_s_max=away_s_max,
+        )

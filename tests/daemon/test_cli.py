@@ -274,6 +274,7 @@ def test_a_simulator_whose_port_is_taken_says_so() -> None:
         ("demo", "--report", "/nowhere/report.json"),
         ("demo", "--report", "/"),
         ("demo", "--shop-url", "http://127.0.0.1:1"),
+        ("demo", "--shop-url", "shop.example", "--shop-key", "K" * 32),
         ("demo", "--shop-url", "http://127.0.0.1:1", "--shop-key-file", "/nowhere"),
         ("simulate", "prestashop", "--port", "70000"),
     ],

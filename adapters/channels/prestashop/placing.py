@@ -181,7 +181,12 @@ class Placing:
         await self._webservice.write("DELETE", f"/api/orders/{shop_order}", b"")
 
     async def _made(self, resource: str, body: bytes, **query: str) -> int:
-        """POST unless there is one already; return the id by which `query` finds it."""
+        """POST unless there is one already; return the id by which `query` finds it.
+
+        Raises:
+            OutcomeUnknownError: the answer was lost, and it does not show (yet).
+        """
+        lost: OutcomeUnknownError | None = None
         for attempt in range(2):
             rows = await self._webservice.rows(resource, "[id]", sort="[id_DESC]", limit="1", **query)
             if rows:
@@ -189,9 +194,9 @@ class Placing:
             if attempt == 0:
                 try:
                     await self._webservice.write("POST", f"/api/{resource}", body)
-                except OutcomeUnknownError:
-                    continue  # it is read back at once, since nothing else makes this row
-        raise RefusedError(self._webservice.system, f"POST /api/{resource}", "it was not made")
+                except OutcomeUnknownError as error:
+                    lost = error  # it is read back at once, since nothing else makes this row
+        raise lost or RefusedError(self._webservice.system, f"POST /api/{resource}", "it was not made")
 
     async def _customer(self, buyer: Contact, password: str) -> int:
         first, _, last = buyer.name.partition(" ")

@@ -1,0 +1,60 @@
+"""The demo in front of somebody's shop, which a simulator plays over real HTTP, while the shop is away."""
+
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from actors.errors import UnreachableError
+from adapters.channels.prestashop.simulator import FULL_KEY, address, serve
+from adapters.http.faults import Faults, any_change
+from adapters.http.server import Drop
+from daemon.demo.real_front import RealFront, open_real_front
+from daemon.demo.scenario import PlannedOrder
+from daemon.demo.simulate import furnished
+
+SECONDS_MAX = 20
+
+
+@asynccontextmanager
+async def open_front(**bounds: float) -> AsyncGenerator[tuple[RealFront, Faults]]:
+    faults = Faults(random.Random(1))
+    with trio.fail_after(SECONDS_MAX):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            await nursery.start(serve, furnished(0, 1), listeners, faults)
+            async with open_real_front(address(listeners), FULL_KEY, **bounds) as front:
+                yield front, faults
+            nursery.cancel_scope.cancel()
+
+
+async def test_an_order_is_placed_once_although_the_shop_goes_away_while_it_is_placed() -> None:
+    async with open_front(pause_s=0.01) as (front, faults):
+        goods = await front.goods()
+        order = PlannedOrder(((goods[0].sku, 1),), "ships", "FR")
+        known: list[str] = []
+        faults.answer_next(Drop(), any_change)
+        faults.lose_next(any_change, count=2)
+        faults.outage = True
+
+        async def come_back() -> None:
+            await trio.sleep(0.1)
+            faults.outage = False
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come_back)
+            placed = await front.place(1, order, known.append)
+        assert known == [placed]
+        faults.answer_next(Drop(), count=3)
+        assert len(await front.shown()) == front.placed == 1
+        assert await front.stock([goods[0].sku]) == {goods[0].sku: goods[0].units - 1}
+
+
+async def test_a_shop_that_stays_away_ends_the_demo() -> None:
+    async with open_front(pause_s=0.01, away_s_max=0.1) as (front, faults):
+        goods = await front.goods()
+        faults.outage = True
+        with pytest.raises(UnreachableError, match=r"shop 127.0.0.1"):
+            await front.place(1, PlannedOrder(((goods[0].sku, 1),), "ships", "FR"), lambda _: None)
