@@ -98,6 +98,7 @@ def endings(
 
 
 def _code_of(leaves: Sequence[BaseException], partners: tuple[type[Exception], ...]) -> int:
+    from actors.inspection import UnansweredError
     from actors.ports.journal import CorruptionError, FencedError
     from daemon import upkeep
     from daemon.control.serving import SocketTakenError
@@ -113,7 +114,7 @@ def _code_of(leaves: Sequence[BaseException], partners: tuple[type[Exception], .
         return UNREACHABLE
     if all(isinstance(leaf, CorruptionError) for leaf in leaves):
         return NOT_WELL
-    if all(isinstance(leaf, (FencedError, *unreachable)) for leaf in leaves):
+    if all(isinstance(leaf, (FencedError, UnansweredError, *unreachable)) for leaf in leaves):
         return START_AGAIN
     return FAULT
 

@@ -5,6 +5,7 @@ line in the log with pid and uid, and stands on the trail. It knows no meaning o
 """
 
 import hashlib
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -55,6 +56,9 @@ CONTROL_ESCAPES = re.compile(rb"(?<!\\)(?:\\\\)*\\u00(?:0[0-8bcef]|1[0-9a-f])", 
 KEYS_REMEMBERED = 10_000
 """An hour of a busy floor: using a key for two things is a scanner's mistake, made within minutes."""
 
+ANSWERED_SECONDS_MAX = 24 * 3_600.0
+"""The journal keeps an answer under its key as long."""
+
 Match = tuple[Route, Mapping[str, str]]
 """A route that takes a request's path, and the names in that path."""
 
@@ -83,6 +87,7 @@ class Router:
         self._access = access
         self._told = told
         self._digests: OrderedDict[str, bytes] = OrderedDict()
+        self._answers: OrderedDict[str, tuple[float, Struct]] = OrderedDict()
 
     async def answer(self, request: Request) -> Response | Stream:
         """Answer a request; a fault of whoever answers it goes up."""
@@ -149,7 +154,9 @@ class Router:
         with concerning(names.get("order", "")):
             try:
                 asking.number = await self._begin(request, route, asking)
-                answer = await route.answer(names, asking.body, asking.mandate())
+                answer = self._answer_to(asking.key)
+                if answer is None:
+                    answer = await route.answer(names, asking.body, asking.mandate())
             except Refused as refused:
                 asking.outcome, asking.why = "refused", refused.reason
                 raise
@@ -158,6 +165,7 @@ class Router:
                 raise
             else:
                 asking.outcome = "done"
+                self._remember(asking.key, answer)
                 return answer
             finally:
                 # It takes as long as a commit, which the database's timeout bounds.
@@ -208,6 +216,21 @@ class Router:
                 if filled == given:
                     found.append((route, names))
         return found
+
+    def _answer_to(self, key: str) -> Struct | None:
+        """Return the answer that was given under this key, None where none was, or not lately.
+
+        After a restart a repeat is recognised by the actors, where they keep its key: what was settled or
+        dropped meanwhile is then not there any more.
+        """
+        at, answer = self._answers.get(key, (-math.inf, None))
+        return answer if trio.current_time() - at < ANSWERED_SECONDS_MAX else None
+
+    def _remember(self, key: str, answer: Struct) -> None:
+        if key and self._answer_to(key) is None:
+            self._answers[key] = (trio.current_time(), answer)
+            if len(self._answers) > KEYS_REMEMBERED:
+                self._answers.popitem(last=False)
 
     def _key(self, request: Request, given: str, *, uses_it_up: bool) -> str:
         """Return the key under which the actors recognise a repeat: it covers what is asked, too.

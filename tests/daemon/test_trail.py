@@ -1,6 +1,7 @@
 """The trail of the control socket: who asked for a change is durable before it is made, and its end after."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -201,6 +202,31 @@ def test_every_field_for_own_words_is_known_as_one() -> None:
         if f"max_length={TEXT_MAX}" in repr(field.type)
     }
     assert found == OWN_WORDS
+
+
+async def test_a_directory_that_hangs_takes_one_thread_and_leaves_those_of_others_alone() -> None:
+    """Addresses are looked up in threads too, for one: with all of them gone no partner could be called."""
+    goes_on, asked = threading.Event(), list[int]()
+
+    def hang(uid: int) -> str:
+        asked.append(uid)
+        goes_on.wait()
+        return "anna"
+
+    accounts, names = Accounts(hang), list[str]()
+    try:
+        with trio.fail_after(10):
+
+            async def ask(uid: int) -> None:
+                names.append(await accounts.name_of(uid))
+
+            async with trio.open_nursery() as nursery:
+                for uid in range(50):
+                    nursery.start_soon(ask, uid)
+            assert (names, len(asked)) == ([""] * 50, 1)
+            assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
+    finally:
+        goes_on.set()
 
 
 async def test_a_user_of_this_machine_has_a_name_and_a_stranger_has_none() -> None:

@@ -405,6 +405,23 @@ async def test_a_repeated_key_changes_nothing_and_is_answered_as_the_first(
     assert len(floor.done) == 2
 
 
+async def test_what_is_settled_meanwhile_is_still_answered_as_the_first_time_for_a_day(
+    services: Services, desk: DeskThatRemembers, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Whoever lost the answer asks again, and must not hear that there is no such anomaly any more."""
+    router = Router(routes(services), services.trail)
+    body = json.dumps({"anomalies": ["a1"]}).encode()
+
+    async def resolve(key: str) -> int:
+        return (await router.answer(asked("POST", "/v1/anomalies/resolve", body=body, key=key))).status
+
+    assert [await resolve("k1"), await resolve("k1"), len(desk.done)] == [200, 200, 1]
+    assert [await resolve("k2"), len(desk.done)] == [200, 2]
+    await trio.sleep(24 * 3_600)
+    assert [await resolve("k1"), len(desk.done)] == [200, 3]
+    assert autojump_clock.rate == 0
+
+
 @pytest.mark.parametrize(
     ("path", "body"), [("scans", {**SCAN, "units": 2}), ("adjustments", {**SCAN, "units": 1})]
 )
