@@ -1,6 +1,7 @@
 """How wharfinger's commands begin and end: settings, exit codes, and what a person is told."""
 
 import os
+import select
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,10 @@ def endings(
         leaves = list(_leaves(error))
         if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):  # out of Trio it comes in groups
             end(INTERRUPTED, "interrupted")
+        if all(isinstance(leaf, SystemExit) or _is_unread(leaf) for leaf in leaves):
+            raise leaves[
+                0
+            ] from None  # whoever reads, as head does, has enough: click ends that without a word
         code = _code_of(leaves, partners)
         if code == FAULT:
             import structlog
@@ -117,6 +122,18 @@ def _code_of(leaves: Sequence[BaseException], partners: tuple[type[Exception], .
     if all(isinstance(leaf, (FencedError, UnansweredError, *unreachable)) for leaf in leaves):
         return START_AGAIN
     return FAULT
+
+
+def _is_unread(error: BaseException) -> bool:
+    """Tell whether it is that nobody reads what we print; a partner that hangs up is another matter."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    try:
+        watched = select.poll()
+        watched.register(sys.stdout.fileno(), 0)
+        return any(happened & select.POLLERR for _, happened in watched.poll(0))
+    except (OSError, ValueError):  # it is closed, or no file at all
+        return False
 
 
 def _leaves(error: BaseException) -> Generator[BaseException]:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
+from daemon.cli_running import endings
 from daemon.demo.screen import Screen
 from tests.accounts import as_somebody_else
 from tests.settings import PARTNERS
@@ -344,3 +345,30 @@ def test_a_channel_that_there_is_not_is_wrong_usage(tmp_path: Path) -> None:
     assert wharfinger("check", "--config", str(config), "--channel", "mian").exit_code == 2
     adopting = ("adopt", "--config", str(config), "--channel", "mian", "--since", "2026-11-01")
     assert wharfinger(*adopting).exit_code == 2
+
+
+def test_whoever_reads_only_the_beginning_of_what_is_told_hears_of_no_fault() -> None:
+    tell = "import click\nfrom daemon.cli_running import endings\n"
+    tell += "@click.command()\ndef tell():\n with endings():\n  while True: click.echo('x' * 1000)\ntell()"
+    command = [sys.executable, "-c", tell]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as telling:
+        assert telling.stdout is not None
+        assert telling.stdout.readline() == b"x" * 1000 + b"\n"
+        telling.stdout.close()
+        assert telling.stderr is not None
+        assert (telling.stderr.read(), telling.wait(10)) == (b"", 1)
+
+
+def test_a_partner_that_hangs_up_stays_a_fault_while_somebody_reads(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended, endings():
+        raise BrokenPipeError
+    assert ended.value.code == 70
+    assert "failed: BrokenPipeError" in capsys.readouterr().err
+
+
+def test_an_end_that_was_asked_for_is_one_also_out_of_a_nursery(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, endings():
+        raise BaseExceptionGroup("a nursery's", [SystemExit(1)])
+    assert (ended.value.code, capsys.readouterr().err) == (1, "")
