@@ -23,6 +23,9 @@ from adapters.erps.divalto.transport import Made, Query, Row
 from adapters.erps.divalto.understanding import understood
 from adapters.erps.divalto.wire import WireError
 
+ALWAYS_TOLD = ("PINOTIERS", "PIREF", "USERMODH")
+"""A piece's reference, which it is recognised by, and the instant that others are asked for from."""
+
 
 class ClosableAsker(Asker, Protocol):
     """An asker with connections."""
@@ -124,11 +127,22 @@ def _read(text: str, query: Query, question: Question, key: Mapping[str, str]) -
     code, message = content.at(question.code), content.at(question.message)
     if (question.code and code not in question.good) or (not question.code and message):
         return _Not(code, message)
-    return [_named(row, query, key, question.columns) for row in content.rows(question.rows)]
+    granted = _granted(question, key)
+    return [_named(row, query, granted, question.columns) for row in content.rows(question.rows)]
 
 
-def _named(row: Row, query: Query, key: Mapping[str, str], names: Mapping[str, str]) -> Row:
-    """Return the row under our names; what was asked for need not be told again."""
+def _granted(question: Question, key: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the columns that a row need not tell, since the action was asked for those that have them.
+
+    A list of customers' pieces has no TICOD to ask for. What a piece is recognised by is never taken for
+    granted: one order's pieces would be those of all.
+    """
+    asked = {"TICOD", *Template(question.ask).get_identifiers()}
+    return {name: value for name, value in key.items() if name in asked and name not in ALWAYS_TOLD}
+
+
+def _named(row: Row, query: Query, granted: Mapping[str, str], names: Mapping[str, str]) -> Row:
+    """Return the row under our names."""
     told: dict[str, str] = {}
     for column in query.columns:
         theirs = names.get(column, column)
@@ -136,6 +150,6 @@ def _named(row: Row, query: Query, key: Mapping[str, str], names: Mapping[str, s
             told[column] = theirs[1:]
         elif theirs in row:
             told[column] = row[theirs]
-        elif column in key:
-            told[column] = key[column]
+        elif column in granted:
+            told[column] = granted[column]
     return told

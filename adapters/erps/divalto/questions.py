@@ -35,7 +35,8 @@ class Question(Struct, frozen=True, forbid_unknown_fields=True):
         message: the path of the error's text.
         rows: the path of the rows, "" for the whole answer. JSON has to hold it, be it null or an empty list;
             XML leaves out what there is none of.
-        columns: where a row names a column otherwise: ours to theirs. A value that the site never tells, such
+        columns: where a row names a column otherwise: ours to theirs. What the template asks for need not be
+            told again, except a piece's reference and its USERMODH. A value that the site never tells, such
             as a nature of stock that is always new, is given as "=N".
         number, prefix, stage, amount: the paths of what a write tells of the piece that it made.
     """

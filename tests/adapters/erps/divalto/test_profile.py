@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import trio
 
-from actors.errors import OutcomeUnknownError, RefusedError, UnreachableError
+from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from adapters.erps.divalto.checking import problems
 from adapters.erps.divalto.files_settings import FileSettings, SftpSettings
 from adapters.erps.divalto.pieces import (
@@ -33,6 +33,7 @@ from adapters.erps.divalto.simulator.rehearsal import (
     reception,
 )
 from adapters.erps.divalto.spelling import Dictionary, Spelling, StockColumns
+from adapters.erps.divalto.trial import try_profile
 from adapters.http.server import Request, Response
 from adapters.settings import Secret
 
@@ -244,6 +245,25 @@ async def test_a_column_that_a_site_never_tells_is_given_by_the_profile() -> Non
         async with open_site(way="soap", actions=actions) as site:
             site.divalto.set_stock("CUP", "D01", 3, nature="X")
             assert (await site.erp.stock())["paris"]["CUP"] == 23
+
+
+@pytest.mark.parametrize("asks", ["", "<PIECETIERS>${PINOTIERS}"], ids=["it lists all", "it is asked"])
+async def test_a_list_that_does_not_tell_references_never_passes_for_one_orders_pieces(asks: str) -> None:
+    usual = Actions().pieces
+    misspelled = msgspec.structs.replace(
+        usual, ask=usual.ask + asks, columns={**usual.columns, "PINOTIERS": "votre_piece"}
+    )
+    with trio.fail_after(20):
+        async with open_site(way="soap", actions=Actions(pieces=misspelled)) as site:
+            await site.erp.carry_out(order(), None)
+            await site.erp.carry_out(order(reference="main-1043"), None)
+            with pytest.raises(MalformedError, match="lacks the column PINOTIERS"):
+                await site.erp.carry_out(cancellation(), None)
+            with pytest.raises(MalformedError, match="lacks the column PINOTIERS"):
+                await site.erp.find(order(reference="main-1044"))
+            assert not any(piece.closed for piece in site.divalto.pieces())
+            last = (await try_profile("divalto", site.settings))[-1]
+            assert (last.step, last.judgement) == ("account and pieces", "wrong")
 
 
 async def test_a_site_may_sell_only_what_its_own_orders_have_not_reserved() -> None:
