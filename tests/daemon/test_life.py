@@ -1,12 +1,13 @@
 """The daemon as a process of its own, its partners all away: it starts, hears signals, and ends well."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,25 @@ country = "FR"
 class Running:
     """A daemon that runs, and what it has logged so far."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", folder: Path, port: int) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", folder: Path, port: int, manager: socket.socket
+    ) -> None:
         self.process = process
+        self.manager = manager
         self.folder = folder
         self.port = port
 
     def log(self) -> list[dict[str, Any]]:
         lines = (self.folder / "log").read_text().splitlines()
         return [json.loads(line) for line in lines]
+
+    def told(self) -> list[str]:
+        """Return what the service manager was told since it was asked last."""
+        lines: list[str] = []
+        with suppress(BlockingIOError):
+            while True:
+                lines += self.manager.recv(4096, socket.MSG_DONTWAIT).decode().splitlines()
+        return lines
 
     async def status(self) -> dict[str, Any]:
         """Return its status once it answers."""
@@ -91,15 +103,21 @@ def running(folder: Path, dsn: str = "") -> Generator[Running]:
         + partners
     )
     command = [sys.executable, "-m", "daemon", "run", "--log-level", "debug"]
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("wb") as log, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        (folder / "notify").unlink(missing_ok=True)
+        manager.bind(str(folder / "notify"))
         process = subprocess.Popen(
-            [*command, "--config", str(folder / "wharfinger.toml")], stdout=log, stderr=log, cwd=folder
+            [*command, "--config", str(folder / "wharfinger.toml")],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify")},
         )
-    try:
-        yield Running(process, folder, port)
-    finally:
-        process.kill()
-        process.wait()
+        try:
+            yield Running(process, folder, port, manager)
+        finally:
+            process.kill()
+            process.wait()
 
 
 async def ended(process: "subprocess.Popen[bytes]") -> int:
@@ -128,8 +146,11 @@ async def test_it_waits_for_its_partners_obeys_signals_and_logs_no_secret(tmp_pa
         assert "rules.closed[0]: there is no warehouse 'paris'" in refused["why"]
         assert (await daemon.status())["rules"] == reloaded["version"]
 
+        daemon.told()
         daemon.process.send_signal(signal.SIGTERM)
         assert await ended(daemon.process) == 0
+        # As long as the settings allow for draining, and what comes after; the unit's own bound may be less.
+        assert {"STOPPING=1", "EXTEND_TIMEOUT_USEC=20000000"} <= set(daemon.told())
         assert not (tmp_path / "control.sock").exists()
         text = (tmp_path / "log").read_text()
         assert "Traceback" not in text
