@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from actors.domain.order_allocation import is_packed_whole
+from actors.domain.order_cancel import REST_GOES_ON, rest_goes_on
 from actors.domain.order_commands import (
     AskAgain,
     Cancel,
@@ -168,9 +169,10 @@ class OrderDesk:
             return Done()
         recorded = await self._system.journal.read(stream_of(order))
         where = [each.event.where for each in recorded if isinstance(each.event, CancelRefused)]
-        raise Refused(
-            f"too late, intercept {where[-1]}" if where else f"{order} could not be cancelled yet", CONFLICT
-        )
+        if not where:
+            raise Refused(f"{order} could not be cancelled yet", CONFLICT)
+        rest = f"; {REST_GOES_ON}" if rest_goes_on(state) else ""
+        raise Refused(f"too late, intercept {where[-1]}{rest}", CONFLICT)
 
     async def reconcile(self, channel: str | None) -> Reconciled:
         """Return where shops, ledger and ERP differ, and why."""

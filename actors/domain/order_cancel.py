@@ -15,8 +15,16 @@ from actors.domain.order_events import (
     OrderCancelled,
 )
 from actors.domain.order_shipping import follow_edit
-from actors.domain.order_state import Part, erp_has_order
+from actors.domain.order_state import Order, Part, erp_has_order
 from actors.domain.stock_commands import Rejected
+
+REST_GOES_ON = "the rest goes on: refund its lines in the shop to stop it"
+"""What a refused cancel leaves, and its mend: lines that are taken out before the pack are followed."""
+
+
+def rest_goes_on(order: Order) -> bool:
+    """Tell whether something of an order has still to be packed, of which a part is packed or gone."""
+    return bool(order.wanted()) or any(part.state not in ("packed", "shipped") for part in order.live())
 
 
 def cancel(draft: Draft, by: str) -> None:
@@ -52,6 +60,8 @@ def release_answered(draft: Draft, part: Part, command: Answered) -> None:
 def _refuse(draft: Draft, where: str) -> None:
     draft.add(CancelRefused(where))
     mend = f"intercept {where}, or take it back as a return"
+    if rest_goes_on(draft.order):
+        mend += f"; {REST_GOES_ON}"
     draft.raise_anomaly("cancel", "cancelled_too_late", f"too late to cancel: {where}", mend)
     go_on(draft)
 

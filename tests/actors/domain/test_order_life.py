@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from actors.domain.anomaly_events import AnomalyEvent
+from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.documents import (
     ErpCancellation,
@@ -680,7 +680,20 @@ def test_a_cancel_that_comes_too_late_says_where_to_intercept(begin: Callable[[]
     assert story.tell(Cancel("jane")) == ["CancelAsked", "CancelRefused", "AnomalyRaised"]
     refused = next(event for event in story.log if isinstance(event, CancelRefused))
     assert "main-1.1 at lyon" in refused.where
+    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    assert "the rest goes on" not in raised.mend
     assert story.tell(Cancel("jane")) == []
+
+
+def test_a_cancel_that_comes_too_late_for_a_part_says_how_the_rest_is_stopped() -> None:
+    story = split()
+    for fulfilment in ("main-1.1", "main-1.2"):
+        story.tell(Answered("confirm", fulfilment, Done()))
+    story.pack()
+    story.tell(Cancel("jane"))
+    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    assert "intercept main-1.1 at lyon (packed)" in raised.mend
+    assert "the rest goes on: refund its lines in the shop to stop it" in raised.mend
 
 
 def test_a_floor_that_was_faster_than_the_cancel_refuses_it_and_the_order_goes_on() -> None:
