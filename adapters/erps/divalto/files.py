@@ -17,10 +17,12 @@ from adapters.erps.divalto.gate import Gate
 from adapters.erps.divalto.plugin import DivaltoSettings
 from adapters.erps.divalto.text import without
 from adapters.erps.divalto.transport import Made, Query, Row
-from adapters.erps.divalto.wire import WireError
+from adapters.erps.divalto.wire import WireError, columns
 
 EXTENSIONS = {"datahub": "xml", "csv": "csv", "xlsx": "xlsx"}
 PIECES = "pieces.csv"
+PIECE_NUMBER = ("TICOD", "PICOD", "PREFPINO", "PINO")
+"""What tells a piece's lines from another's."""
 
 
 class FileTransport:
@@ -94,6 +96,8 @@ class FileTransport:
 
     def _rows_in(self, content: bytes, query: Query) -> list[Row]:
         rows = sheet.read_csv(content, self._files.encoding)
+        if query.table == "lines":  # those of all pieces would pass for one's
+            columns(rows, *(name for name in PIECE_NUMBER if query.key[name]))
         return [row for row in rows if _selected(row, query, self._settings.reference_field)]
 
     def name_of(self, data: Mapping[str, Any]) -> str:

@@ -233,6 +233,22 @@ async def test_whoever_gives_up_waiting_for_a_mounted_folder_goes_on_at_once(tmp
         export.write_bytes(b"")
 
 
+@pytest.mark.parametrize("column", ["TICOD", "PINO"])
+async def test_an_export_of_lines_that_does_not_tell_their_piece_never_passes_for_one_pieces_lines(
+    tmp_path: Path, column: str
+) -> None:
+    with trio.fail_after(20):
+        async with files_site(tmp_path, form="csv") as site:
+            for reference in ("main-1042", "main-1043"):
+                await site.erp.carry_out(order(reference=reference), None)
+            await site.told()
+            await paused(site)
+            lines = tmp_path / "exports" / "lines.csv"
+            lines.write_text(lines.read_text("cp1252").replace(f";{column};", ";COLONNE;", 1), "cp1252")
+            with pytest.raises(MalformedError, match=f"column {column}"):
+                await site.erp.carry_out(note(), None)
+
+
 @pytest.mark.parametrize("content", ["REF;QTE\r\nCUP;1;2;3\r\n", "", "\r\n"])
 async def test_an_export_that_is_no_table_is_malformed(tmp_path: Path, content: str) -> None:
     with trio.fail_after(20):
