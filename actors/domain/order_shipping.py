@@ -57,12 +57,17 @@ def packed(draft: Draft, command: Packed) -> None:
 def _hold_surplus(draft: Draft, part: Part) -> None:
     """Stop what a floor has packed beyond what the shop has left in the order meanwhile."""
     surplus = draft.order.surplus()
-    beyond = ", ".join(f"{surplus[line.sku]} of {line.sku}" for line in part.lines if line.sku in surplus)
+    beyond = [(line.sku, surplus[line.sku]) for line in part.lines if line.sku in surplus]
     if beyond:
-        why = f"{part.fulfilment} was packed with {beyond} that the shop has taken out"
+        what = ", ".join(f"{units} of {sku}" for sku, units in beyond)
+        why = f"{part.fulfilment} was packed with {what} that the shop has taken out"
         held = draft.order.holds.get("manual")
         draft.add(OrderHeld("manual", (*(held.reasons if held else ()), why), None, "order"))
-        mend = f"unpack it, or wharfctl order release {draft.order.id} to ship it as it is"
+        release = f"wharfctl order release {draft.order.id}"
+        returns = [
+            f"wharfctl return {part.warehouse} {draft.order.id} SLIP {sku} {units}" for sku, units in beyond
+        ]
+        mend = f"take it out, {release}, then {', '.join(returns)}; or {release} alone to ship it as it is"
         draft.raise_anomaly(f"surplus:{part.fulfilment}", "edited_too_late", why, mend)
 
 

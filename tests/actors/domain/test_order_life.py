@@ -1075,12 +1075,18 @@ def test_what_the_floor_packed_while_the_shop_took_it_out_is_stopped_and_named()
     story.settle_all()
     assert story.asked() == [], "it does not leave by itself"
     assert story.problems() == ["edited_too_late"]
+    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    assert "wharfctl order release main-1, then wharfctl return lyon main-1 SLIP TEAPOT 1" in raised.mend
     story.tell(ReleaseHold("manual", "jane"))
     assert story.asked() == [("dispatch", "main-1.1")]
     story.dispatch()
     (note,) = (each for each in story.documents() if isinstance(each, ErpDeliveryNote))
     assert [(line.sku, line.units) for line in note.lines] == [(TEAPOT, 2)]
     assert story.order.stage == "shipped"
+    story.tell(TakeBack("SLIP/TEAPOT", "lyon", TEAPOT, 1, "sellable", "", "jane"))
+    assert story.asked() == [("restock", "SLIP/TEAPOT")], (
+        "what was taken out of the box lies on the shelf again"
+    )
 
 
 def test_an_order_ends_when_the_shop_takes_out_all_that_has_not_left_and_the_erp_closes_the_rest() -> None:
