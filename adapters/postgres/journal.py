@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Map
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
+import asyncpg
 import msgspec
 import trio
 
@@ -244,7 +245,7 @@ class PostgresJournal:
         """Ask what people want to know: it keeps no actor waiting, and ends nobody but who asked."""
         try:
             return await self._bridge.run(question, self._searches, *args)
-        except GONE as error:
+        except (*GONE, asyncpg.PostgresError) as error:  # it may not even let another connection in
             raise UnansweredError(f"the database has not answered: {type(error).__name__}") from error
         except ValueError as error:
             raise CorruptionError(str(error)) from error

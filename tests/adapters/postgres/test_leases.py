@@ -220,9 +220,28 @@ async def test_a_daemon_that_cannot_renew_in_time_stops(dsn: str) -> None:
             await trio.sleep_forever()
 
 
+async def test_a_database_that_takes_no_more_connections_answers_no_search_and_the_daemon_goes_on(
+    dsn: str,
+) -> None:
+    path, name = dsn.partition("?")[0], dsn.partition("?")[0].rpartition("/")[2]
+    beside = dsn.replace(path, path.removesuffix(name) + "postgres", 1)
+    with trio.fail_after(20):
+        async with (
+            open_bridge() as bridge,
+            open_journal(dsn, owner="first") as journal,
+            connected(bridge, beside, role=None) as connection,
+        ):
+            await bridge.run(execute, connection, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            with pytest.raises(UnansweredError):
+                await journal.movements("lyon", "CUP", 10)
+            await journal.append(note("1", 0))
+            await bridge.run(execute, connection, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            assert await journal.movements("lyon", "CUP", 10) == []
+
+
 @asynccontextmanager
-async def connected(bridge: Bridge, dsn: str) -> AsyncGenerator[Connection]:
-    connection = await bridge.run(open_connection, dsn)
+async def connected(bridge: Bridge, dsn: str, role: str | None = ROLE) -> AsyncGenerator[Connection]:
+    connection = await bridge.run(open_connection, dsn, role)
     try:
         yield connection
     finally:
@@ -230,8 +249,8 @@ async def connected(bridge: Bridge, dsn: str) -> AsyncGenerator[Connection]:
             await bridge.run(terminate, connection)
 
 
-async def open_connection(dsn: str) -> Connection:
-    return await connect(dsn, role=ROLE, seconds_max=5)
+async def open_connection(dsn: str, role: str | None) -> Connection:
+    return await connect(dsn, role=role, seconds_max=5)
 
 
 async def execute(connection: Connection, statement: str) -> None:
