@@ -219,14 +219,18 @@ class Books:
         ref, sref1, sref2, name, ean, unit, weight, closed_on, confidential, stocked = told
         if not ref:
             return None
-        grams = (wire.read_decimal(weight or "0") * _GRAMS).to_integral_value(ROUND_HALF_UP)
+        try:
+            grams = (wire.read_decimal(weight or "0") * _GRAMS).to_integral_value(ROUND_HALF_UP)
+            is_closed = self._is_past(closed_on)
+        except wire.WireError as error:  # whoever looks has to find it among 100,000 rows
+            raise wire.WireError(f"{ref}: {error}") from error
         return ErpArticle(
             sku=self._sku_of(Article(ref, sref1, sref2)),
             name=name,
             ean=ean,
             unit=unit,
             weight_g=int(grams),
-            closed=self._is_past(closed_on) or confidential == CLOSED_VARIANT,
+            closed=is_closed or confidential == CLOSED_VARIANT,
             stocked=stocked.strip() == YES,
         )
 

@@ -102,17 +102,16 @@ class Reader:
 
     def _stock_rows(self, rows: Sequence[Row]) -> list[StockRow]:
         names = self._settings.spelling.stock_columns
-        return [
-            StockRow(
-                Article(ref, sref1, sref2),
-                depot,
-                nature,
-                wire.read_decimal(units) - sum(map(wire.read_decimal, less), Decimal(0)),
-            )
-            for ref, sref1, sref2, depot, nature, units, *less in wire.columns(
-                rows, *names.key, names.units, *names.less
-            )
-        ]
+        found: list[StockRow] = []
+        for ref, sref1, sref2, depot, nature, units, *less in wire.columns(
+            rows, *names.key, names.units, *names.less
+        ):
+            try:
+                left = wire.read_decimal(units) - sum(map(wire.read_decimal, less), Decimal(0))
+            except wire.WireError as error:  # whoever looks has to find it among 100,000 rows
+                raise wire.WireError(f"{ref} in {depot}: {error}") from error
+            found.append(StockRow(Article(ref, sref1, sref2), depot, nature, left))
+        return found
 
     async def read(self, query: Query, read: Callable[[Sequence[Row]], _Read]) -> _Read:
         """Return what `read` makes of the rows; see `understood`.

@@ -27,7 +27,7 @@ ENCODINGS = ("utf-8", "cp1252")
 """What a body is taken for, the first that fits: Divalto declares one encoding and sends the other."""
 
 _CODE = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
-_NUMBER = re.compile(r"([+-]?)(\d{1,24})(?:([.,])(\d{1,12}))?", re.ASCII)
+_NUMBER = re.compile(r"([+-]?)(?=[.,]?\d)(\d{0,24})(?:[.,](\d{1,12}))?", re.ASCII)
 
 
 class WireError(ValueError):
@@ -239,7 +239,7 @@ def _result_by_pattern(text: str, code_path: str, message_path: str) -> Result:
 
 
 def read_decimal(text: str) -> Decimal:
-    """Read a number exactly: "12.500", "-3", "1500,0000", padded on either side; never through a float.
+    """Read a number exactly: "12.500", "-3", "1500,0000", ".5", padded on either side; never through a float.
 
     Raises:
         WireError: it is no number.
@@ -247,8 +247,8 @@ def read_decimal(text: str) -> Decimal:
     match = _NUMBER.fullmatch(text.strip())
     if match is None:
         raise WireError("a number was expected")
-    sign, whole, _, decimals = match.groups()
-    return Decimal(f"{sign}{whole}.{decimals or 0}") if decimals else Decimal(f"{sign}{whole}")
+    sign, whole, decimals = match.groups()
+    return Decimal(f"{sign}{whole}.{decimals}") if decimals else Decimal(f"{sign}{whole}")
 
 
 def field(record: Mapping[str, str], name: str) -> str:

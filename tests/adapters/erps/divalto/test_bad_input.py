@@ -168,3 +168,13 @@ async def test_a_piece_that_a_user_turned_into_a_note_between_time_out_and_resen
     assert found is not None
     assert await site.erp.carry_out(order(), PERSON) == found  # the resend that should not be: it is refused
     assert site.divalto.duplicates() == ()
+
+
+@pytest.mark.parametrize("units", ["", "beaucoup"])
+async def test_a_quantity_that_makes_no_sense_is_told_with_whose_it_is(site: Site, units: str) -> None:
+    def odd(answer: Response) -> Response:
+        return Response(200, answer.body.replace(b"20.000", units.encode()), answer.headers)
+
+    site.divalto.faults.change_next(odd, lambda request: b"D01" in request.body)
+    with pytest.raises(MalformedError, match="CUP in D01: a number was expected"):
+        await site.erp.stock()

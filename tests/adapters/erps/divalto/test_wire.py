@@ -37,7 +37,14 @@ def test_halves_are_rounded_away_from_zero(number: str, text: str) -> None:
     assert wire.decimal_text(Decimal(number), 4) == text
 
 
-@pytest.mark.parametrize("text", ["", "  ", "NaN", "1e5", "1.2.3", "Infinity", "١", "1 000", "0x10", "--1"])
+@pytest.mark.parametrize(("text", "number"), [(".500", "0.500"), ("-,5", "-0.5"), ("+0.25", "0.25")])
+def test_a_number_below_one_may_begin_with_its_point(text: str, number: str) -> None:
+    assert wire.read_decimal(text) == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "-", "5.", "  ", "NaN", "1e5", "1.2.3", "Infinity", "١", "1 000", "0x10", "--1"]
+)
 def test_what_is_no_number_is_not_taken_for_one(text: str) -> None:
     with pytest.raises(wire.WireError):
         wire.read_decimal(text)
