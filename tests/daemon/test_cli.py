@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from daemon.cli import main
@@ -30,6 +31,13 @@ wait_seconds = 0.2
 socket = "{folder}/control.sock"
 web_port = {port}
 """
+
+
+@pytest.fixture(autouse=True)
+def log_elsewhere() -> Iterator[None]:
+    """Leave no log behind that goes to where a command's output was caught, which is closed by then."""
+    yield
+    structlog.reset_defaults()
 
 
 def free_port() -> int:
