@@ -89,13 +89,17 @@ class Partners:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Everything impure that actors are handed: the time, chance, and where figures go."""
+    """Everything impure that actors are handed: the time, chance, and where figures go.
+
+    `before_intake` is called once all that a start loads is in memory, right before an order is taken in.
+    """
 
     clock: Clock
     entropy: Callable[[int], bytes]
     rng: random.Random
     observe: Observe = lambda partner, outcome, seconds, stream: None  # noqa: ARG005 - nobody listens by default
     moved: OrderMoved = lambda before, after, events: None  # noqa: ARG005 - the same
+    before_intake: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,7 @@ class System:
             self._all_there.set()
             for name, drain in self.drains.items():
                 await nursery.start(supervise, f"drain {name}", drain.run)
+            self.surroundings.before_intake()
             nursery.start_soon(self._take_in)
             self.started.set()
             task_status.started()

@@ -4,7 +4,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -160,10 +160,11 @@ def compose(
     observe: Observe,
     moved: OrderMoved,
     rules: Rules | None = None,
+    before_intake: Callable[[], None] = lambda: None,
 ) -> System:
     """Wire all actors over these partners and this journal, by the settings' rules or by later ones."""
     channels = tuple(_channel(name, channel.terms) for name, channel in settings.channels.items())
-    surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, moved)
+    surroundings = Surroundings(utc_now, secrets.token_bytes, random.Random(), observe, moved, before_intake)
     if rules is None:
         rules = rules_of(settings, settings.rules, settings.carrier_rules, settings.assortments)
     return System(journal, partners, channels, rules, surroundings)

@@ -97,6 +97,7 @@ class Daemon:
                 journal,
                 observe=metrics.attempted,
                 moved=metrics.moved,
+                before_intake=collect_seldom,
                 rules=self._reread(),  # a standby may have waited for days, and those of its start be old
             )
             self._system = system
@@ -133,7 +134,6 @@ class Daemon:
 
     async def _say_ready(self, system: System) -> None:
         await system.started.wait()
-        collect_seldom()
         notify("READY=1", f"STATUS={self._told_status()}")
         log.info("daemon_ready", warehouses=len(system.directory.warehouses))
 

@@ -182,9 +182,8 @@ class OrderReader:
             details=_with_refunds(details, slips),
             packing=_packing(living, details),
         )
-        return [
-            ended[number] if number in ended else read_order(row, around) for number, row in enumerate(rows)
-        ]
+        await _read_rest(rows, around, ended)
+        return [ended[number] for number in range(len(rows))]
 
     async def _plain(self, rows: Sequence[Row]) -> Surroundings:
         """Return what is needed to understand an order that has ended."""
@@ -327,6 +326,17 @@ def _packing(rows: Iterable[Row], details: Mapping[int, Details]) -> Mapping[int
         with suppress(FieldError):
             found[reference_to(row, "id")] = packing_of(row, details.get(reference_to(row, "id"), {}))
     return found
+
+
+async def _read_rest(
+    rows: Sequence[Row], around: Surroundings, found: dict[int, ShopOrder | UnreadableOrder]
+) -> None:
+    """Understand the orders that are not found yet."""
+    left = (number for number in range(len(rows)) if number not in found)
+    for read, number in enumerate(left, 1):
+        found[number] = read_order(rows[number], around)
+        if read % READ_AT_A_TIME == 0:
+            await trio.lowlevel.checkpoint()
 
 
 async def _read_ended(
