@@ -16,6 +16,7 @@ from decimal import Decimal
 import pytest
 import structlog
 import trio
+from msgspec.structs import replace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -28,6 +29,7 @@ from actors.desk import Raise
 from actors.domain.carrier_choice import CarrierRule
 from actors.domain.order_commands import Wake
 from actors.domain.order_events import AllocationRefused, Beside, OrderImported
+from actors.domain.order_fold import evolve
 from actors.domain.order_state import Order, Part
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Pack, Pick
@@ -225,7 +227,8 @@ def test_units_that_were_not_there_are_an_oversell_refused() -> None:
     part = Part("main-1.1", "lyon", (Quantity("TEAPOT", 2),), "gone")
     amounts, beside = ("EUR", Decimal("10.00"), Decimal("4.90")), Beside("row", "digest")
     imported = OrderImported("main", "1", "REF", NOON, *amounts, "", "FR", (), beside, beside)
-    before = Order(imported=imported, version=3, stage="allocating", parts={"main-1.1": part})
+    parts = {"main-1.1": part}
+    before = replace(evolve(Order(), imported, NOON), version=3, stage="allocating", parts=parts)
     metrics.moved(before, before, (AllocationRefused("main-1.1", ()), AllocationRefused("main-1.1", ())))
     assert figures(metrics)["wharfinger_oversells_refused_total{warehouse=lyon}"] == 2
     assert exemplars(metrics)["wharfinger_oversells_refused_total"]["order"] == "main-1"
