@@ -271,7 +271,7 @@ class Channel:
         read_at = trio.current_time()
         poll = await self._shop.poll(self._cursor)
         failure: PartnerError | None = None
-        async with importing(self._intake, self._is_durable) as line:
+        async with importing(self._intake, self._move_cursor) as line:
             while failure is None:
                 await line.take(poll, read_at)
                 if not poll.more:
@@ -289,7 +289,7 @@ class Channel:
             self._read_at = read_at
         return not poll.partial
 
-    async def _is_durable(self, poll: Poll) -> None:
+    async def _move_cursor(self, poll: Poll) -> None:
         """Move the cursor behind a page: all that it holds is durable, and all before it."""
         self.window.forget(poll.orders)
         await self._intake.adopting.save()
