@@ -97,7 +97,9 @@ def test_a_group_decides_who_may_look_work_and_steer(daemon: Machine) -> None:
 
     viewer, operator, admin = gids(VIEWER), gids(VIEWER, OPERATOR), gids(VIEWER, ADMIN)
     hold = ("order", "hold", "main-1", "--reason", "call first", "--dry-run")
-    assert asked_as(daemon, "", "status").returncode == 69
+    stranger = asked_as(daemon, "", "status")
+    assert stranger.returncode == 4
+    assert f"that takes the group {VIEWER}" in stranger.stderr
     assert asked_as(daemon, viewer, "orders").returncode == 0
     refused = asked_as(daemon, viewer, *hold)
     assert (refused.returncode, refused.stderr) == (
