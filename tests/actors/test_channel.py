@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from msgspec.structs import replace
 
+from actors.adopting import Adopting, adoption_of
 from actors.channel import (
     AFTER_PARTIAL_S_MAX,
     DEBOUNCE_S,
@@ -83,6 +84,11 @@ class Journal(MemoryJournal):
     """A journal that can refuse to take an order's events for a while."""
 
     stuck: str = ""
+    seconds_a_cursor: float = 0.0
+
+    async def save_cursor(self, name: str, value: str) -> None:
+        await trio.sleep(self.seconds_a_cursor)
+        await super().save_cursor(name, value)
 
     async def enqueue(self, append: Append) -> Durable:
         if append.stream == self.stuck:
@@ -353,6 +359,25 @@ async def test_the_line_survives_a_restart_in_the_middle_of_the_first_import(aut
         assert [await house.stage(number) for number in range(1, 6)] == [None] * 4 + ["backordered"]
         (anomaly,) = await house.journal.anomalies(10)
         assert anomaly.detail.startswith("4 orders")
+
+
+async def test_what_is_noted_while_the_line_is_being_saved_is_saved_with_the_next_page(
+    autojump_clock: Clock,
+) -> None:
+    old = NINE - timedelta(days=3)
+    async with open_house() as house, trio.open_nursery() as nursery:
+        adopting = Adopting("main", house.journal, house.desk)
+        await adopting.begin(None, NINE)
+        house.journal.seconds_a_cursor = 1
+        adopting.takes(replace(order(1), placed_at=old), is_known=False)
+        nursery.start_soon(adopting.save)
+        await trio.sleep(0.5)
+        adopting.takes(replace(order(2), placed_at=old), is_known=False)
+        await trio.sleep(1)
+        await adopting.save()
+        line = await adoption_of(house.journal, "main")
+        assert line is not None
+        assert (line.left, line.read_to) == (2, 2)
 
 
 async def test_two_pages_are_imported_side_by_side_while_the_next_one_is_read(autojump_clock: Clock) -> None:
