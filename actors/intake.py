@@ -186,7 +186,7 @@ class Intake:
         living = [
             order for order in orders if isinstance(order, ShopOrder) and order.standing in ("open", "unpaid")
         ]
-        await self._side_by_side(living, self._readdress)
+        await self._side_by_side(living, partial(self._readdress, read_at=read_at))
 
     def has_read(self, id_: str, read_at: float) -> None:
         """Note that an order of ours was read again, and there is nothing to hand on."""
@@ -222,7 +222,7 @@ class Intake:
         try:
             state = await self._hall.ask(id_, command, beside, read_at=read_at)
             if id_ in known and order.is_whole and state.imported is not None and not state.ended:
-                await self._retell(id_, order, state.facts.payload)
+                await self._retell(id_, order, state.facts.payload, read_at)
         except SetAsideError:
             log.warning("import_set_aside")
         await self._nothing_to_mend(id_)
@@ -235,7 +235,7 @@ class Intake:
             Raise(_unreadable(id_), "unreadable_order", order.why, mend, (payload,))
         )
 
-    async def _readdress(self, order: ShopOrder) -> None:
+    async def _readdress(self, order: ShopOrder, read_at: float) -> None:
         """Hand on another address than the order has, while it can still be of use."""
         id_ = order_id(self._channel, order.shop_order)
         standing = STANDINGS.get(order.standing)
@@ -248,11 +248,12 @@ class Intake:
                 return
             command, (contact, _) = self._command(id_, order, standing, self._entropy(4).hex())
             contact = msgspec.structs.replace(contact, erased_with=known.facts.contact.id)
-            await self._hall.ask(id_, msgspec.structs.replace(command, is_readdressed=True), (contact,))
+            command = msgspec.structs.replace(command, is_readdressed=True)
+            await self._hall.ask(id_, command, (contact,), read_at=read_at)
         except SetAsideError:
             log.warning("address_set_aside")
 
-    async def _retell(self, id_: str, order: ShopOrder, kept: Beside) -> None:
+    async def _retell(self, id_: str, order: ShopOrder, kept: Beside, read_at: float) -> None:
         """Keep what the shop tells by now, where it is more than is kept, or other words to whoever packs."""
         body = await self._journal.beside(kept.id)
         if body is None:  # what was erased here does not come back
@@ -263,7 +264,7 @@ class Intake:
         name = f"{id_}:payload:{self._entropy(4).hex()}"
         person, salt = self._person(order).customer, self._entropy(SALT_BYTES)
         row = BesideRow(name, "payload", person, salt, order.raw, erased_with=kept.id)
-        await self._hall.ask(id_, Retell(digest(row)), (row,))
+        await self._hall.ask(id_, Retell(digest(row)), (row,), read_at=read_at)
 
     def _person(self, order: ShopOrder) -> Contact:
         return msgspec.structs.replace(order.contact, customer=f"{self._channel}:{order.customer}")

@@ -94,12 +94,15 @@ class OrderActor:
     async def _handle(self, letters: Sequence[Letter[OrderMessage]]) -> None:
         turn = _Turn(self.state, self.facts())
         copies = self.directory.copies
+        newest = float("-inf")  # of the copies in this turn: they are noted once they are durable
         for letter in letters:
             message = letter.message
             if message.key and await self._was_done(message.key, turn):
                 continue
-            if message.read_at is not None and copies.is_late(self.order, message.read_at):
-                continue
+            if (read_at := message.read_at) is not None:
+                if read_at < newest or copies.is_late(self.order, read_at):
+                    continue
+                newest = read_at
             turn.take(message)
         await self._record(turn)
         for letter in letters:

@@ -96,6 +96,18 @@ async def test_an_address_that_stays_as_it_is_leaves_no_trace() -> None:
         assert (await way.order()).version == before
 
 
+async def test_an_address_that_was_read_before_a_newer_one_does_not_come_back() -> None:
+    async with open_way(LYON) as way:
+        now = trio.current_time()
+        moved = replace(LYON, contact=replace(LYON.contact, street="2 quai de la Pêcherie"))
+        await way.intake.take_again([moved], now + 2)
+        await way.intake.take_again([LYON], now + 1)
+        order = await way.order()
+        contact = await way.journal.contact(order.facts.contact.id)
+        assert contact is not None
+        assert contact.street == "2 quai de la Pêcherie"
+
+
 async def test_what_was_erased_here_does_not_come_back_from_the_shop() -> None:
     async with open_way(ORDER) as way:
         assert await way.journal.forget("main:7") > 0

@@ -15,6 +15,7 @@ from actors.copies import FRESH_S, REMEMBERED_S, ShopCopies
 from actors.domain.order_commands import Import, ReleaseHold
 from actors.domain.order_state import Order
 from actors.domain.stock_commands import Receive
+from actors.order import OrderMessage
 from actors.ports.shop import ShopOrder, UnreadableOrder
 from actors.second_look import AGAIN_S, WAIT_S
 from adapters.memory.partners import MemoryShop
@@ -253,6 +254,37 @@ async def test_a_late_copy_does_not_undo_what_a_newer_one_said(autojump_clock: C
         )
         await wharf.system.hall.ask("main-1", told(standing="cancelled"), read_at=now)
         await wharf.system.hall.ask("main-1", told(standing="open"), read_at=now - 1)
+        order = await wharf.until(1, "cancelled")
+        assert order.anomalies == {}, "the shop did not open it again"
+
+
+async def test_of_two_copies_that_an_order_hears_in_one_breath_the_newer_counts(
+    autojump_clock: Clock,
+) -> None:
+    async with open_wharf() as wharf:
+        wharf.shop.place(order_for(1, TEAPOT))
+        imported = (await wharf.until(1, "backordered")).facts
+        await trio.sleep(5)
+        now = trio.current_time()
+        told = partial(
+            Import,
+            channel="main",
+            shop_order="1",
+            reference="REF1",
+            placed_at=imported.placed_at,
+            currency="EUR",
+            total=imported.total,
+            shipping=imported.shipping,
+            service="standard",
+            country="FR",
+            lines=imported.lines,
+            address_problems=(),
+            contact=imported.contact,
+            payload=imported.payload,
+        )
+        newer = OrderMessage(told(standing="cancelled"), read_at=now)
+        older = OrderMessage(told(standing="open"), read_at=now - 1)
+        await wharf.system.hall.ask_all("main-1", (newer, older))
         order = await wharf.until(1, "cancelled")
         assert order.anomalies == {}, "the shop did not open it again"
 
