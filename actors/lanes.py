@@ -13,6 +13,7 @@ from datetime import datetime
 
 import trio
 
+from actors.domain.order_state import AGAIN
 from actors.ports.journal import PendingEffect
 
 HELD_MAX = 20_000
@@ -118,8 +119,12 @@ class Lanes:
         return [self._lanes[self._ready.popleft()] for _ in range(min(most, len(self._ready)))]
 
     def may_be_done(self, effect: PendingEffect) -> bool:
-        """Tell whether the partner may have the effect already, so that it has to be looked up first."""
-        return effect.effect in self._unsure
+        """Tell whether the partner may have the effect already, so that it has to be looked up first.
+
+        So it is where it was asked for before: a person may have given it up after an answer that nobody
+        understood.
+        """
+        return effect.effect in self._unsure or AGAIN in effect.effect
 
     def doubt(self, effect: PendingEffect) -> None:
         """Note that the partner may have the effect from now on."""

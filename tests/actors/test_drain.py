@@ -15,6 +15,7 @@ from actors.aftermath import NONSENSE_MAX, NONSENSE_RETRY_S, RETRY_S_MAX
 from actors.attempt import Taken
 from actors.domain.documents import Document, ErpChange, LabelPurchase, ShopStatus
 from actors.domain.order_events import EffectDone, EffectRefused, EffectRequested
+from actors.domain.order_state import AGAIN
 from actors.drain import LOOK_EVERY_S, Drain
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.lanes import Lanes
@@ -666,6 +667,25 @@ async def test_what_a_person_gives_up_is_recorded_as_refused_and_told_no_more(au
         assert office.owner.refused == {"1.1": "given up by uid 0: told by phone"}
         assert office.partner.carried_out == ["1.2"], "what comes after it goes on"
         assert office.partner.calls == asked + 1
+
+
+async def test_what_was_given_up_and_is_asked_for_again_is_looked_up_before_it_is_sent(
+    autojump_clock: Clock,
+) -> None:
+    def garble(_name: str) -> None:
+        raise MalformedError("shop", "POST")
+
+    async with at_work(Office(partner=Partner(after=garble))) as office:
+        await office.request(effect(1, 1))
+        await trio.sleep(0.2)
+        assert office.partner.carried_out == ["1.1"], "it was done, and nobody understood the answer"
+        office.drain.give_up("status:1.1", "given up by uid 0: look there")
+        await office.until_told()
+        office.partner.after = lambda _name: None
+        await office.request(replace(effect(1, 1), effect=f"status:1.1{AGAIN}2"))
+        await trio.sleep(5)
+        assert office.owner.settled == ["1.1"]
+        assert office.partner.carried_out == ["1.1"], "and it is not done twice"
 
 
 async def test_an_attempt_that_is_under_way_is_not_overtaken_by_giving_it_up(autojump_clock: Clock) -> None:
