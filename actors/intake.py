@@ -20,8 +20,8 @@ from actors.directory import Directory
 from actors.domain.assortment import Assortment
 from actors.domain.order_commands import Hold, Import, Retell, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
-from actors.domain.order_import import takes_address
-from actors.domain.order_state import order_id
+from actors.domain.order_import import is_another, takes_address
+from actors.domain.order_state import Order, order_id
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
 from actors.ports.journal import Journal
@@ -221,7 +221,7 @@ class Intake:
         command, beside = self._command(id_, order, standing)
         try:
             state = await self._hall.ask(id_, command, beside, read_at=read_at)
-            if id_ in known and order.is_whole and state.imported is not None and not state.ended:
+            if id_ in known and order.is_whole and _is_copy(order, state) and not state.ended:
                 await self._retell(id_, order, state.facts.payload, read_at)
         except SetAsideError:
             log.warning("import_set_aside")
@@ -307,6 +307,11 @@ class Intake:
             credited=self._ours(order.credited),
         )
         return command, (contact, payload)
+
+
+def _is_copy(order: ShopOrder, known: Order) -> bool:
+    """Tell whether what the shop shows is a copy of an order of ours, and not another under its number."""
+    return known.imported is not None and not is_another(known.facts, order.reference, order.placed_at)
 
 
 def _unreadable(id_: str) -> str:

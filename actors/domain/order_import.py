@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from actors.domain.anomaly_events import AnomalyResolved
@@ -29,7 +30,10 @@ from actors.domain.order_state import REROUTABLE, Order, erp_has_order
 def import_order(draft: Draft, command: Import) -> None:
     """Take the shop's order as it stands now; what ended in the shop before it came here is not ours."""
     if draft.order.imported is not None:
-        _import_again(draft, command)
+        if is_another(draft.order.facts, command.reference, command.placed_at):
+            _say_that_it_is_another(draft, command)
+        else:
+            _import_again(draft, command)
         return
     if command.standing in ("cancelled", "shipped"):
         return
@@ -63,6 +67,32 @@ def import_order(draft: Draft, command: Import) -> None:
         draft.add(OrderHeld("payment", ("the shop says that it is not paid yet",), None, "shop"))
     mind_erp(draft)
     go_on(draft)
+
+
+def is_another(ours: OrderImported, reference: str, placed_at: datetime) -> bool:
+    """Tell whether the shop has given the number of an order to another: it was restored from a backup.
+
+    A reference may be renamed, and a time told in another zone; what differs in both is no copy of ours.
+    """
+    return reference != ours.reference and placed_at != ours.placed_at
+
+
+def _say_that_it_is_another(draft: Draft, command: Import) -> None:
+    """Put it before a person as long as either of the two has not ended: neither must pass for the other."""
+    order = draft.order
+    if order.ended and command.standing in ("cancelled", "shipped"):
+        if (name := f"{order.id}:another") in order.anomalies:
+            draft.add(AnomalyResolved(name, "system"))
+        return
+    ours = order.facts
+    detail = (
+        f"under the number {ours.shop_order} the shop has {command.reference}"
+        f" of {command.placed_at:%Y-%m-%d}, and here it is {ours.reference} of {ours.placed_at:%Y-%m-%d}"
+    )
+    mend = f"place {command.reference} anew in the shop, for a number that no order had; it does not come in"
+    if not order.ended:
+        mend += f"; {order.id} goes on, unless you cancel it, and its states show on the other"
+    draft.raise_anomaly("another", "number_reused", detail, mend)
 
 
 def _line_problems(order: Order, knows: Callable[[str], bool]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import msgspec
 import trio
@@ -116,6 +117,19 @@ async def test_what_was_erased_here_does_not_come_back_from_the_shop() -> None:
         order = await way.order()
         assert order.stage == "held"
         assert await way.journal.contact(order.facts.contact.id) is None
+
+
+async def test_words_and_address_of_another_order_under_the_same_number_are_not_taken_for_the_first() -> None:
+    async with open_way(LYON) as way:
+        before = await way.order()
+        other = replace(LYON, reference="OTHER", placed_at=NINE + timedelta(days=1), customer="8")
+        other = replace(other, contact=replace(LYON.contact, name="Noa Petit"))
+        words = Packing(notes=("ring twice",))
+        other = replace(other, packing=words, raw=msgspec.json.encode(Payload(words)))
+        await way.intake.take_again([other], trio.current_time())
+        order = await way.order()
+        assert order.facts == before.facts
+        assert await way.open_problems() == ["number_reused"]
 
 
 async def told(way: Way, packing: Packing, *, whole: bool = True) -> Packing:

@@ -224,6 +224,41 @@ def test_a_second_copy_of_an_order_changes_nothing(begin: Callable[[], Story]) -
     assert story.tell(copy_of(lines)) == []
 
 
+ANOTHER = replace(copy_of({CUP: 3}), reference="GHIJKL", placed_at=NINE + timedelta(days=1))
+"""What a shop shows under the number of an order that it has forgotten: it was restored from a backup."""
+
+
+@pytest.mark.parametrize("begin", [picking, packed, shipped, split, backordered])
+@pytest.mark.parametrize("standing", ["open", "unpaid", "cancelled", "shipped"])
+def test_another_order_under_the_same_number_is_put_before_a_person_and_changes_nothing(
+    begin: Callable[[], Story], standing: Standing
+) -> None:
+    story = begin()
+    before, stage = story.order.facts, story.order.stage
+    other = replace(ANOTHER, standing=standing, is_readdressed=True, contact=Beside("main-1:contact:2", "e"))
+    if story.order.ended and standing in ("cancelled", "shipped"):
+        assert story.tell(other) == [], "neither is anybody's matter any more"
+        return
+    assert story.tell(other) == ["AnomalyRaised"]
+    assert story.tell(other) == []
+    assert (story.order.facts, story.order.stage) == (before, stage)
+    assert story.problems() == ["number_reused"]
+
+
+def test_a_number_that_was_given_twice_is_nobodys_matter_once_both_orders_have_ended() -> None:
+    story = shipped()
+    story.tell(ANOTHER)
+    assert story.tell(replace(ANOTHER, standing="shipped")) == ["AnomalyResolved"]
+
+
+@pytest.mark.parametrize("changed", [{"reference": "000000042"}, {"placed_at": NINE + timedelta(hours=1)}])
+def test_an_order_stays_the_same_where_a_shop_renames_it_or_tells_its_time_otherwise(
+    changed: Mapping[str, object],
+) -> None:
+    story = picking()
+    assert "LinesEdited" in story.tell(replace(copy_of({TEAPOT: 1}), **changed))
+
+
 def test_an_unpaid_order_waits_until_the_shop_has_its_money() -> None:
     story = Story()
     assert story.import_("unpaid") == ["OrderImported", "OrderHeld"]
