@@ -1,5 +1,5 @@
 """Lets `python -m daemon` do what `wharfinger` does."""
 
-from daemon.cli import main
+from daemon.entry import wharfinger
 
-main()
+wharfinger()

@@ -1,7 +1,8 @@
 """wharfinger: runs the daemon, checks its settings, keeps its journal. It owns commands and exit codes.
 
 Exit codes: 0 well, 1 not well (as the command says), 2 wrong usage, and of sysexits 69 what is needed cannot
-be reached, 70 a fault of ours, 75 the lease or the database was lost: start again, 78 wrong settings.
+be reached, 70 a fault of ours, 74 what it has to say cannot be printed, 75 the lease or the database was
+lost: start again, 78 wrong settings; 130 interrupted.
 """
 
 import sys
@@ -15,9 +16,10 @@ from daemon.cli_demo import DEMO
 from daemon.cli_running import NOT_WELL, config_option, endings, log_option, progress, settings_of
 from daemon.cli_shop import SHOP, channel_of
 from daemon.cli_trial import try_channel, try_erp
+from daemon.program import Program
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("wharfinger", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wharfinger")
 def main() -> None:
     """Keep orders, stock and parcels between a shop and an ERP."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from daemon.beginning import begin
+from daemon.entry import INTERRUPTED
+from daemon.program import is_unprintable
 
 if TYPE_CHECKING:
     from daemon.settings import Settings
@@ -21,9 +23,6 @@ UNREACHABLE = 69
 FAULT = 70
 START_AGAIN = 75
 WRONG_SETTINGS = 78
-INTERRUPTED = 130
-"""As a shell counts SIGINT."""
-
 DEFAULT_CONFIG = "/etc/wharfinger/wharfinger.toml"
 
 config_option = click.option(
@@ -88,10 +87,9 @@ def endings(
         leaves = list(_leaves(error))
         if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):  # out of Trio it comes in groups
             end(INTERRUPTED, "interrupted")
-        if all(isinstance(leaf, SystemExit) or _is_unread(leaf) for leaf in leaves):
-            raise leaves[
-                0
-            ] from None  # whoever reads, as head does, has enough: click ends that without a word
+        if all(isinstance(leaf, SystemExit) or _is_unread(leaf) or is_unprintable(leaf) for leaf in leaves):
+            # Whoever reads, as head does, has enough: click ends that silently, and `Program` the other.
+            raise leaves[0] from None
         code = _code_of(leaves, partners)
         if code == FAULT:
             import structlog

@@ -1,7 +1,7 @@
 """wharfctl: steers the daemon on this machine over its control socket. It owns commands and exit codes.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 it works but not all is well, 4 the daemon said no, 69 it is
-away (sysexits' EX_UNAVAILABLE).
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 it works but not all is well, 4 the daemon said no, and of
+sysexits 69 it is away, 74 its answer cannot be printed; 130 interrupted.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from daemon.ctl_floor import FLOOR
 from daemon.ctl_gates import GATES
 from daemon.ctl_helm import HELM
 from daemon.ctl_order import order
+from daemon.program import Program
 
 
 def states(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
@@ -27,7 +28,7 @@ def states(_context: click.Context, _option: click.Parameter, begun: str) -> lis
     return [state for state in LIFE_CYCLE if state.startswith(begun)]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("wharfctl", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--socket",
     envvar="WHARFINGER_SOCKET",

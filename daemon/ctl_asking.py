@@ -15,6 +15,7 @@ import click
 from daemon import ctl_view as view
 from daemon.control.answers import ANSWER_SECONDS_MAX, ControlError, DaemonAwayError
 from daemon.ctl_socket import Question, ask, follow
+from daemon.entry import INTERRUPTED
 
 FAILED = 1
 DEGRADED = 3
@@ -112,6 +113,10 @@ class Asking:
             if error.status in TRY_AGAIN:
                 self._end(AWAY, f"{error.detail}{again}")
             self._end(REFUSED if error.status in CLIENT_ERRORS else FAILED, error.detail)
+        except KeyboardInterrupt:
+            if not again:
+                raise
+            self._end(INTERRUPTED, f"interrupted{again}")
 
     def _end(self, code: int, text: str) -> NoReturn:
         end(code, text, self.program)

@@ -28,7 +28,7 @@ View = Callable[[Answer], Sequence[Table]]
 
 def show(tables: Sequence[Table], echo: Callable[[str], None]) -> None:
     """Print the tables: by rich on a terminal, else one line a row with a heading above."""
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():  # None where somebody has closed it
         _show_rich(tables)
         return
     for table in tables:

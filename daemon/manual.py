@@ -19,6 +19,8 @@ EXITS = {
         "3": "The daemon works, but not all is well: it does not take orders, or a partner is away (status).",
         "4": "The daemon understood and says no; the reason is on standard error.",
         "69": "No daemon answers. What was asked may have been done: repeat it under the same --key.",
+        "74": "The answer cannot be printed, as where the disk is full. What was asked is done.",
+        "130": "Interrupted. What was asked may have been done: repeat it under the same --key.",
     },
     "wharfinger": {
         "0": "Well.",
@@ -26,8 +28,10 @@ EXITS = {
         "2": "Wrong usage.",
         "69": "What is needed cannot be reached: the database, a port, the control socket.",
         "70": "A fault of ours; the log has the traceback.",
+        "74": "What it has to say cannot be printed, as where the disk is full.",
         "75": "The lease or the database was lost: start again.",
         "78": "Wrong settings; each mistake is named.",
+        "130": "Interrupted.",
     },
 }
 FILES = {

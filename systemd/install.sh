@@ -46,14 +46,13 @@ rm -rf "$destdir$lib.old"
 trap - EXIT
 
 mkdir -p "$destdir$prefix/bin"
-for pair in wharfinger:daemon.cli wharfctl:daemon.ctl; do
-    command=${pair%%:*}
+for command in wharfinger wharfctl; do
     {
         echo "#!$interpreter -I"
         echo "import sys"
         echo "sys.path.insert(0, '$lib')"
-        echo "from ${pair##*:} import main"
-        echo "main(prog_name='$command')"
+        echo "from daemon.entry import $command"
+        echo "$command()"
     } >"$destdir$prefix/bin/.$command"
     chmod 755 "$destdir$prefix/bin/.$command"
     mv "$destdir$prefix/bin/.$command" "$destdir$prefix/bin/$command"

@@ -47,4 +47,4 @@ def test_what_is_installed_has_every_package_and_the_migrations() -> None:
 
 def test_both_commands_are_there() -> None:
     scripts = {entry.name: entry.value for entry in metadata.distribution("wharfinger").entry_points}
-    assert scripts == {"wharfinger": "daemon.cli:main", "wharfctl": "daemon.ctl:main"}
+    assert scripts == {"wharfinger": "daemon.entry:wharfinger", "wharfctl": "daemon.entry:wharfctl"}
