@@ -50,7 +50,9 @@ def tail(ask: Asking, *, follow: bool, limit: int) -> None:
 
 @click.command()
 @click.option("--user", default="", metavar="NAME", help="Only what this user asked for, by name or number.")
-@click.option("--about", default="", metavar="TEXT", help="Only changes of this, as an order or a warehouse.")
+@click.option(
+    "--about", default="", metavar="TEXT", help="Only changes that name this, as an order or a SKU."
+)
 @limit_option
 @asking
 def trail(ask: Asking, *, user: str, about: str, limit: int) -> None:

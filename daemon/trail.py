@@ -4,6 +4,7 @@ It knows no change: who asked, in which words and what came of it is told to it.
 makes no sense, is in the log alone: else anybody who may look could fill the database.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -97,7 +98,14 @@ def _paired(
 
 
 def _fits(change: ChangeAsked, wanted: TrailFilter) -> bool:
-    return wanted.about in change.path and wanted.user in ("", change.user, str(change.uid))
+    return wanted.user in ("", change.user, str(change.uid)) and (
+        _names(change.path, wanted.about) or _names(change.terms, wanted.about)
+    )
+
+
+def _names(text: str, about: str) -> bool:
+    """Tell whether a text names something whole: main-1 stands in main-1.1, and not in main-10."""
+    return not about or re.search(rf"(?<![\w-]){re.escape(about)}(?![\w-])", text) is not None
 
 
 def _told(recorded: Recorded, change: ChangeAsked, settled: ChangeSettled | None) -> ChangeTold:

@@ -232,7 +232,7 @@ def _of_the_trail(trail: Trail) -> Route:
     query = {
         **_LIMIT,
         "user": "only what this user asked for, by name or number",
-        "about": "only changes of whose path this is a part, as an order's id",
+        "about": "only changes that name this: an order (its parts count), a warehouse, a SKU",
     }
     # Who worked when is no colleague's matter.
     return Reading("/v1/trail", Changes, changes, query=query, role=Role.ADMIN)

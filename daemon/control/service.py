@@ -75,7 +75,8 @@ class Mandate:
 class TrailFilter:
     """Which changes are asked for; "" does not restrict.
 
-    `user` is the name or number of who asked, `about` a part of the path, as an order's id.
+    `user` is the name or number of who asked. `about` is what the path or the terms name, such as an order,
+    which its fulfilments and parcels name too.
     """
 
     user: str = ""

@@ -184,6 +184,35 @@ async def test_it_is_searched_by_user_and_by_what_it_is_about(services: Services
     assert answer.status == 403
 
 
+async def test_what_it_tells_about_an_order_is_all_that_names_it_and_nothing_of_another(
+    services: Services,
+) -> None:
+    router = Router(routes(services), services.trail, ACCESS)
+    floor, parcel = "/v1/warehouses/lyon", {"lines": [{"sku": "BOLT", "units": 1}], "weight_g": 9}
+    for number, (path, body) in enumerate(
+        [
+            ("/v1/orders/main-1/hold", {"reason": "r"}),
+            ("/v1/orders/main-10/hold", {"reason": "not main-1"}),
+            (f"{floor}/scans", {"fulfilment": "main-1.1", "slot": "A", "sku": "BOLT", "units": 1}),
+            (f"{floor}/packs", {"fulfilment": "main-10.1", "parcels": [parcel]}),
+            (f"{floor}/returns", {"order": "main-1", "delivery": "R", "sku": "BOLT-6", "units": 1}),
+            ("/v1/anomalies/resolve", {"anomalies": ["main-1:cancel", "main-11:cancel"]}),
+        ]
+    ):
+        raw, head = json.dumps(body).encode(), [("idempotency-key", str(number))]
+        await router.answer(Request("POST", path, head, raw, Peer(1, 1000, 1000)))
+
+    async def about(what: str) -> str:
+        told = await services.trail.changes(TrailFilter(about=what), 10)
+        return "".join(each.key for each in reversed(told))
+
+    assert await about("main-1") == "0245"
+    assert await about("main-10") == "13"
+    assert await about("BOLT") == "23"
+    assert await about("lyon") == "234"
+    assert await about("main") == ""
+
+
 async def test_what_stands_there_is_bounded_and_in_nobodys_own_words() -> None:
     changes = Changes()
     await changes.ask({"reason": "secret " * 20, "many": ["x" * 100] * 100})
