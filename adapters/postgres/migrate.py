@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from adapters.postgres.bridge import open_bridge
-from adapters.postgres.connect import Connection, connect
+from adapters.postgres.connect import ROLE, Connection, connect
 from adapters.postgres.gone import or_unavailable
 
 _MIGRATION_LOCK: Final = 0x5748_4D49
@@ -23,6 +23,9 @@ _MIGRATION_LOCK: Final = 0x5748_4D49
 
 STATEMENT_SECONDS_MAX: Final = 3_600.0
 """To build an index over the events of years takes minutes; so does waiting for another who does it."""
+
+_OWN_ROLES_ONLY: Final = 16
+"""Since this Postgres who may make roles may not give away those of others, nor work as one of its own."""
 
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
@@ -108,8 +111,12 @@ async def migrate_here(
                 " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
             )
             missing = _missing(await _applied(connection), wanted)
+            if missing and missing[0].number == 1:
+                await _may_make_the_role(connection)
             for migration in missing:
                 await _apply(connection, migration)
+            if missing and missing[0].number == 1:
+                await _take_the_role(connection)
         return len(missing)
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
@@ -141,6 +148,41 @@ def _missing(applied: dict[int, tuple[str, str]], wanted: Sequence[Migration]) -
         if migration.checksum != checksum:
             raise MigrationError(f"migration {number:04} {name} was changed after it had been applied")
     return [migration for migration in wanted if migration.number not in applied]
+
+
+async def _may_make_the_role(connection: Connection) -> None:
+    """Say beforehand what the owner lacks for the role by which the daemon works.
+
+    Postgres wants the right to make roles even where the role is there already, made for another database.
+    Since 16 that right is none to grant a role which somebody else has made.
+
+    Raises:
+        MigrationError: it lacks something.
+    """
+    owner = await connection.fetchrow(
+        "SELECT quote_ident(rolname) AS name, rolsuper OR rolcreaterole AS makes_roles,"
+        " rolsuper OR pg_has_role(daemon, 'MEMBER') AS is_member"
+        " FROM pg_roles LEFT JOIN (SELECT oid AS daemon FROM pg_roles WHERE rolname = $1) made ON true"
+        " WHERE rolname = current_user",
+        ROLE,
+    )
+    if owner is None:
+        raise MigrationError("the database does not know whom it let in")
+    name, lacks = owner["name"], f"the first migration makes {ROLE}, the role by which the daemon works; "
+    if not owner["makes_roles"]:
+        raise MigrationError(
+            f"{lacks}{name} may make none: ALTER ROLE {name} CREATEROLE, which may be taken back afterwards"
+        )
+    if owner["is_member"] is False and connection.get_server_version().major >= _OWN_ROLES_ONLY:
+        raise MigrationError(f"{lacks}it is there already, for another database: GRANT {ROLE} TO {name}")
+
+
+async def _take_the_role(connection: Connection) -> None:
+    """Let the owner work as the daemon's role: since Postgres 16 who makes one may grant it, and no more."""
+    if connection.get_server_version().major >= _OWN_ROLES_ONLY and not await connection.fetchval(
+        "SELECT pg_has_role($1, 'SET')", ROLE
+    ):
+        await connection.execute(f"GRANT {ROLE} TO CURRENT_USER")
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

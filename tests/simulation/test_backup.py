@@ -50,10 +50,18 @@ async def dump(live: EmbeddedPostgres, file: Path) -> None:
     await run("pg_dump", "--format=custom", f"--file={file}", live.dsn)
 
 
-async def restore(elsewhere: EmbeddedPostgres, file: Path) -> None:
-    """Restore as docs/operations.md says."""
-    await run("psql", "--quiet", "--command=CREATE ROLE wharfinger_daemon NOLOGIN", elsewhere.dsn)
-    await run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={elsewhere.dsn}", str(file))
+async def restore(elsewhere: EmbeddedPostgres, file: Path) -> str:
+    """Restore as docs/operations.md says, for an owner who is no superuser; return the database as theirs."""
+    for statement in (
+        "CREATE ROLE wharfinger LOGIN",
+        "CREATE ROLE wharfinger_daemon NOLOGIN",
+        "GRANT wharfinger_daemon TO wharfinger",
+        "CREATE DATABASE wharfinger_restored OWNER wharfinger",  # as createdb does
+    ):
+        await run("psql", "--quiet", f"--command={statement}", elsewhere.dsn)
+    dsn = elsewhere.dsn.replace("postgres@/postgres?", "wharfinger@/wharfinger_restored?")
+    await run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={dsn}", str(file))
+    return dsn
 
 
 async def wharfctl(merchant: "Merchant", *arguments: str) -> "subprocess.CompletedProcess[bytes]":
@@ -94,8 +102,8 @@ async def test_a_backup_under_load_is_whole_and_the_daemon_goes_on_from_it_and_r
             for order in late:
                 await merchant.until(order, "picking")
             await merchant.told()
-            await restore(elsewhere, file)
-            (tmp_path / "restored.dsn").write_text(elsewhere.dsn)
+            restored = await restore(elsewhere, file)
+            (tmp_path / "restored.dsn").write_text(restored)
             checked = await wharfctl(
                 merchant, "backup-check", "--restored-dsn-file", str(tmp_path / "restored.dsn")
             )
@@ -106,11 +114,11 @@ async def test_a_backup_under_load_is_whole_and_the_daemon_goes_on_from_it_and_r
             booked = merchant.stage.erp.pieces()
             labelled = len(merchant.stage.carrier.labels)
 
-            report = await check_backup(live.dsn, elsewhere.dsn)
+            report = await check_backup(live.dsn, restored)
             assert report.ok, report
             assert report.behind > 0
 
-            (merchant.stage.folder / "dsn").write_text(elsewhere.dsn)
+            (merchant.stage.folder / "dsn").write_text(restored)
             await merchant.start()
             listed = [each["order"] for each in (await merchant.ask("/v1/orders"))["orders"]]
             known = [order for order in listed if order not in late]
@@ -124,7 +132,7 @@ async def test_a_backup_under_load_is_whole_and_the_daemon_goes_on_from_it_and_r
             assert await merchant.anomalies() == []
             assert len(merchant.stage.carrier.labels) == len(orders) + len(late)
             assert merchant.stage.erp.duplicates() == ()
-        proved = await audit(elsewhere.dsn, database_seconds_max=10)
+        proved = await audit(restored, database_seconds_max=10)
         assert proved.ok, proved.findings
 
 
@@ -138,17 +146,17 @@ async def test_a_backup_of_another_history_or_with_a_changed_event_is_called_wor
             await merchant.shipped(*place(merchant, 1))
             await merchant.told()
         await dump(live, file)
-        await restore(elsewhere, file)
-        assert (await check_backup(live.dsn, elsewhere.dsn)).behind == 0
+        restored = await restore(elsewhere, file)
+        assert (await check_backup(live.dsn, restored)).behind == 0
         forge = (
             "ALTER TABLE event DISABLE TRIGGER ALL",
             "UPDATE event SET data = replace(data::text, 'TEAPOT', 'LAMP')::json WHERE kind = 'stock.opened'",
         )
         for statement in forge:
-            await run("psql", "--quiet", f"--command={statement}", elsewhere.dsn)
-        forged = await check_backup(live.dsn, elsewhere.dsn)
+            await run("psql", "--quiet", f"--command={statement}", restored)
+        forged = await check_backup(live.dsn, restored)
         assert not forged.ok
         assert not forged.audit.chain
         other = "UPDATE partition_head SET hash = '\\x00' WHERE position > 0"
-        await run("psql", "--quiet", f"--command={other}", elsewhere.dsn)
-        assert (await check_backup(live.dsn, elsewhere.dsn)).foreign != ()
+        await run("psql", "--quiet", f"--command={other}", restored)
+        assert (await check_backup(live.dsn, restored)).foreign != ()

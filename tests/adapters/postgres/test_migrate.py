@@ -18,6 +18,7 @@ from adapters.postgres.migrate import (
     carried_migrations,
     migrate,
 )
+from tests.conftest import run_sql
 
 SQL = Callable[..., list[asyncpg.Record]]
 COUNT = len(carried_migrations())
@@ -32,6 +33,52 @@ async def test_an_empty_database_is_brought_up_to_date_once(empty: str) -> None:
     with trio.fail_after(30):
         assert await migrate(empty) == COUNT
         assert await migrate(empty) == 0
+
+
+def own_by_a_clerk(empty: str, granted: str) -> tuple[str, str]:
+    """Hand the database to somebody who is no superuser; return who that is, and its DSN for them.
+
+    The daemon's role is there already, as it is every database's of a server.
+    """
+    name = re.sub(r".*/(\w+)\?.*", r"\1", empty)
+    owner = f"clerk_of_{name}"
+    run_sql(empty, f"CREATE ROLE {owner} LOGIN", f"ALTER DATABASE {name} OWNER TO {owner}")
+    run_sql(empty, granted.format(owner=owner) or "SELECT")
+    return owner, empty.replace("postgres@", f"{owner}@")
+
+
+def test_an_owner_has_to_make_roles_for_the_first_migration_alone_and_is_told_so(empty: str) -> None:
+    owner, as_owner = own_by_a_clerk(empty, "GRANT wharfinger_daemon TO {owner}")
+    with pytest.raises(MigrationError, match=f"ALTER ROLE {owner} CREATEROLE"):
+        trio.run(migrate, as_owner)
+    run_sql(empty, f"ALTER ROLE {owner} CREATEROLE")
+    assert trio.run(migrate, as_owner) == COUNT
+    run_sql(empty, f"ALTER ROLE {owner} NOCREATEROLE")
+    assert trio.run(migrate, as_owner) == 0
+    assert run_sql(as_owner, "SET ROLE wharfinger_daemon", "SELECT count(*) FROM event")[0][0] == 0
+
+
+def since_16(dsn: str) -> bool:
+    return bool(run_sql(dsn, "SELECT current_setting('server_version_num')::int >= 160000")[0][0])
+
+
+def test_whoever_has_made_the_daemons_role_may_work_as_it(empty: str) -> None:
+    """Since Postgres 16 to make a role gives just this."""
+    made = " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE" if since_16(empty) else ""
+    owner, as_owner = own_by_a_clerk(empty, f"GRANT wharfinger_daemon TO {{owner}}{made}")
+    run_sql(empty, f"ALTER ROLE {owner} CREATEROLE")
+    assert trio.run(migrate, as_owner) == COUNT
+    assert run_sql(as_owner, "SET ROLE wharfinger_daemon", "SELECT count(*) FROM event")[0][0] == 0
+
+
+def test_where_somebody_else_has_made_the_daemons_role_its_grant_is_asked_for(empty: str) -> None:
+    owner, as_owner = own_by_a_clerk(empty, "")
+    run_sql(empty, f"ALTER ROLE {owner} CREATEROLE")
+    if since_16(empty):
+        with pytest.raises(MigrationError, match=f"GRANT wharfinger_daemon TO {owner}"):
+            trio.run(migrate, as_owner)
+    else:
+        assert trio.run(migrate, as_owner) == COUNT
 
 
 async def test_two_daemons_that_start_at_once_migrate_once(empty: str) -> None:
