@@ -58,16 +58,16 @@ class Secrets:
         Raises:
             ValueError: with what a person may do about it, and nothing of the contents.
         """
-        path = self._folder / name
-        if self._source is not None and name.startswith(HANDED_OVER) and not path.exists():
-            path = self._source / name.removeprefix(HANDED_OVER)
+        path = self._path_of(name)
         try:
             with path.open("rb") as file:
                 raw = file.read(SECRET_BYTES_MAX + 1)
                 if os.fstat(file.fileno()).st_mode & stat.S_IROTH and _is_in_the_open(path):
                     self.exposed.append(path)
         except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror or type(error).__name__}") from None
+            raise ValueError(
+                f"cannot read {path}: {error.strerror or type(error).__name__}{self._meant(name)}"
+            ) from None
         if len(raw) > SECRET_BYTES_MAX:
             raise ValueError(f"{path} is larger than {SECRET_BYTES_MAX} bytes")
         try:
@@ -77,6 +77,18 @@ class Secrets:
         if not text:
             raise ValueError(f"{path} is empty")
         return Secret(text)
+
+    def _path_of(self, name: str) -> Path:
+        path = self._folder / name
+        if self._source is not None and name.startswith(HANDED_OVER) and not path.exists():
+            return self._source / name.removeprefix(HANDED_OVER)
+        return path
+
+    def _meant(self, name: str) -> str:
+        """Name the secret of that name that the unit hands over, where there is one and no such file."""
+        handed = HANDED_OVER + name
+        there = not self._path_of(name).exists() and self._path_of(handed).exists()
+        return f": is {handed} meant?" if there else ""
 
     def from_environment(self, name: str) -> Secret:
         """Return a variable's value.

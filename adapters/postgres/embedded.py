@@ -24,7 +24,7 @@ from urllib.parse import quote
 from adapters.postgres.embedded_binaries import Binaries, EmbeddedPostgresError, find_binaries, major_of_data
 from adapters.postgres.embedded_identity import Identity, choose_identity
 
-__all__ = ["Binaries", "EmbeddedPostgres", "EmbeddedPostgresError"]
+__all__ = ["Binaries", "EmbeddedPostgres", "EmbeddedPostgresError", "temporary_folder"]
 
 _SOCKET_PORT = 5432  # only a part of the socket's name while no loopback port is asked for
 _SOCKET_PATH_MAX = 107  # sockaddr_un.sun_path less its closing zero
@@ -152,6 +152,9 @@ class EmbeddedPostgres:
                 process.wait(_STOP_SECONDS_MAX)
                 break
         self._wait_for_predecessors()
+        if self._socket_dir() != self.data_dir:
+            with contextlib.suppress(OSError):  # there is still something in it, so it is somebody's
+                self._socket_dir().rmdir()
         self._process = None
 
     def kill(self) -> None:
@@ -199,7 +202,8 @@ class EmbeddedPostgres:
         if len(os.fsencode(self.data_dir / ".s.PGSQL.65535")) <= _SOCKET_PATH_MAX:
             return self.data_dir
         digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()).resolve() / f"wharfinger-{os.geteuid()}-{digest}"
+        name = f"wharfinger-{os.geteuid()}-{digest}"
+        return temporary_folder(len(f"/{name}/.s.PGSQL.65535")) / name
 
     def _wait_for_predecessors(self) -> None:
         """Wait until no server works in our data directory: an orphaned one takes a moment to go."""
@@ -227,6 +231,13 @@ class EmbeddedPostgres:
 
     def _log_tail(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+
+
+def temporary_folder(room: int) -> Path:
+    """Return where temporary folders go: /tmp where a socket `room` bytes below were too deep elsewhere."""
+    folder = Path(tempfile.gettempdir()).resolve()
+    fits = len(os.fsencode(folder)) + room <= _SOCKET_PATH_MAX
+    return folder if fits else Path("/tmp")  # noqa: S108 - a folder in it is made for its owner alone
 
 
 def _initialise(data_dir: Path, folder: Path, *, durable: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import trio
 
-from adapters.postgres.embedded import EmbeddedPostgres
+from adapters.postgres.embedded import EmbeddedPostgres, temporary_folder
 from daemon.control.answers import ControlError
 from daemon.demo.crew import Crew
 from daemon.demo.real_front import open_real_front
@@ -31,6 +31,9 @@ SETTLE_S_MAX = 600.0
 """A demo that has not come to rest after ten minutes reports what is still open and fails."""
 
 LOOK_EVERY_S = 0.5
+
+SOCKET_ROOM = len("/wharfinger-12345678/control.sock")
+"""What the control socket needs below the folder for temporary ones: a socket's path is short."""
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, `timeout`, and a terminal that is closed."""
@@ -185,7 +188,7 @@ class Wish:
 
 def run_demo(wish: Wish) -> bool:
     """Play a demo on this machine; return whether everything came out right."""
-    with tempfile.TemporaryDirectory(prefix="wharfinger-") as name:
+    with tempfile.TemporaryDirectory(prefix="wharfinger-", dir=temporary_folder(SOCKET_ROOM)) as name:
         folder = Path(name)
         with EmbeddedPostgres(folder / "pg") as server:
             return trio.run(_play, wish, folder, server.dsn)

@@ -277,6 +277,18 @@ def test_secrets_come_from_systemds_credentials_where_there_are_some(folder: Pat
     assert got.carriers["swift"].settings.api_key.reveal() == "from-systemd"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("who", ["the daemon", "root"])
+def test_who_names_a_credential_without_what_systemd_puts_before_it_is_told(folder: Path, who: str) -> None:
+    credentials = folder / "credentials"
+    credentials.mkdir()
+    (folder / "shop.key").rename(credentials / ("shop.key" if who == "root" else "secret_shop.key"))
+    environ = ENVIRON if who == "root" else {**ENVIRON, "CREDENTIALS_DIRECTORY": str(credentials)}
+    (told,) = [
+        each for each in complaints(folder, GOOD, environ) if each.startswith("channels.main.key_file")
+    ]
+    assert told.endswith("/shop.key: No such file or directory: is secret_shop.key meant?")
+
+
 def test_a_database_address_comes_as_a_secret(folder: Path) -> None:
     text = GOOD.replace('data_dir = "/var/lib/wharfinger/postgres"', 'dsn_env = "DSN"')
     dsn = "postgresql://wharfinger:hunter2@db/wharfinger"

@@ -174,11 +174,19 @@ def test_data_are_served_by_the_version_that_made_them(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path).start()
 
 
-def test_a_path_too_long_for_a_socket_takes_a_short_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("temporary", ["", "pier" * 25])
+def test_a_path_too_long_for_a_socket_takes_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: str
+) -> None:
+    if temporary:  # TMPDIR may be as deep
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / temporary))
     data_dir = tmp_path / ("quay" * 25) / "data"
     with EmbeddedPostgres(data_dir, durable=False) as server:
         assert str(data_dir) not in server.dsn
         assert ask(server.dsn, "show data_directory") == str(data_dir)
+        folder = Path(server.dsn.partition("host=")[2].partition("&")[0])
+        assert folder.exists()
+    assert not folder.exists()
 
 
 def test_a_socket_folder_that_others_could_enter_is_refused(
