@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ import trio
 from adapters.postgres.embedded import EmbeddedPostgres, temporary_folder
 from daemon.control.answers import ControlError
 from daemon.demo.crew import Crew
-from daemon.demo.real_front import open_real_front
+from daemon.demo.real_front import Waiting, open_real_front
 from daemon.demo.report import DONE, figures, is_sound
 from daemon.demo.scenario import WAREHOUSES, Fate, PlannedOrder, Scenario, plan, plan_from
 from daemon.demo.screen import Screen
@@ -195,12 +195,12 @@ def run_demo(wish: Wish) -> bool:
 
 
 @asynccontextmanager
-async def _house(wish: Wish, folder: Path, dsn: str) -> AsyncGenerator[House]:
+async def _house(wish: Wish, folder: Path, dsn: str, tell: Callable[[str], None]) -> AsyncGenerator[House]:
     if not wish.shop_url:
         async with open_stage(plan(wish.orders, wish.seed), wish.seed, folder, dsn) as stage:
             yield stage
         return
-    async with open_real_front(wish.shop_url, wish.shop_key) as front:
+    async with open_real_front(wish.shop_url, wish.shop_key, Waiting(tell)) as front:
         scenario = plan_from(await front.goods(), wish.orders, wish.seed)
         async with open_house(scenario, wish.seed, folder, dsn, front) as house:
             yield house
@@ -241,7 +241,7 @@ def _until_a_signal() -> Generator[None]:
 async def _perform(wish: Wish, folder: Path, dsn: str, came_to: list[bool]) -> None:
     began = trio.current_time()
     with Screen(wish.orders) as screen:
-        async with _house(wish, folder, dsn) as stage:
+        async with _house(wish, folder, dsn, screen.tell) as stage:
             process = DaemonProcess(stage.config, stage.log_file)
             process.start()
             try:

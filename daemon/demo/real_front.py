@@ -4,9 +4,11 @@ It sells a few articles that lie there in numbers, to customers of its own. Orde
 already are never touched, nor are the figures of articles that the demo does not sell.
 """
 
+import itertools
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -32,11 +34,23 @@ AWAY_S_MAX = 60.0
 PAUSE_S = 1.0
 """Between two attempts at a shop that is away: it may be somebody's."""
 
+WORTH_A_WORD_S = 3.0
+"""Whoever waits longer should know for what; a single answer that gets lost is nothing to tell."""
+
 ARTICLES_MAX = 16
 """More would spread the demo's orders thin over a shop that is somebody's."""
 
 UNITS_MIN = 8
 """Of an article that the demo sells; some stay, so that shop and ledger have a figure to agree on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How an absent shop is waited for: asked again after `pause_s`, for `away_s_max`; a person is told."""
+
+    tell: Callable[[str], None]
+    pause_s: float = PAUSE_S
+    away_s_max: float = AWAY_S_MAX
 
 
 class RealFront:
@@ -55,9 +69,7 @@ class RealFront:
         terms: Terms,
         deliver: Delivery,
         last_order: int,
-        *,
-        pause_s: float,
-        away_s_max: float,
+        waiting: Waiting,
     ) -> None:
         self.url = settings.url
         self.key = settings.key
@@ -66,8 +78,8 @@ class RealFront:
         self._terms = terms
         self._delivery = deliver
         self._last_order = last_order
-        self._pause_s = pause_s
-        self._away_s_max = away_s_max
+        self._waiting = waiting
+        self._is_away = False
         self._stock = Stock(webservice, settings, _name(settings.url))
         self._run = secrets.token_hex(4)
         self._orders: list[str] = []
@@ -175,14 +187,25 @@ cancelled = {terms.cancelled}
         Raises:
             PartnerError: it says no, or has been away for too long.
         """
-        away_until = trio.current_time() + self._away_s_max
-        while True:
+        waiting = self._waiting
+        began = trio.current_time()
+        for attempt in itertools.count(1):
             try:
-                return await ask()
-            except (UnreachableError, OutcomeUnknownError):
-                if trio.current_time() > away_until:
+                answer = await ask()
+            except (UnreachableError, OutcomeUnknownError) as error:
+                if trio.current_time() > began + waiting.away_s_max:
                     raise
-            await trio.sleep(self._pause_s)
+                waits = attempt > 1 or trio.current_time() > began + WORTH_A_WORD_S
+                if waits and not self._is_away:
+                    self._is_away = True
+                    waiting.tell(f"{error}; it is asked again for {waiting.away_s_max:.0f} s")
+            else:
+                if self._is_away:
+                    self._is_away = False
+                    waiting.tell(f"shop {_name(self.url)} answers again")
+                return answer
+            await trio.sleep(waiting.pause_s)
+        raise AssertionError("it counts without an end")
 
 
 def _name(url: str) -> str:
@@ -191,12 +214,8 @@ def _name(url: str) -> str:
 
 
 @asynccontextmanager
-async def open_real_front(
-    url: str, key: str, *, pause_s: float = PAUSE_S, away_s_max: float = AWAY_S_MAX
-) -> AsyncGenerator[RealFront]:
-    """Look the shop at `url` over, its newest order above all, and sell there.
-
-    A shop that goes away later is asked again after `pause_s`, for `away_s_max`.
+async def open_real_front(url: str, key: str, waiting: Waiting) -> AsyncGenerator[RealFront]:
+    """Look the shop at `url` over, its newest order above all, and sell there; it may go away later.
 
     Raises:
         PartnerError: it cannot be reached, or the key's rights do not reach.
@@ -209,13 +228,4 @@ async def open_real_front(
         newest = await webservice.rows("orders", "[id]", sort="[id_DESC]", limit="1")
         last_order = max((reference_to(row, "id") for row in newest), default=0)
         terms, deliver = await placing.terms(), await delivery(webservice)
-        yield RealFront(
-            settings,
-            webservice,
-            placing,
-            terms,
-            deliver,
-            last_order,
-            pause_s=pause_s,
-            away_s_max=away_s_max,
-        )
+        yield RealFront(settings, webservice, placing, terms, deliver, last_order, waiting)

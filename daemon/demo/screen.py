@@ -55,21 +55,24 @@ class Screen:
         counts: Mapping[str, int] = status["orders"]
         done = counts.get("shipped", 0) + counts.get("delivered", 0) + counts.get("cancelled", 0)
         outbox = sum(partner["pending"] for partner in status["partners"])
+        untold = f"to be told to partners{away(status)}"
         self._looks += 1
         if self._console.is_terminal:
-            self._live.update(self._picture(counts, placed, labels, done, outbox))
+            told = f"{done} done, {labels} labels bought, {outbox} documents {untold}"
+            self._live.update(self._picture(counts, placed, told))
         elif self._looks % LINE_EVERY == 1:
             stages = ", ".join(f"{counts[stage]} {stage}" for stage in STAGES if counts.get(stage))
-            self._say(
-                f"{placed} placed: {stages or 'none imported yet'}; {labels} labels; "
-                f"{outbox} to be told to partners"
-            )
+            self._say(f"{placed} placed: {stages or 'none imported yet'}; {labels} labels; {outbox} {untold}")
+
+    def tell(self, line: str) -> None:
+        """Say something that stays, above what changes."""
+        self._say(line)
 
     def _say(self, line: str) -> None:
         """Print a line as it is: whoever reads a pipe breaks lines by itself, or wants none broken."""
         self._console.print(line, soft_wrap=True, highlight=False)
 
-    def _picture(self, counts: Mapping[str, int], placed: int, labels: int, done: int, outbox: int) -> Group:
+    def _picture(self, counts: Mapping[str, int], placed: int, told: str) -> Group:
         table = Table(
             title=f"Wharfinger demo: {placed} of {self._orders} orders placed", title_justify="left"
         )
@@ -82,9 +85,7 @@ class Screen:
             table.add_row(
                 stage, str(count), ProgressBar(total=max(self._orders, 1), completed=count, width=bar)
             )
-        return Group(
-            table, Text(f"{done} done, {labels} labels bought, {outbox} documents to be told to partners")
-        )
+        return Group(table, Text(told))
 
     def end(self, report: Mapping[str, Any], *, sound: bool) -> None:
         """Print the table and the verdict."""
@@ -118,6 +119,15 @@ class Screen:
             f"  {wharfinger} audit --config {config}\n"
             f"  curl http://127.0.0.1:{web_port}/metrics\n"
         )
+
+
+def away(status: Mapping[str, Any]) -> str:
+    """Return who is away, to be put behind a line."""
+    return "".join(
+        f"; {each['partner']} is {each['state']}"
+        for each in status["partners"]
+        if each["state"].startswith("away")
+    )
 
 
 def called(program: str) -> str:
