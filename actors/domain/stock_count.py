@@ -15,6 +15,13 @@ FULFILMENTS_NAMED_MAX = 5
 """Whoever counts walks to these first; a line of a screen holds no more."""
 
 
+def lies_elsewhere(sku: str, slot: str, said: str) -> Rejected:
+    """Refuse a slot that somebody said a SKU lies in, where it lies in another or was given none yet."""
+    if not slot:
+        return Rejected(f"{sku} has no slot yet, so not {said}: stock move gives it one")
+    return Rejected(f"{sku} lies in slot {slot}, not {said or '(none)'}")
+
+
 def count(stock: Stock, command: Count) -> tuple[StockEvent, ...] | Rejected:
     """Return what a count causes.
 
@@ -26,7 +33,7 @@ def count(stock: Stock, command: Count) -> tuple[StockEvent, ...] | Rejected:
     if shelf is None:
         return Rejected(f"{command.warehouse} never held {sku}: receive it, or correct the name")
     if command.slot not in ("", shelf.slot):
-        return Rejected(f"{sku} lies in slot {shelf.slot or '(none)'}, not {command.slot}")
+        return lies_elsewhere(sku, shelf.slot, command.slot)
     if counted < shelf.reserved:
         return Rejected(_fewer_than_promised(stock, command, shelf))
     events: list[StockEvent] = [_counted(command, shelf)]

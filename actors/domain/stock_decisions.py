@@ -33,7 +33,7 @@ from actors.domain.stock_commands import (
     SettleStockEffect,
     StockCommand,
 )
-from actors.domain.stock_count import count
+from actors.domain.stock_count import count, lies_elsewhere
 from actors.domain.stock_events import (
     FulfilmentDispatched,
     FulfilmentPacked,
@@ -222,7 +222,7 @@ def _on_the_floor(stock: Stock, fulfilment: str, sku: str, slot: str) -> Fulfilm
         return Rejected(f"{sku} does not belong to {fulfilment}")
     expected = stock.shelves[sku].slot
     if slot != expected:
-        return Rejected(f"{sku} lies in slot {expected}, not {slot}")
+        return lies_elsewhere(sku, expected, slot)
     return line
 
 

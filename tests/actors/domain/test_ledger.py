@@ -100,10 +100,10 @@ def books(events: Sequence[StockEvent]) -> Counter[tuple[str, str]]:
     return accounts
 
 
-def on_the_floor(*, asked: int = 2, stock: int = 5) -> Stock:
+def on_the_floor(*, asked: int = 2, stock: int = 5, slot: str = "A-1") -> Stock:
     """Return a warehouse with one reservation of teapots that may be picked."""
     house = Stock()
-    carry_out(house, Receive("D1", "TEAPOT", stock, "A-1"))
+    carry_out(house, Receive("D1", "TEAPOT", stock, slot))
     assert carry_out(house, Reserve("main-1.1", "main-1", (Quantity("TEAPOT", asked),)))[1] == Granted(
         "main-1.1"
     )
@@ -304,6 +304,16 @@ def test_a_confirmed_reservation_does_not_expire() -> None:
 def test_a_scan_from_the_wrong_slot_is_refused_with_the_right_one() -> None:
     answer = decide(on_the_floor(), Pick("main-1.1", "B-7", "TEAPOT", 1)).answer
     assert answer == Rejected("TEAPOT lies in slot A-1, not B-7")
+
+
+def test_of_goods_that_were_given_no_slot_a_scan_and_a_count_say_so() -> None:
+    house = on_the_floor(slot="")
+    told = Rejected("TEAPOT has no slot yet, so not B-7: stock move gives it one")
+    assert decide(house, Pick("main-1.1", "B-7", "TEAPOT", 1)).answer == told
+    assert counted(house, 5, "B-7")[1] == told
+    assert decide(on_the_floor(), Pick("main-1.1", "", "TEAPOT", 1)).answer == Rejected(
+        "TEAPOT lies in slot A-1, not (none)"
+    )
 
 
 def test_nobody_picks_more_than_was_promised() -> None:
