@@ -153,4 +153,5 @@ def forget(*, config: Path, customer: str) -> None:
 
         with upkeep.attached(settings.database) as dsn:
             rows = upkeep.forgotten(dsn, settings.database.wait_seconds, customer)
-    click.echo(f"{rows} row{'' if rows == 1 else 's'} erased")
+    nobody = "" if rows else f": nothing here is {customer}'s, or not any more; is the number the shop's?"
+    click.echo(f"{rows} row{'' if rows == 1 else 's'} erased{nobody}")

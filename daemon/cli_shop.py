@@ -26,6 +26,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
     "--since",
     required=True,
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    metavar="YYYY-MM-DD[THH:MM]",
     help="Take over open orders that were placed since then (UTC).",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would do, and change nothing.")
@@ -107,7 +108,7 @@ def _show_adoption(report: "AdoptionReport") -> None:
     summary = [(does, str(count)) for does, count in report.summary.items()]
     show(
         (
-            Table("Orders", ("order", "reference", "placed at", "what becomes of it"), orders),
+            Table("Orders", ("order", "reference", "placed at (UTC)", "what becomes of it"), orders),
             Table("Summary", ("what becomes of them", "orders"), summary),
         ),
         click.echo,
