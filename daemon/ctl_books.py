@@ -28,12 +28,22 @@ def compare(ask: Asking, channel: str | None) -> None:
     answer = ask.read(path_to("reconciliation"), reconciled, query, seconds_max=RECONCILE_SECONDS_MAX)
     if differs(answer):
         raise SystemExit(DEGRADED)
+    if not ask.as_json:  # headings with nothing below would leave a reader of the journal in doubt
+        click.echo(f"{ask.program}: {compared(answer)} compared: nothing differs", err=True)
 
 
 def differs(answer: Answer) -> bool:
     """Tell whether anything differs, or could not be compared."""
     shown = any(each["differences"] for each in answer["channels"])
     return bool(shown or answer["differences"] or answer["unread"])
+
+
+def compared(answer: Answer) -> str:
+    """Return how much was compared."""
+    told = [f"{sum(each['compared'] for each in answer['channels'])} articles of shops"]
+    if answer["erp"] is not None:
+        told.append(f"{answer['erp']['compared']} figures of the ERP")
+    return ", ".join([*told, f"{answer['orders']} orders"])
 
 
 def reconciled(answer: Answer) -> Sequence[Table]:
