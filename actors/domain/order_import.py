@@ -243,6 +243,12 @@ def _shipped_in_shop(draft: Draft, command: Import) -> None:
         note_refund(draft, command)
 
 
+def _is_held_by_shop(order: Order) -> bool:
+    """Tell whether the order waits for its money alone: what a person holds, the shop does not release."""
+    held = order.holds.get("payment")
+    return held is not None and held.by == "shop" and not order.ended
+
+
 def _import_again(draft: Draft, command: Import) -> None:
     if command.standing in ("open", "unpaid"):
         if _are_other_lines(draft.order, command):
@@ -257,7 +263,7 @@ def _import_again(draft: Draft, command: Import) -> None:
     match command.standing:
         case "cancelled":
             cancel(draft, "shop")
-        case "open" if "payment" in order.holds and not order.ended:
+        case "open" if _is_held_by_shop(order):
             draft.add(HoldReleased("payment", "shop"))
             go_on(draft)
         case "open" if order.cancelled_by == "shop":

@@ -111,9 +111,8 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
 
 def _hear_people(draft: Draft, command: FromPeople) -> None:
     match command:
-        case Hold(kind, reason, expires_at, by):
-            if kind not in draft.order.holds and not draft.order.ended:
-                draft.add(OrderHeld(kind, (reason,), expires_at, by))
+        case Hold():
+            _hold(draft, command)
         case ReleaseHold(kind, by):
             if kind in draft.order.holds:
                 draft.add(HoldReleased(kind, by))
@@ -131,6 +130,21 @@ def _hear_people(draft: Draft, command: FromPeople) -> None:
                 draft.add(AnomalyResolved(anomaly, by))
         case _:
             assert_never(command)
+
+
+def _hold(draft: Draft, command: Hold) -> None:
+    """Hold the order; where it is held for the like already, for both reasons and until the later end."""
+    if draft.order.ended:
+        return
+    held = draft.order.holds.get(command.hold)
+    if held is None:
+        draft.add(OrderHeld(command.hold, (command.reason,), command.expires_at, command.by))
+        return
+    reasons = held.reasons if command.reason in held.reasons else (*held.reasons, command.reason)
+    until, asked = held.expires_at, command.expires_at
+    expires_at = max(until, asked) if until is not None and asked is not None else None
+    if (reasons, expires_at) != (held.reasons, held.expires_at):
+        draft.add(OrderHeld(command.hold, reasons, expires_at, command.by))
 
 
 def _hear_floor(draft: Draft, command: FromFloor) -> None:

@@ -669,11 +669,39 @@ def test_a_hold_ends_by_itself_at_its_hour() -> None:
     assert story.tell(Wake()) == ["HoldReleased", "OrderRouted"]
 
 
-def test_a_second_hold_of_the_same_kind_changes_nothing() -> None:
+def test_a_hold_that_is_repeated_changes_nothing() -> None:
     story = picking()
     story.tell(Hold("manual", "x", None, "jane"))
-    assert story.tell(Hold("manual", "y", None, "paul")) == []
+    assert story.tell(Hold("manual", "x", None, "jane")) == []
+    assert story.tell(Hold("manual", "x", NINE + timedelta(hours=1), "paul")) == []
     assert story.tell(ReleaseHold("payment", "paul")) == []
+
+
+@pytest.mark.parametrize("first_hour", [1, 2, None])
+@pytest.mark.parametrize("second_hour", [1, 2, None])
+def test_a_second_hold_of_the_same_kind_adds_its_reason_and_holds_for_as_long_as_either_is_to(
+    first_hour: int | None, second_hour: int | None
+) -> None:
+    hours = [NINE + timedelta(hours=hour) if hour else None for hour in (first_hour, second_hour)]
+    story = picking()
+    story.tell(Hold("manual", "the customer called", hours[0], "jane"))
+    assert story.tell(Hold("manual", "deleted in the shop", hours[1], "shop")) == ["OrderHeld"]
+    held = story.order.holds["manual"]
+    assert held.reasons == ("the customer called", "deleted in the shop")
+    ends = [hour for hour in hours if hour is not None]
+    assert held.expires_at == (max(ends) if len(ends) == len(hours) else None)
+
+
+def test_a_person_who_holds_an_order_for_its_payment_is_not_overruled_by_a_shop_that_has_its_money() -> None:
+    story = picking()
+    story.tell(Hold("payment", "a stolen card?", None, "jane"))
+    assert story.import_("open", TEAPOT=2) == []
+    assert story.order.stage == "held"
+    story = Story()
+    story.import_("unpaid")
+    story.tell(Hold("payment", "a stolen card?", None, "jane"))
+    assert story.import_("open") == [], "the shop's word does not release what a person holds as well"
+    assert story.tell(ReleaseHold("payment", "jane")) == ["HoldReleased", "OrderRouted"]
 
 
 def test_what_has_ended_is_not_held() -> None:
