@@ -202,7 +202,7 @@ def picklists(answer: Answer) -> Sequence[Table]:
     said = [
         (cell(each["fulfilment"]), *words)
         for each in answer["picklists"]
-        for words in _words(each["packing"])
+        for words in (*(("held", cell(why)) for why in each["holds"]), *_words(each["packing"]))
     ]
     told = [Table("For whoever packs", ("fulfilment", "", "text"), said)] if said else []
     return (_table("Pick lists", columns, rows), *told)

@@ -1,7 +1,7 @@
 """Where a parcel's label is found again, to be printed: its pages lie beside the log.
 
-It reads and buys nothing: a label that is not there yet is on its way, or before a person. That of a held
-order stays here, since a parcel with a label is a parcel that leaves.
+It reads and buys nothing: a label that is not there yet is on its way, or before a person. For a held order
+none is bought, and one that was stays here, since a parcel with a label is a parcel that leaves.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from actors.order import stream_of
 from actors.ports.journal import Journal, Recorded
 from daemon.control.service import NOT_FOUND, Refused
 from daemon.control.wire_floor import Label, LabelFormat
-from daemon.order_asking import folded
+from daemon.order_asking import folded, told_holds
 
 
 async def find_label(journal: Journal, parcel: str) -> Label:
@@ -25,29 +25,30 @@ async def find_label(journal: Journal, parcel: str) -> Label:
     recorded = await journal.read(stream_of(order))
     bought = [each.event for each in recorded if isinstance(each.event, ParcelLabelled)]
     label = next((each for each in reversed(bought) if each.parcel == parcel), None)
+    if label is None and parcel not in (packed := _packed(recorded)):
+        raise _no_parcel(parcel, order, packed if recorded else None)
+    if holds := told_holds(folded(recorded)):
+        raise Refused(f"{order} is held and must not leave ({'; '.join(holds)})")
     if label is None:
-        raise _no_label(parcel, order, recorded)
-    holds = folded(recorded).holds
-    if holds:
-        why = "; ".join(f"{kind}: {', '.join(held.reasons)}" for kind, held in holds.items())
-        raise Refused(f"{order} is held and must not leave ({why})")
+        raise Refused(f"{parcel} has no label yet: wharfctl order show {order} tells what it waits for")
     pages = await journal.beside(label.label.id)
     if pages is None:
         raise Refused(f"the label of {parcel} was erased, as its customer was forgotten", NOT_FOUND)
     return Label(parcel, label.tracking, _format(pages), pages)
 
 
-def _no_label(parcel: str, order: str, recorded: Sequence[Recorded]) -> Refused:
-    if not recorded:
-        return Refused(f"there is no order {order}, so no parcel {parcel}", NOT_FOUND)
-    packed = [
+def _packed(recorded: Sequence[Recorded]) -> Sequence[str]:
+    return [
         each.parcel
         for one in recorded
         if isinstance(one.event, FulfilmentReady)
         for each in one.event.parcels
     ]
-    if parcel in packed:
-        return Refused(f"{parcel} has no label yet: wharfctl order show {order} tells what it waits for")
+
+
+def _no_parcel(parcel: str, order: str, packed: Sequence[str] | None) -> Refused:
+    if packed is None:
+        return Refused(f"there is no order {order}, so no parcel {parcel}", NOT_FOUND)
     return Refused(f"{order} has no parcel {parcel}: {', '.join(packed) or 'none is packed'}", NOT_FOUND)
 
 

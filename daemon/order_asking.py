@@ -57,6 +57,11 @@ class OrderAsking:
         raise Refused(f"{order} has not answered in {ASK_SECONDS_MAX:.0f} s: ask again", UNAVAILABLE)
 
 
+def told_holds(order: Order) -> tuple[str, ...]:
+    """Return what holds the order, each with its reasons."""
+    return tuple(f"{kind}: {'; '.join(held.reasons)}" for kind, held in order.holds.items())
+
+
 def folded(recorded: Iterable[Recorded]) -> Order:
     """Return the order that an order's stream tells of."""
     state = Order()

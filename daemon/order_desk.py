@@ -30,7 +30,7 @@ from daemon.control.service import CONFLICT, NOT_FOUND, Mandate, Refused
 from daemon.control.wire import Done, Status, Trial
 from daemon.control.wire_books import Reconciled
 from daemon.control.wire_orders import CandidateTold, ExpectedTold, OrderStory, OrderSummary, RoutingTold
-from daemon.order_asking import OrderAsking
+from daemon.order_asking import OrderAsking, told_holds
 from daemon.packing_words import PackingWords
 from daemon.timeline import timeline
 
@@ -91,10 +91,9 @@ class OrderDesk:
         row = await self._orders.row(order)
         recorded = await self._system.journal.read(stream_of(order))
         state = await self._orders.ask(order, Wake())
-        holds = tuple(f"{kind}: {'; '.join(held.reasons)}" for kind, held in state.holds.items())
         return OrderStory(
             order=_summary(row),
-            holds=holds,
+            holds=told_holds(state),
             anomalies=tuple(state.anomalies),
             timeline=timeline(recorded),
             routing=tuple(told for each in recorded if (told := _routing(each)) is not None),

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -11,7 +11,7 @@ import trio
 from actors.directory import Keyed, WarehouseHandle
 from actors.domain.documents import ERP, ErpAdjustment, ErpLine, ErpReception
 from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Shelf, Stock
-from actors.domain.order_commands import TakeBack
+from actors.domain.order_commands import TakeBack, Wake
 from actors.domain.order_state import left_for_customer
 from actors.domain.partitions import stock_stream
 from actors.domain.stock_commands import (
@@ -30,6 +30,7 @@ from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
 from actors.inspection import BookedMovement, Inspection
 from actors.mailbox import SetAsideError
+from actors.ports.journal import OrderRow
 from actors.system import System
 from daemon.control.asked import (
     Adjustment,
@@ -47,13 +48,16 @@ from daemon.control.trial import trial
 from daemon.control.wire import Done, Trial
 from daemon.control.wire_floor import Label, MovementTold, PickLine, PickList, StockExplained, StockLevel
 from daemon.labels import find_label
-from daemon.order_asking import OrderAsking
+from daemon.order_asking import OrderAsking, told_holds
 from daemon.packing_words import PackingWords
 
 UNAVAILABLE = 503
 
 SCAN_SECONDS_MAX = 10.0
 """A scanner that hears nothing for this long sends its scan again, under the same key."""
+
+HELD_TOGETHER = 1_000
+"""Held orders looked through at a time: all that wait for a payment are among them."""
 
 NAMES_OF_A_CAUSE = ("fulfilment", "delivery", "reason", "source", "booked_as")
 """The fields by which an event that moves stock says for what it did."""
@@ -77,7 +81,27 @@ class WarehouseFloor:
         floor = (each for each in stock.fulfilments.values() if each.state == "floor")
         lists = [_picklist(fulfilment, stock) for fulfilment in itertools.islice(floor, limit)]
         words = await self._words.of_all(each.order for each in lists)
-        return [msgspec.structs.replace(each, packing=words[each.order]) for each in lists]
+        holds = await self._holds({each.order for each in lists})
+        return [
+            msgspec.structs.replace(each, packing=words[each.order], holds=holds.get(each.order, ()))
+            for each in lists
+        ]
+
+    async def _holds(self, orders: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Return why those of these orders that are held are so; mostly none is, which costs no look."""
+        system = self._system
+        last: OrderRow | None = None
+        found: dict[str, Sequence[str]] = {}
+        while system.census.counts()["held"] and (
+            rows := await system.journal.orders_in(("held",), HELD_TOGETHER, last)
+        ):
+            for order in (row.order for row in rows if row.order in orders):
+                try:
+                    found[order] = told_holds(await system.hall.ask(order, Wake()))
+                except SetAsideError:
+                    found[order] = (f"wharfctl order show {order} tells",)
+            last = rows[-1]
+        return found
 
     async def label(self, parcel: str) -> Label:
         """Return a parcel's label."""

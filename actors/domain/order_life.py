@@ -85,6 +85,8 @@ def consider(order: Order, command: OrderCommand, facts: Facts) -> Draft:
     elif order.imported is not None:
         _decide(draft, command)
     if draft.order.imported is not None:
+        if any(isinstance(event, HoldReleased) for event in draft.events):
+            _label_what_is_packed(draft)
         end_if_cancelled(draft)
         _resolve_what_moved_on(draft)
     return draft
@@ -206,10 +208,14 @@ def _wake(draft: Draft, *, units_came: bool) -> None:
     release_once_skus_are_known(draft)
     mind_erp(draft)
     go_on(draft, look_again=units_came)
+    _label_what_is_packed(draft)
+    _say_if_silent(draft)
+
+
+def _label_what_is_packed(draft: Draft) -> None:
     for part in draft.order.live():
         if part.state == "packed":
             ask_labels(draft, part)
-    _say_if_silent(draft)
 
 
 def _say_if_silent(draft: Draft) -> None:

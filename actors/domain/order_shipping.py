@@ -86,8 +86,11 @@ def follow_edit(draft: Draft) -> None:
 def ask_labels(draft: Draft, part: Part) -> None:
     """Ask for the labels that were not asked for yet.
 
-    At the pack, and again once a missing carrier rule is there.
+    At the pack, and again once a missing carrier rule is there. None for a held order: it may go elsewhere by
+    the time it is released, or never.
     """
+    if draft.order.holds:
+        return
     facts = draft.order.facts
     for parcel in part.parcels:
         if effect_id("label", parcel.parcel) in draft.order.effects_asked:

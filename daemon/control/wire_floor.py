@@ -19,12 +19,16 @@ class PickLine(Struct, frozen=True):
 
 
 class PickList(Struct, frozen=True):
-    """What the floor is to do for one fulfilment: its lines along the slots, and words to its packer."""
+    """What the floor is to do for one fulfilment: its lines along the slots, and words to its packer.
+
+    `holds` says why the order is held, if it is: what is packed of it gets no label until it is released.
+    """
 
     fulfilment: str
     order: str
     lines: tuple[PickLine, ...]
     packing: PackingTold = PackingTold()
+    holds: tuple[str, ...] = ()
 
 
 class PickLists(Struct, frozen=True):

@@ -199,7 +199,7 @@ class FakeFloor:
         await self._known(warehouse)
         lines = (PickLine("A-01", "TEAPOT", 2, 1, 0), PickLine("B-02", "CUP", 1, 0, 0))
         packing = PackingTold(is_gift=True, gift_message="Happy birthday", notes=("Ring twice",))
-        return [PickList("main-7/1", "main-7", lines, packing)][:limit]
+        return [PickList("main-7/1", "main-7", lines, packing, ("manual: call first",))][:limit]
 
     async def label(self, parcel: str) -> Label:
         await trio.lowlevel.checkpoint()

@@ -179,6 +179,7 @@ def test_the_desk_is_told(path: Path, desk: DeskThatRemembers) -> None:
         (("order", "show", "main-7"), ["gift message\tHappy birthday", "note\tRing twice"]),
         (("order", "why", "main-7"), ["lille\t1, 0, 10\thas too few of TEAPOT: 0 of 1"]),
         (("order", "why", "main-7"), ["why", "manual", "TEAPOT\tlyon\t40\t2026-12-03\tF2-7"]),
+        (("picklist", "lyon"), ["main-7/1\theld\tmanual: call first"]),
         (("picklist", "lyon"), ["main-7/1\tgift message\tHappy birthday", "main-7/1\tnote\tRing twice"]),
         (("picklist", "lyon"), ["main-7/1\tA-01\tTEAPOT\t2\t1\t0", "main-7/1\tB-02\tCUP\t1\t0\t0"]),
         (("stock", "show", "lyon", "--sku", "CUP"), ["CUP\tB-02\t5\t1\t0\t0\t0\t"]),

@@ -280,22 +280,27 @@ async def test_a_label_that_is_not_bought_yet_is_said_to_be_on_its_way() -> None
         assert why == "main-1.1.1 has no label yet: wharfctl order show main-1 tells what it waits for"
 
 
-async def test_the_label_of_a_held_order_is_not_handed_out_until_it_is_released() -> None:
-    shop, journal = MemoryShop(), MemoryJournal()
+async def test_a_floor_sees_that_an_order_is_held_and_gets_its_label_once_it_is_released() -> None:
+    shop, journal, carrier = MemoryShop(), MemoryJournal(), MemoryCarrier()
     shop.place(TWO_TEAPOTS)
-    partners = Partners({"main": shop}, MemoryErp({"lyon": {"TEAPOT": 3}}), {"swift": MemoryCarrier()})
+    partners = Partners({"main": shop}, MemoryErp({"lyon": {"TEAPOT": 3}}), {"swift": carrier})
     async with open_system(journal, partners) as system:
         floor, hall = WarehouseFloor(system, journal), system.hall
         while not (lists := await floor.picklists("lyon", 1)):
             await trio.sleep(0.01)
         await floor.scan("lyon", Scan(lists[0].fulfilment, "", "TEAPOT", 2), Mandate("uid 0", "a"))
+        assert lists[0].holds == ()
         await hall.ask("main-1", Hold("manual", "call first", None, "uid 0"))
+        assert [each.holds for each in await floor.picklists("lyon", 1)] == [("manual: call first",)]
         parcel = ParcelPacked(lines=(ParcelLine("TEAPOT", 2),), weight_g=900)
         await floor.pack("lyon", PackFulfilment(lists[0].fulfilment, (parcel,)), Mandate("uid 0", "b"))
         while "held" not in (why := await refusal_of(floor.label("main-1.1.1"))):
             await trio.sleep(0.01)
         assert why == "main-1 is held and must not leave (manual: call first)"
+        assert carrier.labels == {}, "none is bought before it is known where it goes"
         await hall.ask("main-1", ReleaseHold("manual", "uid 0"))
+        while shop.shipped() < 1:
+            await trio.sleep(0.01)
         assert (await floor.label("main-1.1.1")).pages
 
 

@@ -652,6 +652,17 @@ EDITED_TO_WHAT_IS_PACKED_WHILE_IT_WAITED: History = (
     (World.edit, 9, 0),
 )
 
+DELIVERED_AT_ONCE: History = (
+    (World.receive, 0, 2),
+    (World.glance, 0, 0),
+    (World.shop, 1, 0),
+    (World.work, 0, 0),
+    (World.work, 0, 0),
+    (World.hear, 1, 0),
+    (World.settle, 1, 0),
+    (World.track, 1, 2),
+)
+
 
 def live_through(history: History) -> World:
     world = World(WANTED)
@@ -686,6 +697,7 @@ def test_the_life_cycle_lists_what_happens_and_nothing_else() -> None:
         EDITED_WHILE_IT_WAS_GIVEN_BACK,
         EDITED_WHILE_IT_WAS_HELD_ALLOCATING,
         EDITED_TO_WHAT_HAD_LEFT_WHILE_IT_WAS_HELD,
+        DELIVERED_AT_ONCE,
     ]
     worlds = [*map(walk, range(300)), *map(live_through, rare)]
     walked = {step for world in worlds for step in world.walked}

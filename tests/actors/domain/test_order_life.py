@@ -650,6 +650,30 @@ def test_a_held_order_does_not_leave_the_house() -> None:
     assert story.asked() == [("dispatch", "main-1.1")]
 
 
+def test_no_label_is_bought_for_what_is_packed_while_it_is_held() -> None:
+    story = picking()
+    story.tell(Hold("address", "the customer moves", NINE + timedelta(hours=1), "jane"))
+    story.tell(Hold("manual", "x", None, "jane"))
+    assert story.pack() == ["FulfilmentReady"]
+    assert story.tell(Wake()) == []
+    assert story.tell(READDRESSED) == ["ContactCorrected"], "another address is still of use"
+    assert story.tell(ReleaseHold("manual", "jane")) == ["HoldReleased"], "it is held for its address yet"
+    story.now += timedelta(hours=1)
+    assert story.tell(Wake()) == ["HoldReleased", "EffectRequested"]
+    assert isinstance(label := story.documents()[-1], LabelPurchase)
+    assert label.contact == "main-1:contact:2"
+    assert story.tell(Wake()) == [], "one label, however often it looks"
+
+
+def test_what_was_packed_while_it_was_held_is_labelled_once_it_is_released() -> None:
+    story = picking()
+    story.tell(Hold("manual", "x", None, "jane"))
+    story.pack()
+    assert story.tell(ReleaseHold("manual", "jane")) == ["HoldReleased", "EffectRequested"]
+    story.settle_all()
+    assert story.asked() == [("dispatch", "main-1.1")]
+
+
 def test_a_held_order_asks_for_no_units_and_takes_up_its_plan_when_released() -> None:
     story = Story()
     story.import_()
@@ -1135,12 +1159,12 @@ def test_what_the_floor_packed_while_the_shop_took_it_out_is_stopped_and_named()
     story.tell(copy_of({TEAPOT: 1}))
     assert story.tell(Answered("release", "main-1.1", Rejected("too late: packed"))) == []
     assert "OrderHeld" in story.pack()
-    story.settle_all()
     assert story.asked() == [], "it does not leave by itself"
     assert story.problems() == ["edited_too_late"]
     raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
     assert "wharfctl order release main-1, then wharfctl return lyon main-1 SLIP TEAPOT 1" in raised.mend
     story.tell(ReleaseHold("manual", "jane"))
+    story.settle_all()
     assert story.asked() == [("dispatch", "main-1.1")]
     story.dispatch()
     (note,) = (each for each in story.documents() if isinstance(each, ErpDeliveryNote))
