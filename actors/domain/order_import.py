@@ -1,7 +1,7 @@
 """How a shop's order becomes ours, and what a later copy of it says."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -163,16 +163,26 @@ def _take_service(draft: Draft, command: Import) -> None:
 
 def _take_lines(draft: Draft, command: Import) -> None:
     """Take the lines as they are understood by now, and go on if they were all that was wrong."""
-    held = draft.order.holds["validation"]
     said_of_lines = _line_problems(draft.order, lambda _sku: False)
     draft.add(LinesCorrected(command.lines))
-    others = [reason for reason in held.reasons if reason not in said_of_lines]
+    _judge_lines(draft, said_of_lines, "mapping")
+    go_on(draft)
+
+
+def _judge_lines(draft: Draft, said_of_former: Collection[str], by: str) -> None:
+    """Hold the order for what is wrong with its lines by now, and no longer for what was said of the former.
+
+    What else it is held for stays.
+    """
+    held = draft.order.holds.get("validation")
+    others = [reason for reason in held.reasons if reason not in said_of_former] if held is not None else ()
     problems = (*_line_problems(draft.order, draft.facts.knows), *others)
-    if not problems:
-        draft.add(HoldReleased("validation", "mapping"))
-        go_on(draft)
-    elif problems != held.reasons:
+    if held is not None and not problems:
+        draft.add(HoldReleased("validation", by))
+    elif problems and (held is None or problems != held.reasons):
         draft.add(OrderHeld("validation", problems, None, "validation"))
+        mend = f"mend the order in the shop, and it goes on by itself; else {show(draft.order)}"
+        draft.raise_anomaly("invalid", "invalid_order", "; ".join(problems), mend)
 
 
 def _are_other_lines(order: Order, command: Import) -> bool:
@@ -218,17 +228,14 @@ def _packed_beyond(order: Order, lines: Iterable[OrderLine]) -> bool:
 def _take_edit(draft: Draft, command: Import) -> None:
     """Follow the shop: give back what holds too much, route what is new, have the ERP change its order."""
     before = draft.order.facts
+    said_of_former = _line_problems(draft.order, lambda _sku: False)
     draft.add(LinesEdited(command.lines, command.total, command.shipping))
     if (too_late := f"{draft.order.id}:edited") in draft.order.anomalies:
         draft.add(AnomalyResolved(too_late, "system"))
     if command.shipping != before.shipping and erp_has_order(draft.order):
         detail = f"the shipping fee was changed in the shop from {before.shipping} to {command.shipping}"
         draft.raise_anomaly("fee", "changed_in_shop", detail, "change the fee of its order in the ERP")
-    problems = _line_problems(draft.order, draft.facts.knows)
-    if problems and "validation" not in draft.order.holds:
-        draft.add(OrderHeld("validation", problems, None, "validation"))
-        mend = f"mend the order in the shop, and it goes on by itself; else {show(draft.order)}"
-        draft.raise_anomaly("invalid", "invalid_order", "; ".join(problems), mend)
+    _judge_lines(draft, said_of_former, "shop")
     mind_erp(draft)
     follow_edit(draft)
 

@@ -190,6 +190,8 @@ class World:
             self.log[order].append((event, self.now))
             if isinstance(event, EffectRequested):
                 self.outbox[order].append(event)
+                is_first_label = isinstance(event.document, LabelPurchase) and "~" not in event.effect
+                assert not (is_first_label and before.holds), "a label is bought for a held order"
         assert before == draft.order
         self.orders[order] = before
 

@@ -1202,6 +1202,29 @@ def test_an_edit_with_an_article_that_nobody_knows_holds_the_order() -> None:
     assert story.tell(Wake())[:2] == ["HoldReleased", "OrderRouted"]
 
 
+def test_an_edit_that_takes_the_unknown_article_out_again_lets_the_order_go_on() -> None:
+    story = picking()
+    story.known = {TEAPOT}
+    story.tell(copy_of({TEAPOT: 2, CUP: 1}))
+    assert story.tell(copy_of({TEAPOT: 3})) == [
+        "LinesEdited",
+        "HoldReleased",
+        "OrderRouted",
+        "AnomalyResolved",
+    ]
+    assert story.order.stage == "allocating"
+
+
+def test_an_edit_of_one_article_does_not_mend_another_nor_an_address() -> None:
+    story = Story()
+    story.known = {TEAPOT}
+    story.import_("open", "the delivery address has no city", TEAPOT=1)
+    story.tell(ReleaseHold("validation", "jane"))
+    story.tell(copy_of({TEAPOT: 2, CUP: 1, "PAN": 1}))
+    story.tell(copy_of({TEAPOT: 2, "PAN": 1}))
+    assert story.order.holds["validation"].reasons == ("no warehouse knows the SKU PAN of line PAN",)
+
+
 def test_another_fee_of_an_order_that_is_booked_is_put_before_a_person() -> None:
     story = picking()
     story.tell(replace(copy_of({TEAPOT: 3}), shipping=Decimal("0.00")))
