@@ -94,12 +94,14 @@ else
 fi
 
 if [ -n "$destdir" ]; then exit 0; fi
+named=
+if [ "$sysconfdir" != /etc ]; then named=" --config $sysconfdir/wharfinger/wharfinger.toml"; fi
 cat <<DONE
 Installed below $prefix. Nothing was started. Next, as root:
   systemd-sysusers                       # the groups of those who may look, work and steer
   systemctl daemon-reload
   editor $sysconfdir/wharfinger/wharfinger.toml     # and one file a secret in $sysconfdir/wharfinger/credentials
-  wharfinger check
+  wharfinger check$named
   systemctl enable --now wharfinger.socket wharfinger.service wharfinger-audit.timer
 After an upgrade: systemctl daemon-reload && systemctl restart wharfinger.service
 DONE

@@ -4,9 +4,14 @@ set -eu
 
 prefix=$1 sysconfdir=$2 destdir=$3
 
-if [ -z "$destdir" ] && systemctl is-active --quiet wharfinger.service 2>/dev/null; then
-    echo "uninstall: wharfinger.service runs: systemctl disable --now wharfinger.service wharfinger.socket first" >&2
-    exit 1
+# Each merchant's unit too, and the sockets and timers that would start what is gone.
+if [ -z "$destdir" ]; then
+    running=$(systemctl list-units --no-legend --plain --state=active 'wharfinger*.service' 'wharfinger*.socket' \
+        'wharfinger*.timer' 2>/dev/null | cut -d ' ' -f 1 | tr '\n' ' ') || running=
+    if [ -n "$running" ]; then
+        echo "uninstall: these run, so first: systemctl disable --now $running" >&2
+        exit 1
+    fi
 fi
 rm -rf "$destdir$prefix/lib/wharfinger"
 rm -f "$destdir$prefix/bin/wharfinger" "$destdir$prefix/bin/wharfctl"

@@ -1,5 +1,6 @@
 """The units as files: what systemd says of them, and what the example of the settings says to the daemon."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -105,6 +106,32 @@ def test_the_examples_own_postgres_is_accepted_instead_of_a_dsn(tmp_path: Path) 
     (tmp_path / "wharfinger.toml").write_text(text)
     told = checked(tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "running", ["", "wharfinger.service", "wharfinger@alps.service wharfinger-audit@alps.timer"]
+)
+def test_what_runs_is_not_uninstalled_whichever_merchants_it_is(tmp_path: Path, running: str) -> None:
+    told = "".join(f"echo '{unit} loaded active running Wharfinger'\n" for unit in running.split())
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\n{told}")
+    systemctl.chmod(0o755)
+    program = tmp_path / "prefix/bin/wharfctl"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    ran = subprocess.run(
+        [str(FOLDER / "uninstall.sh"), str(tmp_path / "prefix"), "/etc", ""],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert program.exists() == bool(running)
+    assert ran.returncode == bool(running)
+    assert ran.stderr.strip() == (
+        f"uninstall: these run, so first: systemctl disable --now {running}" if running else ""
+    )
 
 
 def test_every_installed_unit_is_uninstalled() -> None:
