@@ -33,6 +33,8 @@ class SocketTakenError(Exception):
 def control_listener(path: Path, group: int | None = None) -> Generator[trio.SocketListener]:
     """Listen on a unix socket that only its owner and this group may open, and remove it at the end.
 
+    Its folder is made where there is none.
+
     A socket that a dead daemon left behind is removed; one that somebody answers on is not. The lock beside
     it keeps two daemons apart that start at once: without it each could remove the other's socket.
 
@@ -41,6 +43,8 @@ def control_listener(path: Path, group: int | None = None) -> Generator[trio.Soc
     """
     with ExitStack() as cleanup:
         try:
+            # A start of the machine empties /run; a path that is wrong by more than this folder is refused.
+            path.parent.mkdir(mode=0o755, exist_ok=True)
             _lock(path.with_name(path.name + ".lock"), cleanup)
             _remove_stale(path)
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -642,8 +642,18 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "away" / "control.sock"
+def test_the_folder_of_the_socket_is_made_where_a_start_of_the_machine_has_emptied_run(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "wharfinger" / "control.sock"
+    for _ in range(2):
+        with control_listener(path):
+            assert stat.S_ISSOCK(path.stat().st_mode)
+    assert stat.S_IMODE(path.parent.stat().st_mode) & 0o022 == 0
+
+
+def test_a_path_that_is_wrong_by_more_than_a_folder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "away" / "control.sock"
     with pytest.raises(SocketTakenError, match=r"away/control\.sock: No such file"), control_listener(path):
         pass
 
