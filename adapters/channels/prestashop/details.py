@@ -7,6 +7,7 @@ the shop told it. No card numbers, no addresses of computers.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 
 import trio
 
@@ -34,6 +35,9 @@ CUSTOMIZATION = "[id,customized_data_text_fields[value],customized_data_images[v
 NOTES_MAX = 20
 NOTE_CHARACTERS_MAX = 2_000
 """What somebody can read who packs; the rest stays in the shop."""
+
+UNTOLD = "made for its customer, to be looked at in the shop"
+"""Stands for what is to be on an article where the shop does not tell."""
 
 PLAIN = re.compile(r"[\w-]+")
 """References that can stand in a filter: the shop's own are nine letters."""
@@ -129,15 +133,19 @@ def _lines(order: Row) -> Sequence[Row]:
 
 
 def _customized(order: Row, details: Details) -> Iterator[str]:
-    """Tell of each line that was made for its customer what is to stand on it."""
+    """Tell of each line that was made for its customer what is to stand on it.
+
+    A shop no longer tells of texts whose field the article has lost, nor of what a module keeps by itself, and
+    a key may not read any: such a line is not like the others all the same.
+    """
     rows = {reference_to(row, "id"): row for row in details.get("customizations", ())}
     for line in _lines(order):
         row = rows.get(reference_to(line, "id_customization"), {})
         told = [text(part, "value") for part in parts(row, "customized_data_text_fields")]
         told += ["an image, to be looked at in the shop" for _ in parts(row, "customized_data_images")]
-        if told:
+        if reference_to(line, "id_customization"):
             article = text(line, "product_reference") or text(line, "product_name")
-            yield f"{reference_to(line, 'product_quantity')} {article}: {' / '.join(told)}"
+            yield f"{reference_to(line, 'product_quantity')} {article}: {' / '.join(told) or UNTOLD}"
 
 
 def packing_of(order: Row, details: Details) -> Packing:
@@ -145,14 +153,15 @@ def packing_of(order: Row, details: Details) -> Packing:
 
     What is to stand on an article that was made for the customer comes last.
 
-    Messages between employees are theirs. Pure.
+    Messages between employees are theirs. The shop keeps a message as HTML, in which R&D is R&amp;D; its note
+    and what a gift says it keeps as they were written. Pure.
 
     Raises:
         FieldError: a text is none.
     """
     written = [text(order, "note")]
     written += [
-        text(row, "message")
+        unescape(text(row, "message"))
         for row in details.get("messages", ())
         if not reference_to(row, "private") and not reference_to(row, "id_employee")
     ]

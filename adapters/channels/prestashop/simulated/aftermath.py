@@ -4,6 +4,7 @@ None of it moves the order's `date_upd`, so no poll by date tells of it.
 """
 
 from decimal import Decimal
+from html import escape, unescape
 
 from adapters.channels.prestashop.simulated.ordering import TAX
 from adapters.channels.prestashop.simulated.shop import Shop
@@ -11,7 +12,10 @@ from adapters.channels.prestashop.simulated.tables import Value, number
 
 
 def write_message(shop: Shop, order: int, text: str, *, employee: int = 0, private: bool = False) -> int:
-    """Write a message about an order, by its customer unless an employee does; return the message's id."""
+    """Write a message about an order, by its customer unless an employee does; return the message's id.
+
+    The shop purifies what is shown as HTML before it keeps it, and a message is.
+    """
     now = shop.local_now()
     threads = shop.tables["customer_threads"]
     thread = next((number(row["id"]) for row in threads.values() if row["id_order"] == order), 0)
@@ -30,7 +34,7 @@ def write_message(shop: Shop, order: int, text: str, *, employee: int = 0, priva
     message: dict[str, Value] = {
         "id_employee": employee,
         "id_customer_thread": thread,
-        "message": text,
+        "message": escape(unescape(text), quote=False),
         "private": int(private),
         "date_add": now,
         "date_upd": now,
@@ -39,7 +43,10 @@ def write_message(shop: Shop, order: int, text: str, *, employee: int = 0, priva
 
 
 def customize(shop: Shop, order: int, reference: str, *texts: str, images: int = 0) -> int:
-    """Have texts and images put on the article of an order's line; return the customization's id."""
+    """Have texts and images put on the article of an order's line; return the customization's id.
+
+    Without any it is as after its fields were taken from the article: the shop then tells of neither.
+    """
     for detail in shop.ordering.details[order]:
         row = shop.tables["order_details"][detail]
         if row["product_reference"] == reference:

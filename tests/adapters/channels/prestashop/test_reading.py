@@ -129,6 +129,24 @@ async def test_what_is_to_stand_on_an_article_is_told_to_whoever_packs_it(world:
     assert len([each for each in world.requests if each.path == "/api/customizations"]) == 1
 
 
+async def test_an_article_that_was_made_for_its_customer_is_not_packed_as_a_plain_one(world: World) -> None:
+    order = world.shop.place_order([("cup", 1), ("teapot", 2)])
+    aftermath.customize(world.shop, order, "teapot")  # its text field was taken from the article since
+    found = await read(world, order)
+    assert found.packing.notes == ("2 teapot: made for its customer, to be looked at in the shop",)
+
+
+async def test_whoever_packs_reads_what_was_written_and_not_how_the_shop_keeps_it(world: World) -> None:
+    written = 'R&D, 2 < 3, l\'étage "B" ]]>\nsecond line'
+    order = world.shop.place_order([("cup", 1)], note=written, gift_message=written)
+    aftermath.write_message(world.shop, order, written)
+    found = await read(world, order)
+    assert json.loads(found.raw)["messages"][0]["message"].startswith("R&amp;D, 2 &lt; 3, l'étage"), (
+        "the shop"
+    )
+    assert found.packing == Packing(True, written, (written, written))
+
+
 async def test_who_carries_an_order_that_may_have_several_carriers_stands_below_it(world: World) -> None:
     order = world.shop.place_order([("cup", 1)])
     others = [world.shop.place_order([("cup", 1)]) for _ in range(2)]
@@ -172,7 +190,8 @@ async def test_a_key_that_may_not_read_what_people_want_to_know_still_ships_orde
     world.shop.keys[FULL_KEY].rights = dict.fromkeys(RESOURCES.keys() - set(BESIDE), METHODS)
     (found,), cursor = await world.drained()
     assert isinstance(found, ShopOrder)
-    assert (found.standing, found.language, found.packing.notes) == ("open", "", ("Fragile",))
+    told = ("Fragile", "1 teapot: made for its customer, to be looked at in the shop")
+    assert (found.standing, found.language, found.packing.notes) == ("open", "", told)
     async with world.connect(language="fr") as adapter:
         (french,), _ = await world.drained(None, adapter)
     assert isinstance(french, ShopOrder)
