@@ -135,7 +135,7 @@ def _lines(order: Row) -> Sequence[Row]:
 def _customized(order: Row, details: Details) -> Iterator[str]:
     """Tell of each line that was made for its customer what is to stand on it.
 
-    A shop no longer tells of texts whose field the article has lost, nor of what a module keeps by itself, and
+    A shop does not tell of texts whose field the article has lost, nor of what a module keeps by itself, and
     a key may not read any: such a line is not like the others all the same.
     """
     rows = {reference_to(row, "id"): row for row in details.get("customizations", ())}

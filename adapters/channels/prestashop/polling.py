@@ -7,6 +7,7 @@ for a clock that was wrong, or asks for what moves no date (`feeds.py`): it is `
 request as every idle one does, and leaves the marks of the dates alone for the next one.
 """
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -135,7 +136,7 @@ class OrderFeed:
                 began = to_local(now, zone) if now is not None else ""
                 cursor = msgspec.structs.replace(cursor, began=began)
             cursor = advanced(cursor, by_id.values(), zone, now, imported=imported, whole=not more)
-        changed, cursor = self._changed(cursor, by_id, zone)
+        changed, cursor = self._changed(cursor, by_id, await self._being_built(by_id), zone)
         if not read.partial:
             cursor = forgetting(cursor, zone, self._overlap)
         detailed_max = READ_IN_DETAIL_MAX if imported else None
@@ -269,17 +270,26 @@ class OrderFeed:
             return rows, msgspec.structs.replace(cursor, within=within)
         return rows, msgspec.structs.replace(cursor, within=None, page_from=second_after(second))
 
-    def _changed(self, cursor: Cursor, rows: dict[int, Row], zone: ZoneInfo) -> tuple[list[Row], Cursor]:
-        """Leave out what was handed out with the same content, and what is still being built."""
+    async def _being_built(self, rows: Mapping[int, Row]) -> Collection[int]:
+        ended = await self._reader.ended(list(rows.values()))
+        return {order for order, row in rows.items() if is_unfinished(row) and order not in ended}
+
+    def _changed(
+        self, cursor: Cursor, rows: Mapping[int, Row], being_built: Collection[int], zone: ZoneInfo
+    ) -> tuple[list[Row], Cursor]:
+        """Leave out what was handed out with the same content, and what is still being built.
+
+        What is half built for too long is handed out, and not looked at with each poll any more: it stands
+        before a person then, and whoever put it there reads it again.
+        """
         seen = dict(cursor.seen)
         unfinished = set(cursor.unfinished)
         changed: list[Row] = []
         for order, row in rows.items():
-            building = is_unfinished(row)
-            if building and not self._is_overdue(row, zone):
+            if order in being_built and not self._is_overdue(row, zone):
                 unfinished.add(order)
                 continue
-            (unfinished.add if building else unfinished.discard)(order)
+            unfinished.discard(order)
             content = digest(row)
             known = seen.get(order)
             if known is None or known[1] != content:

@@ -21,10 +21,10 @@ from adapters.channels.prestashop.together import collapsed
 from adapters.channels.prestashop.wire import (
     ADDRESS,
     CUSTOMER,
-    ENDED,
     REFUND,
     Standing,
     Surroundings,
+    has_ended,
     read_order,
     refunded_units,
 )
@@ -212,6 +212,11 @@ class OrderReader:
         states = [reference_to(row, "current_state") for row in rows]
         return [known.get(state, "") if state else "unfinished" for state in states]
 
+    async def ended(self, rows: Sequence[Row]) -> Collection[int]:
+        """Return the ids of the orders that were cancelled or shipped."""
+        standings = await self._standings_of(rows)
+        return {reference_to(row, "id") for row in rows if has_ended(row, standings)}
+
     async def _addresses(self, found: dict[int, Row], rows: Sequence[Row]) -> None:
         ids = _ids(rows, "id_address_delivery") | _ids(rows, "id_address_invoice")
         children = await self._webservice.rows_by_ids("addresses", ADDRESS, ids)
@@ -227,7 +232,7 @@ class OrderReader:
     async def _in_detail(self, found: dict[int, Details], rows: Sequence[Row]) -> None:
         found.update(await self._details.read(rows))
 
-    async def _standings_of(self, rows: Sequence[Row]) -> Mapping[int, Standing]:
+    async def _standings_of(self, rows: Iterable[Row]) -> Mapping[int, Standing]:
         if _ids(rows, "current_state") - self._standings.keys():
             display = "[id,paid,shipped]"
             for row in await self._webservice.every_row("order_states", display, PAGE):
@@ -303,7 +308,7 @@ class OrderReader:
 
 def _living(rows: Sequence[Row], standings: Mapping[int, Standing]) -> list[Row]:
     """Leave out what has ended: most of a shop's orders, and of those nobody needs more than the row."""
-    return [row for row in rows if standings.get(reference_to(row, "current_state")) not in ENDED]
+    return [row for row in rows if not has_ended(row, standings)]
 
 
 def _ids(rows: Iterable[Row], field: str) -> set[int]:
@@ -347,8 +352,7 @@ async def _read_ended(
 ) -> None:
     """Understand the orders of which nothing more is read, while the shop looks for what the others need."""
     for number, row in enumerate(rows):
-        has_ended = around.standings.get(reference_to(row, "current_state")) in ENDED
-        if has_ended and reference_to(row, "id") not in but:
+        if has_ended(row, around.standings) and reference_to(row, "id") not in but:
             found[number] = read_order(row, around)
         if number % READ_AT_A_TIME == 0:
             await trio.lowlevel.checkpoint()

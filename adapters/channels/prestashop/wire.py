@@ -90,13 +90,18 @@ class Surroundings:
 
 
 def is_unfinished(row: Row) -> bool:
-    """Return whether the shop is still building the order: it then shows it in state 0, or without rows."""
+    """Return whether the shop may still be building the order: it shows it in state 0, or without rows."""
     return row.get("current_state") in (0, "0", "", None) or not row.get("associations")
+
+
+def has_ended(row: Row, standings: Mapping[int, Standing]) -> bool:
+    """Return whether an order was cancelled or shipped, though it has no rows: a cancel can take them out."""
+    return standings.get(reference_to(row, "current_state")) in ENDED
 
 
 def standing(row: Row, standings: Mapping[int, Standing]) -> Standing:
     """Return how an order stands."""
-    if is_unfinished(row):
+    if is_unfinished(row) and not has_ended(row, standings):
         return "unfinished"
     state = whole(row, "current_state")
     found = standings.get(state)

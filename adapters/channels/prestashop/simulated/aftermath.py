@@ -113,3 +113,14 @@ def ask_return(shop: Shop, order: int, reference: str, units: int, question: str
         "date_upd": now,
     }
     return number(shop.tables.insert("order_returns", values)["id"])
+
+
+def take_out_lines(shop: Shop, order: int) -> None:
+    """Delete every line of an order in the back office; the shop then lists the order without any.
+
+    So does a cancel of all that an unpaid order holds, which moves it to the cancelled state besides.
+    """
+    for detail in shop.ordering.details[order]:
+        del shop.tables["order_details"][detail]
+    shop.ordering.details[order].clear()
+    shop.edit_order(order, total_paid="0.000000", total_products="0.000000")

@@ -16,6 +16,7 @@ from actors.ports.shop import Poll, ShopOrder, UnreadableOrder
 from adapters.channels.prestashop.cursor import ID_REACH_BACK, SEEN_MAX, remembered
 from adapters.channels.prestashop.feeds import TURN_OF, TURNS
 from adapters.channels.prestashop.plugin import STATE_OF
+from adapters.channels.prestashop.simulated import aftermath
 from adapters.channels.prestashop.simulated.keys import METHODS
 from adapters.channels.prestashop.simulated.tables import RESOURCES
 from adapters.channels.prestashop.simulator import FULL_KEY, Shopper
@@ -214,6 +215,34 @@ async def test_an_order_that_stays_half_built_does_not_wait_unseen(world: World)
     world.shop.finish_order(placed)
     orders, cursor = await world.drained(cursor)
     assert [order.standing for order in orders if isinstance(order, ShopOrder)] == ["open"]
+
+
+async def test_an_order_that_stays_half_built_costs_later_polls_nothing(world: World) -> None:
+    world.shop.begin_order([("teapot", 1), ("cup", 2)])
+    emptied = world.shop.place_order([("teapot", 1)])
+    aftermath.take_out_lines(world.shop, emptied)
+    world.clock.tick(minutes=30)
+    orders, cursor = await world.drained()
+    assert [order.standing for order in orders] == ["unfinished"] * 2
+    world.clock.tick(hours=3)
+    _, cursor = await world.drained(cursor)
+    for _ in range(TURNS):
+        before = len(world.requests)
+        poll = await world.adapter.poll(cursor)
+        cursor = poll.cursor
+        assert (poll.orders, len(world.requests) - before) == ((), 1)
+
+
+async def test_an_unpaid_order_that_was_cancelled_line_by_line_is_cancelled(world: World) -> None:
+    placed = world.shop.place_order([("teapot", 1), ("cup", 2)], state=10)
+    orders, cursor = await world.drained()
+    assert [order.standing for order in orders] == ["unpaid"]
+    aftermath.take_out_lines(world.shop, placed)
+    world.shop.cancel_order(placed)
+    (order,), _ = await world.drained(cursor)
+    assert isinstance(order, ShopOrder)
+    assert (order.standing, order.lines) == ("cancelled", ())
+    assert await world.adapter.order(str(placed)) == order
 
 
 async def test_every_order_is_imported_although_pages_are_small_and_orders_change_meanwhile(
