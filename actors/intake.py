@@ -98,6 +98,7 @@ class Intake:
         self.adopting = Adopting(channel, journal, desk)
         self.assortment = Assortment()
         self._to_look_at: list[str] = []
+        self._stopped: set[str] = set()
         self._is_mended = True  # nobody knows what was mended since an earlier daemon, nor what it held back
 
     @property
@@ -214,9 +215,7 @@ class Intake:
             return
         standing = STANDINGS.get(order.standing)
         if standing is None:
-            detail = f"the shop is still building order {order.shop_order}, long after it was placed"
-            mend = f"finish or delete order {order.shop_order} in the shop; it is read again by itself"
-            await self._desk.raise_anomaly(Raise(_unfinished(id_), "unfinished_order", detail, mend))
+            await self._take_unfinished(id_, order.shop_order, read_at, is_ours=id_ in known)
             return
         command, beside = self._command(id_, order, standing)
         try:
@@ -225,7 +224,34 @@ class Intake:
                 await self._retell(id_, order, state.facts.payload, read_at)
         except SetAsideError:
             log.warning("import_set_aside")
+        self._stopped.discard(id_)
         await self._nothing_to_mend(id_)
+
+    async def _take_unfinished(self, id_: str, shop_order: str, read_at: float, *, is_ours: bool) -> None:
+        """Put before a person what the shop shows without lines or state; one of ours is stopped with it.
+
+        Somebody who exchanges an order's only article empties it first, so that this is no cancel yet; but
+        nothing may leave by lines that are no longer in the shop. Whoever lets it go on is not overruled.
+        """
+        detail = f"the shop is still building order {shop_order}, long after it was placed"
+        mend = f"finish or delete order {shop_order} in the shop; it is read again by itself"
+        if is_ours:
+            why = "the shop shows it without lines, or without a state"
+            stop = Wake() if id_ in self._stopped else Hold("manual", why, None, "shop")
+            try:
+                state = await self._hall.ask(id_, stop, read_at=read_at)
+            except SetAsideError:
+                log.warning("import_set_aside")
+                return
+            if state.ended:
+                await self._nothing_to_mend(id_)
+                return
+            self._stopped.add(id_)
+            detail = (
+                f"all lines of order {shop_order} were taken out in the shop, or its state; here it is held"
+            )
+            mend = f"cancel it in the shop, or mend it there and wharfctl order release {id_}"
+        await self._desk.raise_anomaly(Raise(_unfinished(id_), "unfinished_order", detail, mend))
 
     async def _put_before_a_person(self, id_: str, order: UnreadableOrder) -> None:
         customer = f"{self._channel}:{order.customer or '?'}"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from actors.desk import Desk
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.order_commands import Wake
+from actors.domain.order_commands import Cancel, ReleaseHold, Wake
 from actors.domain.order_life import Facts
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules
@@ -195,3 +195,29 @@ async def test_an_unfinished_order_that_the_shop_has_deleted_is_nobodys_matter()
         way.shop.orders.clear()
         await way.intake.look_again()
         assert await way.open_problems() == []
+
+
+async def test_an_order_that_was_emptied_in_the_shop_is_held_until_a_person_says_so() -> None:
+    emptied = replace(LYON, standing="unfinished", lines=())
+    async with open_way(LYON) as way:
+        way.shop.place(emptied)
+        await way.intake.take([emptied], trio.current_time())
+        order = await way.order()
+        assert (order.stage, list(order.holds)) == ("held", ["manual"])
+        assert await way.open_problems() == ["unfinished_order"]
+        await way.hall.ask("main-1", ReleaseHold("manual", "alice"))
+        await way.intake.look_again()
+        assert (await way.order()).stage == "backordered", "nobody is overruled"
+        way.shop.place(LYON)
+        await way.intake.look_again()
+        assert await way.open_problems() == []
+        await way.intake.take([emptied], trio.current_time())
+        assert (await way.order()).stage == "held", "it was emptied once more"
+
+
+async def test_an_order_that_has_ended_here_and_is_emptied_in_the_shop_is_nobodys_matter() -> None:
+    async with open_way(LYON) as way:
+        await way.hall.ask("main-1", Cancel("alice"))
+        await way.intake.take([replace(LYON, standing="unfinished", lines=())], trio.current_time())
+        assert await way.open_problems() == []
+        assert (await way.order()).stage == "cancelled"
