@@ -193,22 +193,41 @@ def refused(draft: Draft, command: Refused) -> None:
 
 
 def ask_again(draft: Draft, by: str, *, labels_only: bool = False) -> None:
-    """Ask partners once more for what they refused, as it would be asked for today."""
+    """Ask partners once more for what they refused, as it would be asked for today.
+
+    What there is no need of any more is nobody's matter.
+    """
     for effect, document in tuple(draft.order.refusals.items()):
         if labels_only and not isinstance(document, LabelPurchase):
             continue
-        asked = _as_of_today(draft, document)
-        if asked is None:
-            continue
-        partner, again = asked
-        draft.add(EffectRequested(asked_again(draft.order, effect), partner, again))
+        if not _is_moot(draft.order, document):
+            asked = _as_of_today(draft, document)
+            if asked is None:
+                continue
+            partner, again = asked
+            draft.add(EffectRequested(asked_again(draft.order, effect), partner, again))
         anomaly = f"{draft.order.id}:refused:{effect}"
         if anomaly in draft.order.anomalies:
             draft.add(AnomalyResolved(anomaly, by))
 
 
+def _is_moot(order: Order, document: Document) -> bool:
+    """Tell whether there is nothing to be told any more: the order is beyond what was refused."""
+    match document:
+        case ErpOrder():
+            return order.ended == "cancelled"
+        case ErpChange():
+            return not erp_open_lines(order)
+        case ShopStatus(status="backordered"):
+            return order.backordered is None
+        case ShopStatus(status="preparing"):
+            return bool(order.ended)
+        case _:
+            return False
+
+
 def _as_of_today(draft: Draft, document: Document) -> tuple[str, Document] | None:
-    """Return the partner and the document that would be asked for now, None when there is no need of one."""
+    """Return the partner and the document that would be asked for now, None while nobody could be asked."""
     order, facts = draft.order, draft.order.facts
     match document:
         case LabelPurchase(weight_g=weight_g):
@@ -226,10 +245,9 @@ def _as_of_today(draft: Draft, document: Document) -> tuple[str, Document] | Non
             )
             return f"carrier-{chosen.carrier}", label
         case ErpOrder():
-            return None if order.ended == "cancelled" else (ERP, erp_order(order))
+            return ERP, erp_order(order)
         case ErpChange():
-            lines = erp_open_lines(order)
-            return (ERP, replace(document, lines=lines)) if lines else None
+            return ERP, replace(document, lines=erp_open_lines(order))
         case ShopStatus() | ShopTracking():
             return shop(order), document
         case _:

@@ -971,6 +971,22 @@ def test_what_a_cancelled_order_was_refused_is_not_booked_any_more() -> None:
     assert sum(isinstance(each, ErpOrder) for each in story.documents()) == 1
 
 
+def test_a_status_that_the_order_is_beyond_is_not_told_any_more() -> None:
+    story = backordered()
+    story.tell(Refused("status-backordered:main-1", "no such state"))
+    story.stock = {"lyon": {TEAPOT: 9}}
+    story.tell(Wake(units_came=True))
+    story.grant("main-1.1")
+    assert story.tell(AskAgain("anna")) == ["AnomalyResolved"], "it waits for nothing any more"
+    story.tell(Refused("status-preparing:main-1", "no such state"))
+    assert story.tell(AskAgain("anna")) == ["EffectRequested", "AnomalyResolved"]
+    story.tell(Refused("status-preparing:main-1~2", "no such state"))
+    story.pack()
+    story.settle_all()
+    story.dispatch()
+    assert story.tell(AskAgain("anna")) == ["AnomalyResolved"]
+
+
 READDRESSED = replace(copy_of({TEAPOT: 2}), contact=Beside("main-1:contact:2", "e"), is_readdressed=True)
 
 
