@@ -6,7 +6,7 @@ makes no sense, is in the log alone: else anybody who may look could fill the da
 
 import re
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -23,6 +23,12 @@ PAGE = 1_000
 
 PAGES_MAX = 100
 """A hundred thousand events, days of a busy floor, are looked through for what is rare, and no more."""
+
+REPEATED_WITHIN = timedelta(days=1)
+"""The journal keeps an answer under its key as long."""
+
+REPEAT_PAGES_MAX = 10
+"""Whoever has lost an answer repeats within seconds, or once the daemon is back: 5,000 changes at most."""
 
 WHY_LENGTH_MAX = 300
 """The reason of a refusal is a sentence; that of wrong rules, told by the key, may be many."""
@@ -80,18 +86,37 @@ class JournalTrail:
             before = page[-1].version
         return told[:limit]
 
+    async def was_done(self, change: ChangeAsked) -> bool:
+        """Tell whether the same was asked for under the same key within a day, and was done."""
+        since = self._clock() - REPEATED_WITHIN
+        settled: dict[int, ChangeSettled] = {}
+        before: int | None = None
+        for _ in range(REPEAT_PAGES_MAX):
+            page = await self._journal.newest(CONTROL, PAGE, before)
+            lately = [each for each in page if each.at >= since]
+            for told in _paired(lately, settled, TrailFilter(), change):
+                if told.outcome == "done":
+                    return True
+            if len(lately) < PAGE:
+                break
+            before = page[-1].version
+        return False
+
 
 def _paired(
-    page: Sequence[Recorded], settled: dict[int, ChangeSettled], wanted: TrailFilter
+    page: Sequence[Recorded],
+    settled: dict[int, ChangeSettled],
+    wanted: TrailFilter,
+    like: ChangeAsked | None = None,
 ) -> Generator[ChangeTold]:
-    """Return the changes of a page that fit; what settles an earlier one is kept in `settled`."""
+    """Return the changes of a page that fit and repeat `like`; `settled` keeps what settles earlier ones."""
     for recorded in page:
         match recorded.event:
             case ChangeSettled(asked):
                 settled[asked] = recorded.event
             case ChangeAsked():
                 outcome = settled.pop(recorded.version, None)
-                if _fits(recorded.event, wanted):
+                if _fits(recorded.event, wanted) and (like is None or _is_repeat(recorded.event, like)):
                     yield _told(recorded, recorded.event, outcome)
             case _:
                 raise TypeError(f"a {type(recorded.event).__name__} stands in the trail")
@@ -100,6 +125,15 @@ def _paired(
 def _fits(change: ChangeAsked, wanted: TrailFilter) -> bool:
     return wanted.user in ("", change.user, str(change.uid)) and (
         _names(change.path, wanted.about) or _names(change.terms, wanted.about)
+    )
+
+
+def _is_repeat(change: ChangeAsked, other: ChangeAsked) -> bool:
+    return (change.path, change.key, change.digest, change.dry_run) == (
+        other.path,
+        other.key,
+        other.digest,
+        other.dry_run,
     )
 
 

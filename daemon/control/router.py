@@ -38,7 +38,7 @@ from daemon.control.routes import (
     query_of,
 )
 from daemon.control.service import Refused, Trail
-from daemon.control.wire import ProblemDetails
+from daemon.control.wire import Done, ProblemDetails
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +156,7 @@ class Router:
                 asking.number = await self._begin(request, route, asking)
                 answer = self._answer_to(asking.key)
                 if answer is None:
-                    answer = await route.answer(names, asking.body, asking.mandate())
+                    answer = await self._made(route, names, asking)
             except Refused as refused:
                 asking.outcome, asking.why = "refused", refused.reason
                 raise
@@ -171,6 +171,20 @@ class Router:
                 # It takes as long as a commit, which the database's timeout bounds.
                 with trio.CancelScope(shield=True):
                     await self._end(asking)
+
+    async def _made(self, route: Change[Any], names: Mapping[str, str], asking: Asking) -> Struct:
+        """Return the answer of whoever makes the change.
+
+        What it is about may be gone because a daemon before this one has done it, and the answer was lost.
+        """
+        try:
+            return await route.answer(names, asking.body, asking.mandate())
+        except Refused as error:
+            refused = error
+        is_gone = refused.status == HTTPStatus.NOT_FOUND and not asking.dry_run
+        if is_gone and await self._trail.was_done(asking.told()):
+            return Done()
+        raise refused
 
     async def _begin(self, request: Request, route: Change[Any], asking: Asking) -> int:
         """Check what is asked, and put it on the trail; return its number there.
@@ -220,8 +234,7 @@ class Router:
     def _answer_to(self, key: str) -> Struct | None:
         """Return the answer that was given under this key, None where none was, or not lately.
 
-        After a restart a repeat is recognised by the actors, where they keep its key: what was settled or
-        dropped meanwhile is then not there any more.
+        After a restart a repeat is recognised by the actors, or by the trail.
         """
         at, answer = self._answers.get(key, (-math.inf, None))
         return answer if trio.current_time() - at < ANSWERED_SECONDS_MAX else None

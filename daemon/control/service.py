@@ -98,6 +98,10 @@ class Trail(Protocol):
         """Return the last changes that fit, the newest first."""
         ...
 
+    async def was_done(self, change: ChangeAsked) -> bool:
+        """Tell whether the same was asked for under the same key within a day, and was done."""
+        ...
+
 
 class Desk(Protocol):
     """What concerns orders and the daemon as a whole. Every method may raise `Refused`."""

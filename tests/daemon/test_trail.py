@@ -24,7 +24,7 @@ from daemon.control.asked import OWN_WORDS, TEXT_MAX
 from daemon.control.asking import PATH_LENGTH_MAX, TERMS_LENGTH_MAX
 from daemon.control.router import Router
 from daemon.control.routes import Change
-from daemon.control.service import Mandate, TrailFilter
+from daemon.control.service import NOT_FOUND, Mandate, Refused, TrailFilter
 from daemon.control.wire import Done
 from daemon.trail import JournalTrail
 
@@ -45,13 +45,13 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Changes:
     """A trail in memory, and a route whose doing the test decides."""
 
-    def __init__(self) -> None:
-        self.journal = MemoryJournal()
+    def __init__(self, journal: MemoryJournal | None = None, now: datetime = AT) -> None:
+        self.journal = journal or MemoryJournal()
         self.done: list[Mandate] = []
         self.seen_before: list[int] = []
         self.crash: Exception | None = None
         self.sleeps = False
-        self.trail = JournalTrail(self.journal, lambda: AT, self._name_of)
+        self.trail = JournalTrail(self.journal, lambda: now, self._name_of)
         self._router = Router([Change("/v1/wish", Wish, self._do)], self.trail, ACCESS)
 
     async def _name_of(self, uid: int) -> str:
@@ -164,6 +164,24 @@ async def test_many_at_once_stand_there_each_with_its_own_end_over_a_restart_too
     assert {each.key for each in told[1:]} == {f"k{number}" for number in range(50)}
     assert {each.outcome for each in told[1:]} == {"done"}
     assert [each.at for each in await again.changes(ALL, 2)] == [AT + timedelta(days=1), AT]
+
+
+async def test_a_repeat_of_what_an_earlier_daemon_has_done_is_done_although_it_is_gone() -> None:
+    first = Changes()
+    assert await first.ask({"units": 3}, key="a") == 200
+    await first.ask({"units": 4}, key="b", query="?dry_run=true")
+    first.crash = Refused("there is none")
+    await first.ask({"units": 5}, key="c")
+    again = Changes(first.journal)
+    await again.trail.load()
+    again.crash = Refused("there is none", NOT_FOUND)
+    asked = [({"units": 3}, "a"), ({"units": 3}, "d"), ({"units": 9}, "a"), ({"units": 4}, "b")]
+    assert [await again.ask(body, key=key) for body, key in asked] == [200, 404, 422, 404]
+    assert await again.ask({"units": 5}, key="c") == 404, "it was refused then as well"
+    later = Changes(first.journal, AT + timedelta(days=1, seconds=1))
+    await later.trail.load()
+    later.crash = again.crash
+    assert await later.ask({"units": 3}, key="a") == 404, "it is another command by then"
 
 
 async def test_it_is_searched_by_user_and_by_what_it_is_about(services: Services) -> None:
