@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import sys
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import outcome
 import trio
+from msgspec import Struct
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -23,6 +25,9 @@ SWITCH_SECONDS: Final = 0.001
 What that thread has to do takes 0.1 ms: hand an answer on, send the next batch. Python's own 5 ms are as long
 as seven commits of eight reservations.
 """
+
+
+_CLOSED_MEANWHILE: Final = "the database's thread was closed while it worked"
 
 
 class BridgeClosedError(RuntimeError):
@@ -47,8 +52,7 @@ class Bridge:
             BridgeClosedError: the thread has ended.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._closed:
-            raise BridgeClosedError("the database's thread has ended")
+        self._refuse_when_closed()
         caller = trio.lowlevel.current_task()
         token = trio.lowlevel.current_trio_token()
         work: asyncio.Task[T] | None = None
@@ -82,16 +86,35 @@ class Bridge:
         if done.cancelled():
             if raise_cancel is not None:
                 raise_cancel()
-            raise BridgeClosedError("the database's thread was closed while it worked")
+            raise BridgeClosedError(_CLOSED_MEANWHILE)
         return done.result()
+
+    def post(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
+        """Have `function(*args)` called on the database's thread, soon; it must not raise, and nobody waits.
+
+        Raises:
+            BridgeClosedError: the thread has ended.
+        """
+        self._refuse_when_closed()
+        self._loop.call_soon_threadsafe(function, *args)
 
     def close(self) -> None:
         """Take no more work."""
         self._closed = True
 
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise BridgeClosedError("the database's thread has ended")
+
 
 class BrokenOffError(Exception):
     """A piece of a series was not begun, because one before it had failed."""
+
+
+class _Piece(Struct, frozen=True):
+    work: Callable[[], Coroutine[Any, Any, object]]
+    afterwards: Callable[[], Coroutine[Any, Any, None]] | None
+    tell: Callable[[Exception | None], None]
 
 
 class Series:
@@ -103,45 +126,84 @@ class Series:
 
     def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._turn = asyncio.Lock()
+        self._waiting: deque[_Piece] = deque()
+        self._at_work: asyncio.Task[None] | None = None
+        self._afterwards: set[asyncio.Task[None]] = set()
         self._broken = False
 
-    async def run(
+    def begin(
         self,
-        function: Callable[[*Ts], Coroutine[Any, Any, T]],
-        *args: *Ts,
+        work: Callable[[], Coroutine[Any, Any, object]],
+        ended: Callable[[Exception | None], None],
+        *,
         afterwards: Callable[[], Coroutine[Any, Any, None]] | None = None,
-    ) -> T:
-        """Run `function(*args)` on the thread when all before it are done; see `Bridge.run`.
+    ) -> None:
+        """Have `work()` run on the thread when all before it are done; nobody can take it back.
+
+        Trio's loop itself calls `ended`, and would not outlive an error of it: with None when all went well,
+        with BrokenOffError when one before it had failed, with BridgeClosedError when the thread ended.
 
         Raises:
-            BrokenOffError: one before it failed.
+            BridgeClosedError: the thread has ended.
         """
-        return await self._bridge.run(self._piece, function, args, afterwards)
+        token = trio.lowlevel.current_trio_token()
+
+        def tell(error: Exception | None) -> None:
+            with contextlib.suppress(trio.RunFinishedError):  # nobody is left who waits
+                token.run_sync_soon(ended, error)
+
+        self._bridge.post(self._take, _Piece(work, afterwards, tell))
 
     def mend(self) -> None:
         """Begin anew after a failure."""
         self._broken = False
 
-    async def _piece(
-        self,
-        function: Callable[..., Coroutine[Any, Any, T]],
-        args: tuple[Any, ...],
-        afterwards: Callable[[], Coroutine[Any, Any, None]] | None,
-    ) -> T:
-        result = await self._in_turn(function, args)
-        if afterwards is not None:
-            await afterwards()
-        return result
+    def _take(self, piece: _Piece) -> None:
+        self._waiting.append(piece)
+        if self._at_work is None:
+            self._at_work = asyncio.get_running_loop().create_task(self._work())
 
-    async def _in_turn(self, function: Callable[..., Coroutine[Any, Any, T]], args: tuple[Any, ...]) -> T:
-        async with self._turn:
-            if self._broken:
-                raise BrokenOffError
-            self._broken = True
-            result = await function(*args)
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await self._do(self._waiting.popleft())
+        finally:
+            self._at_work = None
+            for piece in self._waiting:  # none, but when the thread ends
+                piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
+            self._waiting.clear()
+
+    async def _do(self, piece: _Piece) -> None:
+        if self._broken:
+            piece.tell(BrokenOffError())
+            return
+        self._broken = True
+        if await _done(piece, piece.work):
             self._broken = False
-            return result
+            if piece.afterwards is None:
+                piece.tell(None)
+            else:
+                task = asyncio.get_running_loop().create_task(_finish(piece, piece.afterwards))
+                self._afterwards.add(task)
+                task.add_done_callback(self._afterwards.discard)
+
+
+async def _finish(piece: _Piece, afterwards: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    if await _done(piece, afterwards):
+        piece.tell(None)
+
+
+async def _done(piece: _Piece, work: Callable[[], Coroutine[Any, Any, object]]) -> bool:
+    """Whether it ended well; if not, it is told why."""
+    try:
+        await work()
+    except asyncio.CancelledError:
+        piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
+        raise
+    except Exception as error:  # noqa: BLE001 - it is told to whoever handed the work over
+        piece.tell(error)
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ connection; it knows nothing of reads or leases.
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,7 +19,7 @@ from actors.domain.partitions import partition_of
 from actors.ports.journal import Append, ConflictError, CorruptionError, FencedError
 from adapters.postgres.bridge import Bridge, Series
 from adapters.postgres.connect import Connection
-from adapters.postgres.encoding import Argument, Batch, Tip, UnwritableError
+from adapters.postgres.encoding import Batch, Tip, UnwritableError
 from adapters.postgres.failures import as_journal_error
 from adapters.postgres.flushing import Flusher
 from adapters.postgres.lifeline import lifeline
@@ -169,21 +170,28 @@ class Writer:
             self._stop(stopped)
 
     async def _run(self) -> None:
-        failed: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            while failed is None:
+        try:
+            while True:
                 await self._work.wait()
-                failed = self._clear_away()
-                if failed is not None:
-                    break
+                if (failed := self._clear_away()) is not None:
+                    raise failed
                 if self._one_by_one and not self._under_way:
                     failed = await self._commit_alone(self._one_by_one[0])
                     self._one_by_one.popleft()
+                    if failed is not None:
+                        raise failed
                 elif self._may_seal():
-                    nursery.start_soon(self._commit, self._seal())
+                    self._commit(self._seal())
                 else:
                     self._work = trio.Event()
-        raise failed
+        finally:
+            await self._outlast_what_is_under_way()
+
+    async def _outlast_what_is_under_way(self) -> None:
+        with trio.CancelScope(shield=True):  # if it were broken off, its outcome would be unknown
+            while not all(commit.ended for commit in self._under_way):
+                self._work = trio.Event()
+                await self._work.wait()
 
     def _lose_connection(self) -> None:
         self._cut_off = True
@@ -241,31 +249,34 @@ class Writer:
         self._room.unpark_all()
         return sealed
 
-    async def _commit(self, commit: _UnderWay) -> None:
-        # From here to the database's thread nobody else runs, so the batches keep their order.
+    def _commit(self, commit: _UnderWay) -> None:
+        # From sealing it to here nobody else runs, so the batches keep their order.
         began = trio.current_time()
-        batch = commit.batch
+        ended = partial(self._end, commit, began)
         try:
-            arguments = batch.arguments(self._claim.owner, self._claim.fences)
-            with trio.CancelScope(shield=True):  # if it were broken off, its outcome would be unknown
-                await self._write(arguments, apart=batch.events >= FLUSH_APART_EVENTS)
+            arguments = commit.batch.arguments(self._claim.owner, self._claim.fences)
+            if commit.batch.events >= FLUSH_APART_EVENTS:
+                call, afterwards = _CALL_APART, self._flusher.flushed
+            else:
+                call, afterwards = _CALL, None
+            # The only statement, and so the whole transaction: it never waits for us while it holds locks.
+            self._series.begin(
+                partial(self._connection.fetch, call, *arguments), ended, afterwards=afterwards
+            )
         except Exception as error:  # noqa: BLE001 - it is told to the askers, and the writer acts on it
-            commit.error = as_journal_error(error)
-        else:
+            ended(error)
+
+    def _end(self, commit: _UnderWay, began: float, error: Exception | None) -> None:
+        batch = commit.batch
+        if error is None:
             seconds = trio.current_time() - began
             self._observe(Committed(len(commit.tickets), batch.events, batch.movements, batch.bytes, seconds))
             for ticket in commit.tickets:
                 ticket.settle()
+        else:
+            commit.error = as_journal_error(error)
         commit.ended = True
         self._work.set()
-
-    async def _write(self, arguments: tuple[Argument, ...], *, apart: bool) -> None:
-        if apart:
-            await self._series.run(
-                _call, self._connection, _CALL_APART, arguments, afterwards=self._flusher.flushed
-            )
-        else:
-            await self._series.run(_call, self._connection, _CALL, arguments)
 
     def _clear_away(self) -> Exception | None:
         """Forget commits that ended well; return the error that ends the writer.
@@ -307,7 +318,8 @@ class Writer:
             ticket.settle(error)
             return None
         commit = self._seal()
-        await self._commit(commit)
+        self._commit(commit)
+        await self._outlast_what_is_under_way()
         self._under_way.clear()
         self._series.mend()
         if commit.error is None:
@@ -325,8 +337,3 @@ class Writer:
         self._waiting.clear()
         self._one_by_one.clear()
         self._room.unpark_all()
-
-
-async def _call(connection: Connection, call: str, arguments: tuple[Argument, ...]) -> None:
-    # The only statement, and so the whole transaction: no message of ours is waited for while it holds locks.
-    await connection.fetch(call, *arguments)
