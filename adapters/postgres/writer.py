@@ -18,7 +18,7 @@ from msgspec import Struct
 from actors.domain.partitions import partition_of
 from actors.ports.journal import Append, ConflictError, CorruptionError, FencedError
 from adapters.postgres.bridge import Bridge, Series
-from adapters.postgres.connect import Connection
+from adapters.postgres.connect import COMMAND_SECONDS_MAX, Connection
 from adapters.postgres.encoding import Batch, Tip, UnwritableError
 from adapters.postgres.failures import as_journal_error
 from adapters.postgres.flushing import Flusher
@@ -47,6 +47,9 @@ FLUSH_APART_EVENTS: Final = 64
 """From so many events on, the next batch is written while this one goes to the disk.
 
 With fewer, to hand the flush over costs more than it gains."""
+
+OUTLAST_SECONDS_MAX: Final = 2 * COMMAND_SECONDS_MAX
+"""At the end: twice as long as a commit may take, since two may be under way one after the other."""
 
 _CALL: Final = f"SELECT journal_append({', '.join(f'${number}' for number in range(1, 56))})"
 _CALL_APART: Final = f"{_CALL}, set_config('synchronous_commit', 'off', true)"
@@ -185,13 +188,15 @@ class Writer:
                 else:
                     self._work = trio.Event()
         finally:
-            await self._outlast_what_is_under_way()
+            with trio.move_on_after(
+                OUTLAST_SECONDS_MAX, shield=True
+            ):  # left alone, their outcome would be unknown
+                await self._outlast_what_is_under_way()
 
     async def _outlast_what_is_under_way(self) -> None:
-        with trio.CancelScope(shield=True):  # if it were broken off, its outcome would be unknown
-            while not all(commit.ended for commit in self._under_way):
-                self._work = trio.Event()
-                await self._work.wait()
+        while not all(commit.ended for commit in self._under_way):
+            self._work = trio.Event()
+            await self._work.wait()
 
     def _lose_connection(self) -> None:
         self._cut_off = True
@@ -319,7 +324,8 @@ class Writer:
             return None
         commit = self._seal()
         self._commit(commit)
-        await self._outlast_what_is_under_way()
+        with trio.CancelScope(shield=True):  # it ends by itself, as every command of the connection does
+            await self._outlast_what_is_under_way()
         self._under_way.clear()
         self._series.mend()
         if commit.error is None:
