@@ -5,6 +5,7 @@ itself. When to look, and that the shop's orders are read before anything is sho
 """
 
 from collections.abc import Iterable, Mapping
+from heapq import nsmallest
 from itertools import chain, islice
 
 import trio
@@ -12,7 +13,7 @@ import trio
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
-from actors.domain.reconciliation import Told
+from actors.domain.reconciliation import EACH_MAX, Told
 from actors.for_sale import ForSale
 from actors.ports.journal import Journal
 from actors.ports.shop import Pushed, ShopOrder, ShopPort, UnreadableOrder
@@ -21,6 +22,10 @@ from actors.slices import slices
 
 SWEEP_EVERY_S = 900.0
 """How often all of the shop's figures are read and set right, whoever changed them."""
+
+
+NAMED = 10
+"""Articles that are named of more than may be put before a person one by one."""
 
 
 class ShopWindow:
@@ -52,6 +57,7 @@ class ShopWindow:
         self._shown: dict[str, Told] | None = None
         self._to_compare: dict[str, None] = {}  # in the order in which they moved
         self._unknown: frozenset[str] = frozenset()
+        self._are_many_unknown = False
         self._refused: frozenset[str] = frozenset()
         self._swept_at = 0.0
 
@@ -169,27 +175,58 @@ class ShopWindow:
         self._refused = frozenset()
         self._to_compare.clear()
         levels = self.for_sale.levels
+        missed: list[str] = []
         for some in slices(tuple(levels)):
             for article in some:
                 if shown.get(article) != levels[article]:
                     self._to_compare[article] = None
-                if article not in shown and not self._is_missed(article):
+                if article not in shown and self._is_missed(article):
+                    missed.append(article)
+                elif article not in shown:
                     await self._desk.resolve(self._ignorance(article), "system")
             await trio.lowlevel.checkpoint()
+        if len(missed) <= EACH_MAX:
+            await self._say_that_few_are_unknown(missed)
         return told
+
+    async def _say_that_few_are_unknown(self, missed: Iterable[str]) -> None:
+        await self._desk.resolve(self._ignorance_of_many(), "system")
+        if self._are_many_unknown:
+            self._are_many_unknown = False
+            for article in missed:
+                await self._say_that_it_is_unknown(article)
 
     async def _say_what_is_not_shown(self, pushed: Pushed) -> None:
         self._unknown |= frozenset(pushed.unknown)
         self._refused |= pushed.refused.keys()
-        for article in pushed.unknown:
-            if not self._is_missed(article):
-                continue
-            detail = f"the shop has no product with the reference {article}"
-            mend = f"give a product of the shop {self._channel} the reference {article}"
-            await self._desk.raise_anomaly(Raise(self._ignorance(article), "unknown_sku", detail, mend))
+        missed = [article for article in self._unknown if pushed.unknown and self._is_missed(article)]
+        if len(missed) > EACH_MAX:
+            await self._say_that_many_are_unknown(missed)
+        else:
+            for article in pushed.unknown:
+                if self._is_missed(article):
+                    await self._say_that_it_is_unknown(article)
         for article, why in pushed.refused.items():
             mend = f"look at the stock of {article} in the shop {self._channel}; it is tried again by itself"
             await self._desk.raise_anomaly(Raise(self._refusal(article), "stock_refused", why, mend))
+
+    async def _say_that_it_is_unknown(self, article: str) -> None:
+        detail = f"the shop has no product with the reference {article}"
+        mend = (
+            f"give a product of the shop {self._channel} the reference {article}; {self._part_of_a_range()}"
+        )
+        await self._desk.raise_anomaly(Raise(self._ignorance(article), "unknown_sku", detail, mend))
+
+    async def _say_that_many_are_unknown(self, missed: Iterable[str]) -> None:
+        """Say once of a range that the shop does not sell what would be thousands of matters."""
+        self._are_many_unknown = True
+        some = ", ".join(nsmallest(NAMED, missed))
+        detail = f"the shop has no products with the references of more than {EACH_MAX} SKUs, such as {some}"
+        mend = f"give products of the shop {self._channel} these references; {self._part_of_a_range()}"
+        await self._desk.raise_anomaly(Raise(self._ignorance_of_many(), "unknown_sku", detail, mend))
+
+    def _part_of_a_range(self) -> str:
+        return "where it sells a part of the range alone, set sells_all = false"
 
     def _is_missed(self, article: str) -> bool:
         """Tell whether a shop that does not know the article should."""
@@ -199,6 +236,9 @@ class ShopWindow:
 
     def _ignorance(self, article: str) -> str:
         return f"{self._channel}:{article}"
+
+    def _ignorance_of_many(self) -> str:
+        return f"unknown:{self._channel}"
 
     def _refusal(self, article: str) -> str:
         return f"{self._channel}:{article}:stock"

@@ -30,6 +30,7 @@ from actors.domain.assortment import Assortment, Contents
 from actors.domain.ledger import apply
 from actors.domain.order_draft import Facts
 from actors.domain.order_events import OrderImported
+from actors.domain.reconciliation import EACH_MAX
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_events import StockReceived
 from actors.errors import UnreachableError
@@ -500,6 +501,30 @@ async def test_a_sku_that_the_shop_does_not_know_is_said_once_and_keeps_no_other
         assert house.shop.levels["TEAPOT"] == 3
         assert await house.problems() == ["unknown_sku"]
         assert sum("MYSTERY" in levels for levels in house.shop.pushed) == 1
+
+
+async def test_a_range_that_the_shop_does_not_sell_is_one_matter_and_not_one_for_each_sku(
+    autojump_clock: Clock,
+) -> None:
+    mysteries = [f"MYSTERY-{number:02}" for number in range(EACH_MAX + 5)]
+    async with open_house() as house:
+        house.stock(TEAPOT=1, **dict.fromkeys(mysteries, 1))
+        await house.channel.push()
+        assert house.shop.levels["TEAPOT"] == 1
+        (told,) = await house.journal.anomalies(100)
+        assert (told.anomaly, told.problem) == ("unknown:main", "unknown_sku")
+        assert "more than 20 SKUs, such as MYSTERY-00, MYSTERY-01, " in told.detail
+        assert "sells_all = false" in told.mend
+
+        for left, learnt in ((EACH_MAX, mysteries[EACH_MAX:]), (0, mysteries[:EACH_MAX])):
+            for sku in learnt:
+                house.shop.sells.add(sku)
+                house.shop.levels[sku] = 0
+            await trio.sleep(SWEEP_EVERY_S + 1)
+            await house.channel.push()
+            asked = {each.anomaly for each in await house.journal.anomalies(100)}
+            assert asked == {f"main:{sku}" for sku in mysteries[:left]}  # few enough to look at each
+        assert all(house.shop.levels[sku] == 1 for sku in mysteries)
 
 
 async def test_a_sku_that_the_shop_has_learnt_is_pushed_after_the_next_sweep(autojump_clock: Clock) -> None:
