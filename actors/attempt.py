@@ -3,7 +3,7 @@
 It neither records nor repeats anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -62,6 +62,9 @@ class PutOff:
     name: str = "put_off"
 
 
+Leave = Contact | None | Refused | PutOff
+"""Whom an effect is about, right before it is carried out, or why it is not to be."""
+
 Verdict = Taken | Refused | Failed | PutOff
 
 OUTCOMES: Final = (
@@ -90,26 +93,22 @@ class Caller:
         self._observe = observe
 
     async def attempt(
-        self,
-        effect: PendingEffect,
-        contact: Contact | None,
-        *,
-        may_be_done: bool,
-        begin: Callable[[], bool],
+        self, effect: PendingEffect, *, may_be_done: bool, begin: Callable[[], Awaitable[Leave]]
     ) -> Verdict:
         """Have the effect carried out, looked for first if it may have been, and say what came of it.
 
-        `begin` is called once there is leave to call; the effect is put off if it says no.
+        `begin` is called once there is leave to call, which may take minutes.
         """
         verdict = "cancelled"
         began = trio.current_time()
         try:
             async with self._circuit.admitted():
+                leave = await begin()
                 began = trio.current_time()  # to wait for leave is not the partner's time
-                if not begin():
-                    verdict = "put_off"
-                    return PutOff()
-                said = await self._call(effect, contact, may_be_done=may_be_done)
+                if isinstance(leave, Refused | PutOff):
+                    verdict = leave.name
+                    return leave
+                said = await self._call(effect, leave, may_be_done=may_be_done)
                 verdict = said.name
                 return said
         except Exception:

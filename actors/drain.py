@@ -21,7 +21,7 @@ import structlog
 import trio
 
 from actors.aftermath import Aftermath, EffectOwners, End
-from actors.attempt import Caller, Observe, PartnerDoor, Refused, Taken, Verdict, contact_of
+from actors.attempt import Caller, Leave, Observe, PartnerDoor, PutOff, Refused, Taken, Verdict, contact_of
 from actors.circuit import Circuit
 from actors.concerning import concerning_stream
 from actors.domain.documents import is_found_by_what_stands
@@ -48,18 +48,25 @@ IN_A_ROW_MAX = 8
 
 More than an order asks of one partner at a time."""
 
+CONTACT_FRESH_S = 1.0
+"""A person who was read longer ago is read again before a partner is told: a lane may wait for minutes, and
+who is erased meanwhile must not be named any more. To read one costs a millisecond."""
+
+ERASED = Refused("the person's data was erased")
+
 
 @dataclass(slots=True)
 class _Errand:
-    """A lane in hand: the persons that were asked for, those that are there, and what was taken so far.
+    """A lane in hand: the persons that were asked for, those that were there, and what was taken so far.
 
-    `lanes` are all that this run of the drain has.
+    `lanes` are all that this run of the drain has; `read_at` is when the persons were read.
     """
 
     lanes: Lanes
     lane: Lane
     persons: Collection[str]
     contacts: Mapping[str, Contact]
+    read_at: float
     taken: list[Taken] = field(default_factory=list)
 
     def next(self) -> PendingEffect | None:
@@ -196,10 +203,11 @@ class Drain:
             self._in_hand += len(lanes)
             rows = (islice(lane.effects, IN_A_ROW_MAX) for lane in lanes)
             persons = {person for row in rows for effect in row if (person := contact_of(effect))}
+            read_at = trio.current_time()
             contacts = await self._journal.contacts(persons) if persons else {}
             for lane in lanes:
                 with concerning_stream(lane.stream):
-                    self._hand_on(nursery, _Errand(self._lanes, lane, persons, contacts))
+                    self._hand_on(nursery, _Errand(self._lanes, lane, persons, contacts, read_at))
 
     async def _give_way(self) -> None:
         if self._precedence is None or not self._precedence.is_held:
@@ -257,20 +265,25 @@ class Drain:
         if given_up is not None:
             return Refused(given_up)
         person = contact_of(effect)
-        return Refused("the person's data was erased") if person and person not in errand.contacts else None
+        return ERASED if person and person not in errand.contacts else None
 
     async def _attempt(self, errand: _Errand, effect: PendingEffect) -> Verdict:
-        contact = errand.contacts.get(contact_of(effect))
         may_be_done = self._lanes.may_be_done(effect)
 
-        def begin() -> bool:
+        async def begin() -> Leave:
+            person = contact_of(effect)
+            contact = errand.contacts.get(person)
+            if person and trio.current_time() > errand.read_at + CONTACT_FRESH_S:
+                contact = (await self._journal.contacts({person})).get(person)
+                if contact is None:
+                    return ERASED
             if self._finishing.is_set() or not self._journal.is_ours():
-                return False  # a daemon that was frozen may wake here, and another has told it since
+                return PutOff()  # a daemon that was frozen may wake here, and another has told it since
             self._under_way.add(effect.stream)
             self._lanes.doubt(effect)
-            return True
+            return contact
 
-        return await self._caller.attempt(effect, contact, may_be_done=may_be_done, begin=begin)
+        return await self._caller.attempt(effect, may_be_done=may_be_done, begin=begin)
 
     def _heard(self, errand: _Errand, error: Exception | None) -> None:
         """Let a lane go whose outcomes are recorded, or have it seen why they are not."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -22,7 +23,7 @@ from actors.lanes import Lanes
 from actors.mailbox import SetAsideError
 from actors.ports.journal import Append, FencedError, PendingEffect
 from actors.ports.partner import Outcome
-from actors.ports.people import Contact
+from actors.ports.people import BesideRow, Contact
 from actors.precedence import HOLD_S_MAX, Precedence
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
@@ -399,6 +400,25 @@ async def test_a_document_of_an_erased_person_is_refused_without_asking_the_part
         await office.until_told()
         assert office.owner.refused == {"LabelPurchase": "the person's data was erased"}
         assert office.partner.calls == 0
+
+
+async def test_a_person_who_is_erased_while_a_document_waits_for_its_turn_is_not_told_to_the_partner(
+    autojump_clock: Clock,
+) -> None:
+    label = LabelPurchase("main-1.1.1", "swift", "home", "lyon", "FR", 900, contact="main-9:contact")
+    ada = Contact("Ada", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "ada@example.org")
+    row = BesideRow("main-9:contact", "contact", "main:7", b"salt", msgspec.json.encode(ada))
+    bought = PendingEffect("label:1", "order-main-9", "shop-main", label, NINE)
+    async with at_work(Office(partner=Partner(took_s=10))) as office:
+        await office.request(*(effect(order, 1) for order in range(3)))
+        requested = EffectRequested(bought.effect, bought.partner, label)
+        await office.journal.append(Append(bought.stream, 0, (requested,), NINE, beside=(row,)))
+        office.drain.add(bought)
+        await trio.sleep(5)
+        assert await office.journal.forget("main:7") == 1
+        await office.until_told()
+        assert office.owner.refused == {"LabelPurchase": "the person's data was erased"}
+        assert "LabelPurchase" not in office.partner.carried_out
 
 
 async def test_an_erased_person_does_not_make_a_partner_that_is_away_look_well(autojump_clock: Clock) -> None:
