@@ -203,11 +203,14 @@ def take_back(  # noqa: PLR0913 - each is what a person says of a return
 @click.argument("sku")
 @click.option("--by", type=int, required=True, help="So many units more, or below zero fewer.")
 @click.option("--reason", required=True)
+@click.option("--new", is_flag=True, help="No warehouse ever held the SKU, and its name is right.")
 @key_option
 @asking
-def adjust(ask: Asking, *, warehouse: str, sku: str, by: int, reason: str, key: str | None) -> None:
+def adjust(
+    ask: Asking, *, warehouse: str, sku: str, by: int, reason: str, new: bool, key: str | None
+) -> None:
     """Correct the shelf."""
-    body = {"sku": sku, "units": by, "reason": reason}
+    body = {"sku": sku, "units": by, "reason": reason, "new": new}
     ask.change(path_to("warehouses", warehouse, "adjustments"), body, key)
 
 

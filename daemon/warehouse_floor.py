@@ -1,5 +1,6 @@
 """What the control socket's floor does, over the warehouse actors: pick lists, scans, packing, receiving."""
 
+import collections
 import hashlib
 import itertools
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +15,7 @@ from actors.domain.ledger import INNER_ACCOUNTS, Fulfilment, Shelf, Stock
 from actors.domain.order_commands import TakeBack, Wake
 from actors.domain.order_state import left_for_customer
 from actors.domain.partitions import stock_stream
+from actors.domain.sku_names import alike
 from actors.domain.stock_commands import (
     Adjust,
     AssignSlot,
@@ -226,13 +228,27 @@ class WarehouseFloor:
         return Done()
 
     async def adjust(self, warehouse: str, asked: Adjustment, mandate: Mandate) -> Done | Trial:
-        """Correct the shelf, and have the ERP told of it."""
+        """Correct the shelf, and have the ERP told of it; a name that nobody knows is likely to be a slip."""
+        self._handle(warehouse)
+        if not asked.new:
+            await self._demand_known(asked.sku)
         now = self._system.surroundings.clock()
         reference = _erp_reference(f"adjust {warehouse} {mandate.key} {now.isoformat()}")
         line = ErpLine("1", asked.sku, asked.units, Decimal(0), warehouse)
         document = ErpAdjustment(reference, warehouse, (line,), now)
         effect = StockEffectRequested(f"erp-adjustment:{warehouse}:{reference}", ERP, document)
         return await self._ask(warehouse, Adjust(asked.sku, asked.units, asked.reason, (effect,)), mandate)
+
+    async def _demand_known(self, sku: str) -> None:
+        await self._system.loaded.wait()
+        directory = self._system.directory
+        if directory.knows(sku):
+            return
+        shelves = [house.stock.shelves for house in directory.warehouses.values()]
+        meant = alike(sku, collections.ChainMap(*shelves))
+        hint = f"is it {' or '.join(meant)}? " if meant else ""
+        why = f"no warehouse ever held {sku}: {hint}receive it, or say that it is a new article (--new)"
+        raise Refused(why, NOT_FOUND)
 
     async def count(self, warehouse: str, asked: Counting, mandate: Mandate) -> Done | Trial:
         """Bring the books to what was counted, and have the ERP told of the difference."""

@@ -216,11 +216,15 @@ class Return(_Asked, frozen=True):
 
 
 class Adjustment(_Asked, frozen=True):
-    """The shelf holds so many more (or, below zero, fewer) than the books say."""
+    """The shelf holds so many more (or, below zero, fewer) than the books say.
+
+    `new` says of a SKU that no warehouse ever held that its name is right.
+    """
 
     sku: Name
     units: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
     reason: Text
+    new: bool = False
 
 
 class Counting(_Asked, frozen=True):

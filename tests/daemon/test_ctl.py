@@ -139,6 +139,8 @@ def wharfctl(path: Path, *arguments: str) -> Result:
          Return(order="main-7", delivery="R-1", sku="CUP", units=1, condition="damaged", slot="Q-1")),
         (("stock", "adjust", "lyon", "CUP", "--by", "-2", "--reason", "count"),
          Adjustment(sku="CUP", units=-2, reason="count")),
+        (("stock", "adjust", "lyon", "PAN", "--by", "5", "--reason", "found", "--new"),
+         Adjustment(sku="PAN", units=5, reason="found", new=True)),
         (("stock", "count", "lyon", "CUP", "7", "--slot", "B-02"), Counting(sku="CUP", units=7, slot="B-02")),
         (("stock", "count", "lyon", "CUP", "0", "--reason", "stocktake"),
          Counting(sku="CUP", units=0, reason="stocktake")),

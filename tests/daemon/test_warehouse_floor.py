@@ -144,8 +144,30 @@ async def test_a_count_brings_the_books_and_the_erp_to_what_lies_there_once() ->
             "count",
             1,
         )
-        with pytest.raises(Refused, match="TEAPOT lies in slot"):
+        with pytest.raises(Refused, match="TEAPOT has no slot yet"):
             await floor.count("lyon", Counting(sku="TEAPOT", units=2, slot="Z"), Mandate("uid 0", "b"))
+
+
+async def test_a_slip_of_a_finger_makes_no_new_article() -> None:
+    async with open_floor(stock={"lyon": {"TEAPOT": 3}, "nantes": {"CUP": 1}}) as (floor, erp):
+        for tried in (False, True):
+            with pytest.raises(
+                Refused, match=r"no warehouse ever held TEAPT: is it TEAPOT\? receive it"
+            ) as no:
+                await floor.adjust(
+                    "nantes", Adjustment("TEAPT", 5, "found"), Mandate("uid 0", "", dry_run=tried)
+                )
+            assert no.value.status == NOT_FOUND
+        with pytest.raises(Refused, match="no warehouse ever held PAN: receive it, or say that it is a new"):
+            await floor.adjust("lyon", Adjustment("PAN", 5, "found"), Mandate("uid 0", "a"))
+        await floor.adjust("nantes", Adjustment("TEAPOT", 5, "found"), Mandate("uid 0", "b"))
+        await floor.adjust("lyon", Adjustment("PAN", 5, "found", new=True), Mandate("uid 0", "c"))
+        await floor.adjust("lyon", Adjustment("PAN", 1, "found"), Mandate("uid 0", "d"))
+        assert [(each.warehouse, each.available) for each in await floor.stock_everywhere("PAN")] == [
+            ("lyon", 6)
+        ]
+        while erp.stock_["lyon"].get("PAN") != 6:
+            await trio.sleep(0.01)
 
 
 async def test_a_key_that_is_used_again_another_day_corrects_the_erp_again() -> None:
