@@ -263,6 +263,9 @@ class Shop:
                 if row["product_reference"] == reference:
                     row["product_quantity_refunded"] = number(row["product_quantity_refunded"]) + units
                     given: dict[str, Value] = {"id_order_detail": detail, "product_quantity": units}
+                    for kind in ("tax_excl", "tax_incl"):
+                        amount = Decimal(str(row[f"unit_price_{kind}"])) * units
+                        given[f"amount_{kind}"] = f"{amount:.6f}"
                     part = RESOURCES["order_slip"].associations["order_slip_details"].entry(given)
                     entries.append(part | {"id": len(entries) + 1})
                     if restock:

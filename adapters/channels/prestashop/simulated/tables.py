@@ -20,6 +20,9 @@ NO_DATE = "0000-00-00 00:00:00"
 LANGUAGES = (1, 2)
 """English and French, as in the shop that was measured."""
 
+PLACES_OF = {"carrier_tax_rate": 3, "reduction_percent": 2}
+"""Decimal places of the shop's columns that have not six."""
+
 NUMBER_RULES = frozenset({"isPrice", "isFloat", "isNegativePrice", "isUnsignedFloat"})
 OTHER_DATES = frozenset(
     {
@@ -58,7 +61,7 @@ class Field:
         if self.kind == "l":
             return tuple((language, "") for language in LANGUAGES)
         if self.rule in NUMBER_RULES:
-            return "0.000000"
+            return stored(self, 0) or ""
         if self.rule == "isBool" or self.name == "valid":
             return "0"
         if self.name == "birthday":
@@ -178,7 +181,7 @@ def stored(field: Field, value: Value) -> Value:
     if field.kind == "i":
         return int(value or 0)
     if field.rule in NUMBER_RULES and value != "":
-        return f"{float(value):.6f}"
+        return f"{float(value):.{PLACES_OF.get(field.name, 6)}f}"
     return str(value)
 
 

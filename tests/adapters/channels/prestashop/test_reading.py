@@ -113,6 +113,20 @@ async def test_an_order_is_kept_with_all_that_the_shop_knows_about_it(world: Wor
     assert (kept["shop"]["name"], kept["shop"]["group"]["name"]) == ("TestShop", "Default")
 
 
+async def test_numbers_are_written_as_the_real_shop_writes_them(world: World) -> None:
+    order = world.shop.place_order([("teapot", 2)])
+    aftermath.write_message(world.shop, order, "internal", employee=1, private=True)
+    aftermath.ask_return(world.shop, order, "teapot", 1, "It leaks")
+    world.shop.refund(order, [("teapot", 1)])
+    kept = json.loads((await read(world, order)).raw)
+    assert kept["order"]["carrier_tax_rate"] == "20.000"
+    assert kept["lines"][0]["reduction_percent"] == "0.00"
+    assert kept["messages"][0]["private"] == "1"
+    assert kept["returns"][0]["state"] == 1
+    (refunded,) = kept["refunds"][0]["associations"]["order_slip_details"]
+    assert (refunded["amount_tax_excl"], refunded["amount_tax_incl"]) == ("19.900000", "23.880000")
+
+
 async def test_what_is_to_stand_on_an_article_is_told_to_whoever_packs_it(world: World) -> None:
     order = world.shop.place_order([("cup", 1), ("teapot", 2), ("shirt-m", 3)])
     aftermath.customize(world.shop, order, "teapot", "Zoé ]]>", "born 2026")
