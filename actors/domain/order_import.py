@@ -1,6 +1,6 @@
 """How a shop's order becomes ours, and what a later copy of it says."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -191,12 +191,18 @@ def _are_other_lines(order: Order, command: Import) -> bool:
     return "validation" in order.holds and is_untouched and command.lines != order.facts.lines
 
 
-def _sold(lines: Iterable[OrderLine]) -> Mapping[str, Decimal]:
-    """Return the amount of each line of the shop, whatever its article holds of our SKUs."""
+def _sold(lines: Iterable[OrderLine]) -> Mapping[str, Decimal | Mapping[str, int]]:
+    """Return the amount of each line of the shop, whatever its article holds of our SKUs.
+
+    Of what costs nothing only its units tell how much was sold: all of an order may be paid by a voucher.
+    """
     amounts: dict[str, Decimal] = defaultdict(Decimal)
+    units: dict[str, Counter[str]] = defaultdict(Counter)
     for line in lines:
-        amounts[line.line.partition(".")[0]] += line.units * line.unit_price
-    return amounts
+        name = line.line.partition(".")[0]
+        amounts[name] += line.units * line.unit_price
+        units[name][line.sku] += line.units
+    return {name: amount or units[name] for name, amount in amounts.items()}
 
 
 def _is_edited(order: Order, command: Import) -> bool:

@@ -1159,6 +1159,16 @@ def test_a_price_that_the_shop_changes_moves_nothing_and_changes_the_erp_order()
     assert story.asked() == []
 
 
+def test_an_edit_of_what_costs_nothing_is_followed_too() -> None:
+    """All of an order may be paid by a voucher: then no amount tells how many units it holds."""
+    free = [replace(copy_of({}), lines=(OrderLine("1", TEAPOT, units, Decimal("0.00")),)) for units in (2, 1)]
+    story = Story()
+    story.tell(free[0])
+    story.grant("main-1.1")
+    assert story.tell(free[1]) == ["LinesEdited"]
+    assert story.asked() == [("release", "main-1.1")]
+
+
 def test_an_order_that_the_erp_has_not_booked_yet_is_booked_as_it_was_edited() -> None:
     story = Story()
     story.import_("unpaid", TEAPOT=2)
