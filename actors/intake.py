@@ -20,7 +20,7 @@ from actors.directory import Directory
 from actors.domain.assortment import Assortment
 from actors.domain.order_commands import Hold, Import, Retell, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
-from actors.domain.order_import import is_another, takes_address
+from actors.domain.order_import import is_another
 from actors.domain.order_state import Order, order_id
 from actors.mailbox import SetAsideError
 from actors.order import OrderHall
@@ -262,12 +262,12 @@ class Intake:
         )
 
     async def _readdress(self, order: ShopOrder, read_at: float) -> None:
-        """Hand on another address than the order has, while it can still be of use."""
+        """Hand on another address than the order has, until it has ended."""
         id_ = order_id(self._channel, order.shop_order)
         standing = STANDINGS.get(order.standing)
         try:
             known = await self._hall.ask(id_, Wake())
-            if standing is None or known.imported is None or not takes_address(known):
+            if standing is None or known.imported is None or known.ended:
                 return
             last = await self._journal.contact(known.facts.contact.id)
             if last is None or last == self._person(order):  # what was erased here does not come back

@@ -23,8 +23,8 @@ from actors.domain.order_events import (
     ServiceNamed,
 )
 from actors.domain.order_returns import note_refund
-from actors.domain.order_shipping import ask_again, ask_labels, follow_edit
-from actors.domain.order_state import REROUTABLE, Order, erp_has_order
+from actors.domain.order_shipping import ask_again, ask_labels, follow_edit, has_labels_asked
+from actors.domain.order_state import REROUTABLE, Order, effect_id, erp_has_order
 
 
 def import_order(draft: Draft, command: Import) -> None:
@@ -126,16 +126,43 @@ def release_once_skus_are_known(draft: Draft) -> None:
 
 
 def takes_address(order: Order) -> bool:
-    """Tell whether another address in the shop is still of use: no label asked, or one refused for it."""
-    refused = any(isinstance(document, LabelPurchase) for document in order.refusals.values())
-    asked = any(effect.startswith("label:") for effect in order.effects_asked)
-    return not order.ended and (refused or not asked)
+    """Tell whether another address in the shop is still of use: a parcel has no label, or was refused one."""
+    if order.ended:
+        return False
+    if any(isinstance(document, LabelPurchase) for document in order.refusals.values()):
+        return True
+    if not any(effect.startswith("label:") for effect in order.effects_asked) or order.wanted():
+        return True
+    return any(part.state in REROUTABLE or not has_labels_asked(order, part) for part in order.live())
+
+
+def _say_what_has_its_label(draft: Draft, order: Order) -> None:
+    """Put before a person which parcels go where the order was to go before the shop said otherwise."""
+    labelled = [
+        parcel.parcel
+        for part in order.live()
+        for parcel in part.parcels
+        if (effect := effect_id("label", parcel.parcel)) in order.effects_asked
+        and effect not in order.refusals
+    ]
+    if labelled and not order.ended:
+        parcels = ", ".join(labelled)
+        detail = f"the address was changed in the shop when {parcels} had a label for the one before"
+        mend = f"intercept {parcels}, or settle it with the customer"
+        draft.raise_anomaly("address", "changed_in_shop", detail, mend)
 
 
 def _may_take_address(order: Order, command: Import) -> bool:
     """Tell whether to take an address; one that lacks something only where another lacked as well."""
     is_no_worse = not command.address_problems or "validation" in order.holds
-    return command.is_readdressed and is_no_worse and takes_address(order)
+    return is_no_worse and takes_address(order)
+
+
+def _readdress(draft: Draft, command: Import) -> None:
+    before = draft.order
+    if _may_take_address(before, command):
+        _take_address(draft, command)
+    _say_what_has_its_label(draft, before)
 
 
 def _take_address(draft: Draft, command: Import) -> None:
@@ -268,8 +295,8 @@ def _import_again(draft: Draft, command: Import) -> None:
             _take_lines(draft, command)
         elif _is_edited(draft.order, command):
             _take_edit(draft, command)
-    if _may_take_address(draft.order, command):
-        _take_address(draft, command)
+    if command.is_readdressed:
+        _readdress(draft, command)
     if command.service and not draft.order.facts.service and takes_address(draft.order):
         _take_service(draft, command)
     order = draft.order

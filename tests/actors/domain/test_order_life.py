@@ -1018,9 +1018,44 @@ def test_a_refused_label_is_asked_for_the_address_that_was_mended_in_the_shop() 
     assert label.contact == "main-1:contact:2"
 
 
-@pytest.mark.parametrize("begin", [packed, shipped])
-def test_another_address_changes_nothing_once_a_label_was_asked_for(begin: Callable[[], Story]) -> None:
-    assert begin().tell(READDRESSED) == []
+def test_another_address_is_too_late_once_all_is_labelled_and_a_person_hears_which_parcels() -> None:
+    story = packed()
+    assert story.tell(READDRESSED) == ["AnomalyRaised"]
+    assert story.tell(READDRESSED) == []
+    assert story.problems() == ["changed_in_shop"]
+    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    assert "main-1.1.1" in raised.detail
+    assert story.order.facts.contact.id == "main-1:contact"
+    assert shipped().tell(READDRESSED) == []
+
+
+def test_another_address_is_that_of_the_parcels_that_have_no_label_yet() -> None:
+    story = split()
+    for part in ("main-1.1", "main-1.2"):
+        story.tell(Answered("confirm", part, Done()))
+    story.pack("main-1.1")
+    story.settle_all()
+    story.dispatch("main-1.1")
+    moved = replace(copy_of({TEAPOT: 1, CUP: 1}), contact=READDRESSED.contact, is_readdressed=True)
+    assert story.tell(moved) == ["ContactCorrected", "AnomalyRaised"]
+    story.pack("main-1.2")
+    labels = [each for each in story.documents() if isinstance(each, LabelPurchase)]
+    assert [label.contact for label in labels] == ["main-1:contact", "main-1:contact:2"]
+    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    assert "main-1.1.1" in raised.detail
+    assert "main-1.2.1" not in raised.detail
+
+
+def test_the_parcel_that_was_labelled_beside_one_whose_label_was_refused_is_named() -> None:
+    story = picking()
+    lines = (Quantity(TEAPOT, 1),)
+    story.tell(Packed("main-1.1", tuple(PackedParcel(f"main-1.1.{n}", lines, 900) for n in (1, 2))))
+    story.tell(Refused("label:main-1.1.2", "ship_to.postcode: unknown"))
+    events = story.tell(READDRESSED)
+    assert events == ["ContactCorrected", "EffectRequested", "AnomalyResolved", "AnomalyRaised"]
+    raised = [event for event in story.log if isinstance(event, AnomalyRaised)][-1]
+    assert "main-1.1.1" in raised.detail
+    assert "main-1.1.2" not in raised.detail
 
 
 @pytest.mark.parametrize("begin", [picking, backordered])
