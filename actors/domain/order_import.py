@@ -56,17 +56,28 @@ def import_order(draft: Draft, command: Import) -> None:
     problems = (*_line_problems(draft.order, draft.facts.knows), *command.address_problems)
     if problems:
         draft.add(OrderHeld("validation", problems, None, "validation"))
-        mend = (
-            f"mend the address in the shop, receive the SKU or list the article among the channel's products,"
-            f" and it goes on by itself; else wharfctl order release {draft.order.id} --hold validation"
-        )
         unknown = {_unknown_sku(line) for line in command.lines}
         problem = "unknown_sku" if set(problems) <= unknown else "invalid_order"
-        draft.raise_anomaly("invalid", problem, "; ".join(problems), mend)
+        draft.raise_anomaly("invalid", problem, "; ".join(problems), _mend(draft.order.id, command, problems))
     if command.standing == "unpaid":
         draft.add(OrderHeld("payment", ("the shop says that it is not paid yet",), None, "shop"))
     mind_erp(draft)
     go_on(draft)
+
+
+def _mend(order: str, command: Import, problems: Iterable[str]) -> str:
+    """Return what mends each thing that is wrong, and that there is a way round it."""
+    unknown = {_unknown_sku(line) for line in command.lines} & set(problems)
+    ways = [
+        *(["mend the address in the shop"] if command.address_problems else []),
+        *(["receive the SKU or list the article among the channel's products"] if unknown else []),
+    ]
+    others = set(problems) - unknown - set(command.address_problems)
+    if others:
+        ways.append("mend its lines in the shop")
+    return (
+        f"{', '.join(ways)}, and it goes on by itself; else wharfctl order release {order} --hold validation"
+    )
 
 
 def is_another(ours: OrderImported, reference: str, placed_at: datetime) -> bool:

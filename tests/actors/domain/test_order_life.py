@@ -1510,6 +1510,33 @@ def test_an_article_that_nobody_knew_goes_on_by_itself_once_it_is_listed() -> No
     assert story.tell(listed) == []
 
 
+SKU_IS_MENDED = "receive the SKU or list the article among the channel's products"
+
+
+@pytest.mark.parametrize(
+    ("line", "problems", "ways"),
+    [
+        (OrderLine("1", "TEA-SET", 1, Decimal(40)), (), SKU_IS_MENDED),
+        (OrderLine("1", TEAPOT, 1, Decimal(40)), ("no city",), "mend the address in the shop"),
+        (OrderLine("1", TEAPOT, 0, Decimal(40)), (), "mend its lines in the shop"),
+        (
+            OrderLine("1", "TEA-SET", 0, Decimal(40)),
+            ("no city",),
+            f"mend the address in the shop, {SKU_IS_MENDED}, mend its lines in the shop",
+        ),
+    ],
+)
+def test_what_is_proposed_for_an_order_that_makes_no_sense_is_about_what_is_wrong_with_it(
+    line: OrderLine, problems: tuple[str, ...], ways: str
+) -> None:
+    story = Story()
+    story.tell(remapped(line, problems=problems))
+    (raised,) = (event for event in story.log if isinstance(event, AnomalyRaised))
+    assert raised.mend == (
+        f"{ways}, and it goes on by itself; else wharfctl order release main-1 --hold validation"
+    )
+
+
 def test_an_article_that_is_listed_does_not_mend_an_address() -> None:
     story = Story()
     no_city = "the delivery address has no city"
