@@ -44,5 +44,6 @@ def tell(what: str, findings: Sequence["Finding"], *, as_json: bool) -> bool:
             [cell(each.judgement), cell(each.step), cell(each.detail), cell(each.mend)] for each in findings
         ]
         show((Table(what, ("", "step", "what was found", "what to do"), rows),), click.echo)
-        click.echo(f"{what}: {count['ok']} ok, {count['warning']} warnings, {count['wrong']} wrong")
+        warnings = f"{count['warning']} warning{'' if count['warning'] == 1 else 's'}"
+        click.echo(f"{what}: {count['ok']} ok, {warnings}, {count['wrong']} wrong")
     return not count["wrong"]
