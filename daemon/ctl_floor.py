@@ -171,7 +171,7 @@ def receive(
 @click.argument("sku")
 @click.argument("units", type=click.IntRange(1))
 @click.option("--damaged", is_flag=True, help="It cannot be sold again before somebody has looked at it.")
-@click.option("--slot", default="", help="Where it is put; where it lies already unless told.")
+@click.option("--slot", default="", help="Where it is put, and picked from now on; unless it is damaged.")
 @key_option
 @asking
 def take_back(  # noqa: PLR0913 - each is what a person says of a return

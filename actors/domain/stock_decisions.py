@@ -131,8 +131,10 @@ def _restock(stock: Stock, command: Restock) -> Decision:
         return Decision((), DONE)
     if command.units <= 0:
         return Decision((), Rejected("a return needs units"))
+    # Nobody is to pick where damaged goods were put, and a SKU has one slot, which is where it is picked.
+    slot = command.slot if command.condition == "sellable" else ""
     returned = UnitsReturned(
-        command.delivery, command.order, command.sku, command.units, command.condition, command.slot
+        command.delivery, command.order, command.sku, command.units, command.condition, slot
     )
     return Decision((returned,), DONE)
 

@@ -31,6 +31,7 @@ from actors.domain.stock_commands import (
     Release,
     ReportShort,
     Reserve,
+    Restock,
     StockCommand,
 )
 from actors.domain.stock_decisions import decide
@@ -444,6 +445,16 @@ def test_a_delivery_counts_once() -> None:
     carry_out(house, Receive("D1", "TEAPOT", 3, "A-1"))
     assert carry_out(house, Receive("D1", "TEAPOT", 3, "A-1")) == ((), Done())
     assert house.available("TEAPOT") == 3
+
+
+def test_what_comes_back_damaged_is_not_where_the_others_are_picked() -> None:
+    house = on_the_floor(asked=2, stock=5)
+    slot = house.shelves["TEAPOT"].slot
+    carry_out(house, Restock("main-9/R1", "main-9", "TEAPOT", 1, "damaged", "Q-1"))
+    assert house.shelves["TEAPOT"].slot == slot
+    assert carry_out(house, Pick("main-1.1", slot, "TEAPOT", 2))[1] == Done()
+    carry_out(house, Restock("main-9/R2", "main-9", "TEAPOT", 1, "sellable", "B-7"))
+    assert house.shelves["TEAPOT"].slot == "B-7", "what may be sold again lies with the others"
 
 
 def test_stock_is_taken_over_once() -> None:
