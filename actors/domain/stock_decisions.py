@@ -216,16 +216,29 @@ def _fall_short(stock: Stock, command: ReportShort) -> Decision:
 
 def _on_the_floor(stock: Stock, fulfilment: str, sku: str, slot: str) -> FulfilmentLine | Rejected:
     """Check what a scan says against what the pick list asked for."""
-    open_ = stock.fulfilments.get(fulfilment)
-    if open_ is None or open_.state != "floor":
-        return Rejected(f"{fulfilment} is not on the floor to be picked")
-    line = open_.line(sku)
+    known = stock.known(fulfilment)
+    if known is None or known.state != "floor":
+        return _not_on_the_floor(stock, fulfilment, "picked")
+    line = known.line(sku)
     if line is None:
         return Rejected(f"{sku} does not belong to {fulfilment}")
     expected = stock.shelves[sku].slot
     if slot != expected:
         return lies_elsewhere(sku, expected, slot)
     return line
+
+
+def _not_on_the_floor(stock: Stock, fulfilment: str, to_be: str) -> Rejected:
+    """Say that nothing is to be done, but to put back what is in somebody's hands: others look for it."""
+    known = stock.known(fulfilment)
+    if known is not None and known.state == "released" and any(line.picked for line in known.lines):
+        back = ", ".join(
+            f"{line.picked} of {line.sku} back into {stock.shelves[line.sku].slot or 'its place'}"
+            for line in known.lines
+            if line.picked
+        )
+        return Rejected(f"{fulfilment} was given back: put {back}")
+    return Rejected(f"{fulfilment} is not on the floor to be {to_be}")
 
 
 def _pack(stock: Stock, command: Pack) -> Decision:
@@ -235,7 +248,7 @@ def _pack(stock: Stock, command: Pack) -> Decision:
             (), DONE if known.parcels == command.parcels else Rejected("it is packed differently already")
         )
     if known is None or known.state != "floor":
-        return Decision((), Rejected(f"{command.fulfilment} is not on the floor to be packed"))
+        return Decision((), _not_on_the_floor(stock, command.fulfilment, "packed"))
     if any(line.to_pick for line in known.lines):
         return Decision((), Rejected("not every line is picked yet"))
     wrong = _wrong_with(command, known)

@@ -432,6 +432,17 @@ def test_what_is_packed_is_not_given_back() -> None:
     assert decide(house, Release("main-1.1", "cancelled")).answer == Rejected("too late: packed")
 
 
+def test_whoever_has_picked_for_what_was_given_back_hears_what_to_put_back_and_where() -> None:
+    house = on_the_floor(asked=3)
+    carry_out(house, Pick("main-1.1", "A-1", "TEAPOT", 2))
+    carry_out(house, Release("main-1.1", "cancelled"))
+    assert house.available("TEAPOT") == 5, "they are promised to others already"
+    told = Rejected("main-1.1 was given back: put 2 of TEAPOT back into A-1")
+    assert decide(house, Pick("main-1.1", "A-1", "TEAPOT", 1)).answer == told
+    assert decide(house, ReportShort("main-1.1", "A-1", "TEAPOT", 1, "gone")).answer == told
+    assert decide(house, Pack("main-1.1", (parcel(),))).answer == told
+
+
 def test_only_packed_parcels_leave_the_house() -> None:
     house = picked()
     assert isinstance(decide(house, Dispatch("main-1.1")).answer, Rejected)
