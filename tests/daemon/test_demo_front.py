@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+import click
 import pytest
 import trio
 
@@ -11,11 +12,22 @@ from actors.errors import UnreachableError
 from adapters.channels.prestashop.simulator import FULL_KEY, address, serve
 from adapters.http.faults import Faults, any_change
 from adapters.http.server import Drop
+from daemon.cli_demo import demo
+from daemon.demo.fronts import SimulatedFront
+from daemon.demo.play import patience_s
 from daemon.demo.real_front import RealFront, Waiting, open_real_front
 from daemon.demo.scenario import PlannedOrder
 from daemon.demo.simulate import furnished
 
 SECONDS_MAX = 20
+
+
+def test_the_largest_demo_that_may_be_asked_for_has_the_time_to_place_its_orders_and_more() -> None:
+    (orders,) = (each.type for each in demo.params if each.name == "orders")
+    assert isinstance(orders, click.IntRange)
+    assert orders.max is not None
+    assert patience_s(int(orders.max)) > 2 * orders.max * SimulatedFront.place_every_s
+    assert patience_s(1) > 600  # a slow machine has the time for a start
 
 
 @asynccontextmanager
