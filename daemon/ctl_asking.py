@@ -74,11 +74,12 @@ class Asking:
         """Ask for something, and return it."""
         return self._ask(Question(path, query))
 
-    def change(self, path: str, body: Mapping[str, object], key: str | None) -> None:
-        """Have something done; a repeat under the same key changes nothing."""
+    def change(self, path: str, body: Mapping[str, object], key: str | None) -> view.Answer:
+        """Have something done, and return the answer; a repeat under the same key changes nothing."""
         query = {"dry_run": "true"} if self.dry_run else None
         answer = self._ask(Question(path, query, _json(body), key or _new_key()))
         self.show(answer, view.trial if self.dry_run else view.done)
+        return answer
 
     def follow(self, path: str, query: Mapping[str, str], line: Callable[[view.Answer], str]) -> None:
         """Show each line of an answer as it comes, until there is no more or somebody interrupts."""

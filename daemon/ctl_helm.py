@@ -15,7 +15,10 @@ from daemon.ctl_asking import AWAY, FAILED, Asking, asking, end, key_option, lim
 @asking
 def reload(ask: Asking, *, key: str | None) -> None:
     """Have the rules read again; exit 4, with the reason, when they are wrong."""
-    ask.change(path_to("reload"), {}, key)
+    answer = ask.change(path_to("reload"), {}, key)
+    if not ask.as_json:
+        for changed in answer.get("waits_for_restart", ()):
+            click.echo(f"{ask.program}: {view.cell(changed)} has changed, and waits for a restart", err=True)
 
 
 @click.command()

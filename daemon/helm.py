@@ -10,7 +10,7 @@ from actors.system import Rules
 from daemon import logs
 from daemon.control.asked import Drain, LogLevel, Reload
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import Consequence, Done, Trial
+from daemon.control.wire import Consequence, Done, Reloaded, Trial
 from daemon.settings import SettingsError
 
 WRONG = 422
@@ -31,25 +31,32 @@ async def _stop_soon() -> None:
 class ProcessHelm:
     """Implements `daemon.control.service.Helm`.
 
-    `read` reads the rules from their files, `obey` puts them in force.
+    `read` reads the rules from their files, `obey` puts them in force, `waiting` tells which other settings
+    have changed there.
     """
 
-    def __init__(self, read: Callable[[], Rules], obey: Callable[[Rules], None]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Rules],
+        obey: Callable[[Rules], None],
+        waiting: Callable[[], tuple[str, ...]],
+    ) -> None:
         self._read = read
         self._obey = obey
+        self._waiting = waiting
 
     async def reload(self, asked: Reload, mandate: Mandate) -> Done | Trial:
         """Read the rules again."""
         del asked
         await trio.lowlevel.checkpoint()
         try:
-            rules = self._read()
+            rules, waiting = self._read(), self._waiting()
         except SettingsError as error:
             raise Refused(str(error), WRONG) from error
         if mandate.dry_run:
             return Trial((Consequence("rules.reloaded", {"version": rules.routing.version}),))
         self._obey(rules)
-        return Done()
+        return Reloaded(waits_for_restart=waiting)
 
     async def drain(self, asked: Drain, mandate: Mandate) -> Done | Trial:
         """Do what SIGTERM does, by the same way, once whoever asked has had the answer."""

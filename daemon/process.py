@@ -30,7 +30,7 @@ from daemon.plugins import PLUGINS
 from daemon.pulse import Line, keep_pulse, tell_status
 from daemon.sd_notify import notify, take_listener, watchdog_seconds
 from daemon.settings import Settings, SettingsError
-from daemon.settings_file import load_assortments, load_carrier_rules, load_rules
+from daemon.settings_file import load_assortments, load_carrier_rules, load_rules, waiting_for_restart
 from daemon.tail import LogTail
 from daemon.trail import JournalTrail
 from daemon.version import VERSION
@@ -202,10 +202,12 @@ class Daemon:
         rules = load_rules(self._settings)
         carriers = load_carrier_rules(self._settings, PLUGINS, os.environ)
         assortments = load_assortments(self._settings, PLUGINS, os.environ)
+        if waiting := waiting_for_restart(self._settings):
+            log.warning("settings_wait_for_restart", keys=waiting)
         return rules_of(self._settings, rules, carriers, assortments)
 
     def _helm(self, system: System) -> ProcessHelm:
-        return ProcessHelm(self._rules, system.reload)
+        return ProcessHelm(self._rules, system.reload, lambda: waiting_for_restart(self._settings))
 
     async def _serve_control(self, services: Services, *, task_status: trio.TaskStatus[None]) -> None:
         daemon = self._settings.daemon

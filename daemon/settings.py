@@ -172,6 +172,7 @@ class Settings(Struct, frozen=True):
     Attributes:
         rules_path: the file that SIGHUP reads again.
         exposed: files of secrets that every account of the machine may read.
+        lasting: what stands in the file and is not read again, by its key.
     """
 
     path: Path
@@ -184,6 +185,7 @@ class Settings(Struct, frozen=True):
     warehouses: Mapping[str, Warehouse]
     rules: Rules
     exposed: tuple[Path, ...] = ()
+    lasting: Mapping[str, object] = {}
 
     @property
     def routing_rules(self) -> RoutingRules:

@@ -4,7 +4,7 @@ It owns the order of the sections and which plugin reads which table; it starts 
 """
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,7 +80,19 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Settings:
     if problems or database is None or daemon is None or erp is None or rules is None:
         raise SettingsError(str(path), tuple(problems))
     exposed = tuple(secrets.exposed)
-    return Settings(path, rules_path, database, daemon, channels, erp, carriers, warehouses, rules, exposed)
+    return Settings(
+        path,
+        rules_path,
+        database,
+        daemon,
+        channels,
+        erp,
+        carriers,
+        warehouses,
+        rules,
+        exposed,
+        dict(_lasting(document)),
+    )
 
 
 def _addresses(
@@ -111,6 +123,29 @@ def _sales_problems(
     if len(carriers) == len(declared.carriers):  # else a service may be missing because its carrier is wrong
         problems += settings_checks.services(channels, kinds, tuple(carriers.values()))
     return problems
+
+
+def waiting_for_restart(settings: Settings) -> tuple[str, ...]:
+    """Return the keys whose values in the file are others by now, and are not read again before a restart.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    then, now = settings.lasting, dict(_lasting(_parsed(settings.path)))
+    return tuple(sorted(key for key in {*then, *now} if key not in then or then.get(key) != now.get(key)))
+
+
+def _lasting(table: Table, within: tuple[str, ...] = ()) -> Iterator[tuple[str, object]]:
+    """Yield each value that is not read again, with its key."""
+    for name, value in table.items():
+        path = (*within, name)
+        match path:
+            case ("rules",) | ("channels", _, "products") | ("carriers", _, "services"):
+                continue
+            case _ if isinstance(value, Mapping):
+                yield from _lasting(value, path)
+            case _:
+                yield ".".join(path), value
 
 
 def load_rules(settings: Settings) -> Rules:

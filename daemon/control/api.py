@@ -53,7 +53,17 @@ from daemon.control.service import (
     Trail,
     TrailFilter,
 )
-from daemon.control.wire import Anomalies, Carriers, Done, Outbox, Partners, Status, Trial, Warehouses
+from daemon.control.wire import (
+    Anomalies,
+    Carriers,
+    Done,
+    Outbox,
+    Partners,
+    Reloaded,
+    Status,
+    Trial,
+    Warehouses,
+)
 from daemon.control.wire_books import Reconciled
 from daemon.control.wire_floor import Label, PickLists, StockExplained, StockExplanations, StockLevels
 from daemon.control.wire_log import AuditTold, Changes, EventTold, LastAudit, LogEnds
@@ -279,7 +289,7 @@ def _of_the_floor(floor: Floor) -> Sequence[Route]:
 
 def _of_the_helm(helm: Helm) -> Sequence[Route]:
     return (
-        Change("/v1/reload", Reload, _about_all(helm.reload), role=Role.ADMIN),
+        Change("/v1/reload", Reload, _about_all(helm.reload), Reloaded, role=Role.ADMIN),
         Change("/v1/drain", Drain, _about_all(helm.drain), role=Role.ADMIN),
         Change("/v1/log-level", LogLevel, _about_all(helm.log_level), role=Role.ADMIN),
     )

@@ -18,6 +18,12 @@ class Done(Struct, frozen=True):
     done: bool = True
 
 
+class Reloaded(Done, frozen=True):
+    """What is read again is in force; `waits_for_restart` are keys that have changed as well, and are not."""
+
+    waits_for_restart: tuple[str, ...] = ()
+
+
 class Consequence(Struct, frozen=True):
     """An event that would be recorded: its name in the log, and what it says."""
 

@@ -46,7 +46,16 @@ from daemon.control.service import (
     Refused,
     Tail,
 )
-from daemon.control.wire import AnomalyTold, CarrierTold, Done, PartnerStatus, Status, Untold, WarehouseTold
+from daemon.control.wire import (
+    AnomalyTold,
+    CarrierTold,
+    Done,
+    PartnerStatus,
+    Reloaded,
+    Status,
+    Untold,
+    WarehouseTold,
+)
 from daemon.control.wire_books import (
     ChannelReconciled,
     DifferenceTold,
@@ -290,7 +299,8 @@ class FakeHelm:
         self.done: list[object] = []
 
     async def reload(self, asked: Reload, mandate: Mandate) -> Done:
-        return await self._do(asked, mandate)
+        await self._do(asked, mandate)
+        return Reloaded(waits_for_restart=("channels.main.buffer",))
 
     async def drain(self, asked: Drain, mandate: Mandate) -> Done:
         return await self._do(asked, mandate)

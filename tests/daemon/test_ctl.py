@@ -422,7 +422,14 @@ def test_old_orders_of_a_warehouse_are_asked_for(path: Path, desk: DeskThatRemem
 
 def test_json_and_dry_run_may_stand_at_the_end_of_the_line(path: Path) -> None:
     assert json.loads(wharfctl(path, "partners", "--json").output)["partners"][0]["partner"] == "erp"
-    assert json.loads(wharfctl(path, "reload", "--json").output) == {"done": True}
+    told = {"done": True, "waits_for_restart": ["channels.main.buffer"]}
+    assert json.loads(wharfctl(path, "reload", "--json").output) == told
+
+
+def test_who_reloads_is_told_which_settings_wait_for_a_restart(path: Path) -> None:
+    result = wharfctl(path, "reload")
+    told = "wharfctl: channels.main.buffer has changed, and waits for a restart\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", told)
 
 
 def test_orders_are_asked_for_by_state(path: Path, desk: DeskThatRemembers) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import structlog
 
+from actors.domain.routing import RoutingRules
+from actors.system import Rules
 from daemon import logs
-from daemon.control.asked import LogLevel
+from daemon.control.asked import LogLevel, Reload
 from daemon.control.service import Mandate, Refused
-from daemon.control.wire import Consequence, Done, Trial
+from daemon.control.wire import Consequence, Done, Reloaded, Trial
 from daemon.helm import DEBUG_SECONDS, ProcessHelm
 from daemon.settings import SettingsError
 
@@ -24,7 +26,7 @@ def no_rules() -> Any:  # noqa: ANN401 - never returns
 
 @pytest.fixture
 def helm() -> ProcessHelm:
-    return ProcessHelm(no_rules, lambda _rules: None)
+    return ProcessHelm(no_rules, lambda _rules: None, lambda: ())
 
 
 @pytest.fixture
@@ -37,6 +39,14 @@ def heard() -> Iterator[io.StringIO]:
 
 def keys(heard: io.StringIO) -> list[str]:
     return [json.loads(line)["event"] for line in heard.getvalue().splitlines()]
+
+
+async def test_who_reloads_is_told_what_has_changed_and_waits_for_a_restart() -> None:
+    obeyed: list[Rules] = []
+    rules = Rules(RoutingRules((), version="v"), ())
+    helm = ProcessHelm(lambda: rules, obeyed.append, lambda: ("channels.main.buffer",))
+    assert await helm.reload(Reload(), MANDATE) == Reloaded(waits_for_restart=("channels.main.buffer",))
+    assert obeyed == [rules]
 
 
 async def test_a_level_holds_at_once_for_all_or_for_a_part(helm: ProcessHelm, heard: io.StringIO) -> None:

@@ -20,7 +20,13 @@ from daemon.compose import compose
 from daemon.plugins import PLUGINS
 from daemon.settings import Rules, SettingsError, routing_rules
 from daemon.settings import Settings as WholeSettings
-from daemon.settings_file import load, load_assortments, load_carrier_rules, load_rules
+from daemon.settings_file import (
+    load,
+    load_assortments,
+    load_carrier_rules,
+    load_rules,
+    waiting_for_restart,
+)
 
 GOOD = """
 [database]
@@ -260,6 +266,23 @@ def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_read(folder: Path
     path = folder / "wharfinger.toml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
     assert load(path, PLUGINS, ENVIRON).daemon.web_port == 9464
+
+
+def test_what_has_changed_in_the_file_and_is_not_read_again_is_named_by_its_key(folder: Path) -> None:
+    settings = read(folder, GOOD)
+    assert waiting_for_restart(settings) == ()
+    read_again = GOOD.replace("parts_max = 3", "parts_max = 2").replace('code = "HOME"', 'code = "POINT"')
+    (folder / "wharfinger.toml").write_text(
+        read_again + "\n[channels.main.products.SET]\ncontains = { A = 1 }\n"
+    )
+    assert waiting_for_restart(settings) == ()
+    changed = read_again.replace("poll_seconds = 2.5", "poll_seconds = 3\nsafety_stock = 4")
+    (folder / "wharfinger.toml").write_text(changed.replace('name = "Lyon"\n', ""))
+    assert waiting_for_restart(settings) == (
+        "channels.main.poll_seconds",
+        "channels.main.safety_stock",
+        "warehouses.lyon.name",
+    )
 
 
 def test_a_file_that_is_not_there_says_so(folder: Path) -> None:
