@@ -176,7 +176,7 @@ class Desk:
 
     async def raise_anomaly(self, anomaly: Raise) -> None:
         """Record that a person should look, unless the matter is open already; return once it is durable."""
-        if anomaly.anomaly in self._open:
+        if anomaly.anomaly in self._open and not len(self._mailbox):  # what lies there may be its settling
             return
         await ask(self._mailbox, anomaly)
 

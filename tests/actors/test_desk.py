@@ -31,7 +31,7 @@ from actors.domain.routing import RoutingRules
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
-from actors.ports.journal import Append, OrderRow
+from actors.ports.journal import Append, Durable, OrderRow
 from actors.ports.people import BesideRow
 from actors.supervisor import supervise
 from adapters.memory.journal import MemoryJournal
@@ -63,9 +63,15 @@ class ListeningHall(OrderHall):
 
 @dataclass
 class Journal(MemoryJournal):
-    """A journal that notes by which SKUs it was asked who waits."""
+    """A journal that notes by which SKUs it was asked who waits, and takes its time where that is told."""
 
     looked_up: list[str] = field(default_factory=list)
+    takes_s: float = 0.0
+
+    async def enqueue(self, append: Append) -> Durable:
+        if self.takes_s:
+            await trio.sleep(self.takes_s)
+        return await super().enqueue(append)
 
     async def orders_waiting_for(self, sku: str, limit: int) -> Sequence[str]:
         self.looked_up.append(sku)
@@ -322,6 +328,17 @@ async def test_a_matter_that_is_settled_is_gone_and_may_come_again(autojump_cloc
         await office.desk.resolve("fire", "jane")
         assert await office.problems() == []
         await office.desk.raise_anomaly(matter())
+        assert await office.problems() == ["smoke"]
+
+
+async def test_a_matter_that_comes_anew_while_it_is_being_settled_is_not_lost(autojump_clock: Clock) -> None:
+    async with open_office() as office:
+        await office.desk.raise_anomaly(matter())
+        office.journal.takes_s = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(office.desk.resolve, "fire", "anna")
+            await trio.sleep(0.5)
+            nursery.start_soon(office.desk.raise_anomaly, matter())
         assert await office.problems() == ["smoke"]
 
 
