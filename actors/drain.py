@@ -38,10 +38,12 @@ LOOK_EVERY_S = 60.0
 An actor that fell between a commit and its word of it.
 """
 
-IN_HAND_MAX = 256
-"""Lanes in hand: a commit's worth of outcomes that are being recorded, and what waits for a caller.
+IN_HAND_MAX = 512
+"""Lanes in hand: outcomes that are being recorded, and what waits for a caller.
 
-As many outcomes a crash can have unrecorded, so as many are looked up after it."""
+An outcome lies for up to 0.1 s so that others are recorded with it (`GATHER_S` in `order`), so 5,000 a
+second pass: with half as many, the last thousands of a peak waited for that alone. As many outcomes a crash
+can have unrecorded, so as many are looked up after it."""
 
 IN_A_ROW_MAX = 8
 """Effects of one order carried out before their outcomes are recorded.
