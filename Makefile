@@ -34,7 +34,7 @@ help:
 	@echo 'make test-shop  what holds in front of any shop, in a real PrestaShop that may be worked in'
 	@echo 'make test-systemd  the units on a real systemd (as root, with systemd-container)'
 	@echo 'make install    install below PREFIX ($(PREFIX)), with the units; it starts nothing and overwrites no settings; EXTRA=sftp'
-	@echo 'make deb        a Debian package of what make install puts there (PYTHON=/usr/bin/python3), in $(PACKAGES)'
+	@echo 'make deb        a Debian package of what make install puts there (PYTHON=/usr/bin/python3), in $(PACKAGES); EXTRA=sftp'
 	@echo 'make uninstall  remove what make install put there; settings and data stay'
 	@echo 'make test-storm thousands of documents to an ERP that loses its answers'
 	@echo 'make bench      the benchmarks, beside what they are compared with'
@@ -111,7 +111,7 @@ install: $(VENV)/runtime.stamp
 	@systemd/install.sh '$(BIN)/python' '$(PYTHON)' '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)' '$(EXTRA)'
 
 deb: $(VENV)/runtime.stamp
-	@systemd/deb.sh '$(BIN)/python' '$(PYTHON)' '$(PACKAGES)'
+	@systemd/deb.sh '$(BIN)/python' '$(PYTHON)' '$(PACKAGES)' '$(EXTRA)'
 
 uninstall:
 	@systemd/uninstall.sh '$(PREFIX)' '$(SYSCONFDIR)' '$(DESTDIR)'

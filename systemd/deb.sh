@@ -1,10 +1,10 @@
 #!/bin/sh
-# Packs what `make install` puts below /usr into a Debian package for this machine's kind: deb.sh VENV_PYTHON PYTHON FOLDER
+# Packs what `make install` puts below /usr into a Debian package for this machine's kind: deb.sh VENV_PYTHON PYTHON FOLDER [EXTRA]
 # The package brings everything but the interpreter. Like make install it starts nothing, and settings are the admin's:
 # dpkg asks before it replaces them. DEBFULLNAME and DEBEMAIL say who made it, as for Debian's own tools.
 set -eu
 
-venv_python=$1 python=$2 folder=$3
+venv_python=$1 python=$2 folder=$3 extra=${4:-}
 root=$(cd "$(dirname "$0")/.." && pwd)
 interpreter=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
 case $interpreter in
@@ -21,7 +21,7 @@ umask 022
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage"
-"$root/systemd/install.sh" "$venv_python" "$python" /usr /etc "$stage"
+"$root/systemd/install.sh" "$venv_python" "$python" /usr /etc "$stage" "$extra"
 install -D -m 644 "$root/LICENSE" "$stage/usr/share/doc/wharfinger/copyright"
 
 mkdir "$stage/DEBIAN"

@@ -15,6 +15,7 @@ HOLDS = (
     "./usr/lib/systemd/system/wharfinger.service",
     "./usr/lib/systemd/system/wharfinger-audit.timer",
     "./usr/lib/sysusers.d/wharfinger.conf",
+    "./usr/lib/wharfinger/paramiko/__init__.py",
     "./usr/share/man/man1/wharfctl.1",
     "./usr/share/doc/wharfinger/copyright",
     "./etc/wharfinger/wharfinger.toml",
@@ -33,7 +34,7 @@ def package(other_root: Path) -> Path:
     if shutil.which("dpkg-deb") is None:
         pytest.skip("there is no dpkg-deb")
     folder = other_root / "opt/package"
-    run("make", "-C", str(ROOT), "deb", "PYTHON=/usr/bin/python3", f"PACKAGES={folder}")
+    run("make", "-C", str(ROOT), "deb", "PYTHON=/usr/bin/python3", f"PACKAGES={folder}", "EXTRA=sftp")
     (file,) = folder.glob("wharfinger_*.deb")
     return file
 

@@ -130,7 +130,8 @@ def _wrong_sftp(sftp: SftpSettings) -> list[Problem]:
     """Return what keeps an SFTP server from being spoken to; nobody is trusted at first sight."""
     found = list[Problem]()
     if find_spec("paramiko") is None:
-        found.append(Problem("files.sftp", "needs the extra wharfinger[sftp]: paramiko is not installed"))
+        why = "needs the extra wharfinger[sftp], as by make install EXTRA=sftp: paramiko is not installed"
+        found.append(Problem("files.sftp", why))
     if not sftp.user:
         found.append(Problem("files.sftp.user", "is needed"))
     if not sftp.key.reveal() and not sftp.password.reveal():
