@@ -18,7 +18,7 @@ from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved, Anomaly
 from actors.domain.order_commands import Wake
 from actors.domain.stock_events import Quantity
 from actors.mailbox import Mailbox, SetAsideError, ask
-from actors.order import OrderHall
+from actors.order import OrderHall, SetAside
 from actors.ports.journal import Append, Journal, KeyedAnswer, OrderRow
 from actors.ports.people import BesideRow
 
@@ -64,7 +64,7 @@ ARRIVALS_LOOKED_UP_MAX = 50
 wanted at all: one look instead of one for each."""
 
 ARRIVALS_MAX = 10_000
-"""SKUs whose arrival is still to be looked at; one more is not lost: its orders' clocks come due."""
+"""SKUs whose arrival is still to be looked at; where there were more, all that is wanted is looked at."""
 
 TAKEN_REMEMBERED = 10_000
 """Matters somebody looks after, the oldest forgotten first: a hundred people with a hundred each."""
@@ -141,6 +141,7 @@ class Desk:
         self._open: set[str] = set()
         self._taken: dict[str, Taken] = {}
         self._arrived: set[str] = set()
+        self._overflowed = False
         self._arrival = trio.Event()
         self._fillable: Fillable | None = None
         self._rules_changed = False
@@ -168,7 +169,9 @@ class Desk:
         """Note that units of the SKU can be promised."""
         if len(self._arrived) < ARRIVALS_MAX:
             self._arrived.add(sku)
-            self._arrival.set()
+        else:
+            self._overflowed = True
+        self._arrival.set()
 
     def has(self, anomaly: str) -> bool:
         """Tell whether the matter is open."""
@@ -311,9 +314,11 @@ class Desk:
         while True:
             await self._arrival.wait()
             self._arrival = trio.Event()
-            if len(self._arrived) > ARRIVALS_LOOKED_UP_MAX:
+            if len(self._arrived) > ARRIVALS_LOOKED_UP_MAX or self._overflowed:
                 arrived, self._arrived = self._arrived, set()
-                self._arrived |= arrived & (await self._journal.wanted()).keys()
+                is_all, self._overflowed = self._overflowed, False
+                wanted = (await self._journal.wanted()).keys()
+                self._arrived |= wanted if is_all else arrived & wanted
             while self._arrived:
                 await self._wake_for_units(self._arrived.pop(), has_units)
             fillable, self._fillable = self._fillable, None
@@ -385,9 +390,6 @@ class Desk:
                 await self._hall.ask(order, wake)
             except SetAsideError:
                 log.warning("order_not_woken")
-
-
-SetAside = Callable[[str, str, str], Awaitable[None]]
 
 
 def set_aside_by(raise_anomaly: Callable[[Raise], Awaitable[None]]) -> SetAside:

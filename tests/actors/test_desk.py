@@ -12,6 +12,7 @@ import trio.testing
 
 from actors.desk import (
     ARRIVALS_LOOKED_UP_MAX,
+    ARRIVALS_MAX,
     OUTBOX_LATE,
     WAITING_MAX,
     WAKE_AGAIN_S_FIRST,
@@ -264,6 +265,22 @@ async def test_of_many_articles_that_come_at_once_only_those_that_are_waited_for
         await trio.sleep(10)
         office.hall.woken.clear()
         for number in range(ARRIVALS_LOOKED_UP_MAX):
+            office.desk.stock_arrived(f"SKU-{number}")
+        office.desk.stock_arrived("TEAPOT")
+        await trio.sleep(10)
+        assert (office.woken(), office.journal.looked_up) == (["main-1"], ["TEAPOT"])
+        nursery.cancel_scope.cancel()
+
+
+async def test_of_more_articles_than_it_can_remember_none_that_is_waited_for_is_overlooked(
+    autojump_clock: Clock,
+) -> None:
+    async with open_office() as office, trio.open_nursery() as nursery:
+        await office.place(1)
+        await nursery.start(office.desk.watch_arrivals)
+        await trio.sleep(10)
+        office.hall.woken.clear()
+        for number in range(ARRIVALS_MAX):
             office.desk.stock_arrived(f"SKU-{number}")
         office.desk.stock_arrived("TEAPOT")
         await trio.sleep(10)
