@@ -10,6 +10,9 @@ import click
 from daemon import ctl_view as view
 from daemon.ctl_asking import FAILED, Asking, asking, end, key_option, limit_option, path_to
 
+NEW_HELP = "No warehouse ever held the SKU, and its name is right."
+"""How a slip of a finger is told from a new article."""
+
 
 @click.command()
 @click.argument("warehouse")
@@ -203,7 +206,7 @@ def take_back(  # noqa: PLR0913 - each is what a person says of a return
 @click.argument("sku")
 @click.option("--by", type=int, required=True, help="So many units more, or below zero fewer.")
 @click.option("--reason", required=True)
-@click.option("--new", is_flag=True, help="No warehouse ever held the SKU, and its name is right.")
+@click.option("--new", is_flag=True, help=NEW_HELP)
 @key_option
 @asking
 def adjust(
@@ -250,11 +253,12 @@ def mirror(ask: Asking, *, warehouse: str, sku: str, by: int, booked_as: str, ke
 @click.argument("warehouse")
 @click.argument("sku")
 @click.argument("slot")
+@click.option("--new", is_flag=True, help=NEW_HELP)
 @key_option
 @asking
-def move(ask: Asking, *, warehouse: str, sku: str, slot: str, key: str | None) -> None:
+def move(ask: Asking, *, warehouse: str, sku: str, slot: str, new: bool, key: str | None) -> None:
     """Say to which slot a SKU was moved: it is picked from there from now on."""
-    ask.change(path_to("warehouses", warehouse, "slots"), {"sku": sku, "slot": slot}, key)
+    ask.change(path_to("warehouses", warehouse, "slots"), {"sku": sku, "slot": slot, "new": new}, key)
 
 
 FLOOR: Sequence[click.Command] = (picklist, stock, scan, short, pack, label, receive, take_back)

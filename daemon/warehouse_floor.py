@@ -262,7 +262,10 @@ class WarehouseFloor:
         return await self._ask(warehouse, Mirror(asked.sku, asked.units, asked.booked_as), mandate)
 
     async def assign_slot(self, warehouse: str, asked: SlotAssignment, mandate: Mandate) -> Done | Trial:
-        """Say where a SKU lies."""
+        """Say where a SKU lies; a name that nobody knows is likely to be a slip."""
+        self._handle(warehouse)
+        if not asked.new:
+            await self._demand_known(asked.sku)
         return await self._ask(warehouse, AssignSlot(asked.sku, asked.slot), mandate)
 
     def _handle(self, warehouse: str) -> WarehouseHandle:

@@ -245,7 +245,11 @@ class MirroredPiece(_Asked, frozen=True):
 
 
 class SlotAssignment(_Asked, frozen=True):
-    """Where the SKU is picked from now on."""
+    """Where the SKU is picked from now on.
+
+    `new` says of a SKU that no warehouse ever held that its name is right.
+    """
 
     sku: NewName
     slot: NewName
+    new: bool = False

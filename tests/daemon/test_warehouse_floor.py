@@ -160,6 +160,10 @@ async def test_a_slip_of_a_finger_makes_no_new_article() -> None:
             assert no.value.status == NOT_FOUND
         with pytest.raises(Refused, match="no warehouse ever held PAN: receive it, or say that it is a new"):
             await floor.adjust("lyon", Adjustment("PAN", 5, "found"), Mandate("uid 0", "a"))
+        with pytest.raises(Refused, match=r"no warehouse ever held TEAPT: is it TEAPOT\?"):
+            await floor.assign_slot("lyon", SlotAssignment("TEAPT", "A-1"), Mandate("uid 0", "s"))
+        await floor.assign_slot("lyon", SlotAssignment("TEAPOT", "A-1"), Mandate("uid 0", "t"))
+        await floor.assign_slot("lyon", SlotAssignment("POT", "A-2", new=True), Mandate("uid 0", "u"))
         await floor.adjust("nantes", Adjustment("TEAPOT", 5, "found"), Mandate("uid 0", "b"))
         await floor.adjust("lyon", Adjustment("PAN", 5, "found", new=True), Mandate("uid 0", "c"))
         await floor.adjust("lyon", Adjustment("PAN", 1, "found"), Mandate("uid 0", "d"))
