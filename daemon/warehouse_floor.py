@@ -195,12 +195,13 @@ class WarehouseFloor:
         return answer
 
     async def _compare_with_first(self, warehouse: str, effect: str, asked: Reception) -> None:
-        """Refuse a delivery that has come already, with other units than now."""
+        """Refuse a delivery that has come already, with other units than now, or is another by its names."""
         for first in await self._inspection.asked(stock_stream(warehouse), [effect]):
-            if isinstance(first.document, ErpReception) and first.document.lines[0].units != asked.units:
-                raise Refused(
-                    _counted_once(asked.delivery, f"{first.document.lines[0].units} of {asked.sku}")
-                )
+            if not isinstance(first.document, ErpReception):
+                continue
+            (line,) = first.document.lines
+            if (line.sku, line.units) != (asked.sku, asked.units):
+                raise Refused(_counted_once(asked.delivery, f"{line.units} of {line.sku}"))
 
     async def take_back(self, warehouse: str, asked: Return, mandate: Mandate) -> Done | Trial:
         """Take in what came back of an order, and have the ERP credit it; never more than has left."""

@@ -148,6 +148,14 @@ async def test_a_count_brings_the_books_and_the_erp_to_what_lies_there_once() ->
             await floor.count("lyon", Counting(sku="TEAPOT", units=2, slot="Z"), Mandate("uid 0", "b"))
 
 
+async def test_a_delivery_is_not_taken_for_another_whose_names_run_together() -> None:
+    async with open_floor() as (floor, _):
+        await floor.receive("lyon", Reception("D7", "M8/20", 5, "A-1"), Mandate("uid 0", "a"))
+        with pytest.raises(Refused, match=r"D7/M8 has brought 5 of M8/20 already"):
+            await floor.receive("lyon", Reception("D7/M8", "20", 5, "A-2"), Mandate("uid 0", "b"))
+        await floor.receive("lyon", Reception("D7", "M8/20", 5, "A-1"), Mandate("uid 0", "c"))
+
+
 async def test_a_slip_of_a_finger_makes_no_new_article() -> None:
     async with open_floor(stock={"lyon": {"TEAPOT": 3}, "nantes": {"CUP": 1}}) as (floor, erp):
         for tried in (False, True):
