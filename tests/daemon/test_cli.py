@@ -307,11 +307,13 @@ def test_on_a_narrow_terminal_the_demo_still_names_each_stage_in_full(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "60")
-    status = {"orders": {"backordered": 3, "shipped": 20}, "partners": [{"pending": 7}]}
+    erp = {"partner": "erp", "state": "away since 10:02", "pending": 7}
+    status = {"orders": {"backordered": 3, "shipped": 20}, "partners": [erp]}
     with Screen(60) as screen:
         screen.show(status, placed=30, labels=5)
     told = capsys.readouterr().out
     assert all(stage in told for stage in ("backordered", "allocating", "delivered", "cancelled"))
+    assert "erp is away since 10:02" in " ".join(told.split())
 
 
 def test_a_shop_that_cannot_be_reached_is_wrong_and_said_to_be_so_step_by_step(tmp_path: Path) -> None:
