@@ -5,6 +5,7 @@ Options that hold for every command, `--json` and `--dry-run`, may stand anywher
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
@@ -83,15 +84,14 @@ class Asking:
 
     def follow(self, path: str, query: Mapping[str, str], line: Callable[[view.Answer], str]) -> None:
         """Show each line of an answer as it comes, until there is no more or somebody interrupts."""
-        self.hear(path, query, lambda told: click.echo(_json(told) if self.as_json else line(told)))
+        with suppress(KeyboardInterrupt):
+            self.hear(path, query, lambda told: click.echo(_json(told) if self.as_json else line(told)))
 
     def hear(self, path: str, query: Mapping[str, str], hear: Callable[[view.Answer], None]) -> None:
-        """Hear each line of an answer as it comes, until there is no more or somebody interrupts."""
+        """Hear each line of an answer as it comes, until there is no more."""
         try:
             for told in follow(self.socket, Question(path, query)):
                 hear(told)
-        except KeyboardInterrupt:
-            return
         except DaemonAwayError as error:
             self._end(AWAY, f"no daemon answers at {error}")
         except ControlError as error:
