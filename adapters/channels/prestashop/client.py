@@ -116,18 +116,26 @@ class Webservice:
         return found
 
     async def rows_by_ids(
-        self, resource: str, display: str, ids: Iterable[int], field: str = "id", *, optional: bool = False
+        self,
+        resource: str,
+        display: str,
+        ids: Iterable[int],
+        field: str = "id",
+        *,
+        optional: bool = False,
+        **query: str,
     ) -> list[Row]:
         """Return the rows whose `field` is one of `ids`, in as many requests as it takes.
 
-        What is `optional` has no rows for a key that may not read it, nor in a shop that has none.
+        `query` says more of which of them are meant. What is `optional` has no rows for a key that may not
+        read it, nor in a shop that has none.
         """
         wanted = sorted(set(ids) - {0})
         found: list[Row] = []
         for start in range(0, len(wanted), IDS_A_REQUEST):
             some = "|".join(map(str, wanted[start : start + IDS_A_REQUEST]))
-            query = {f"filter[{field}]": f"[{some}]"}
-            found += await self._list(resource, display, query, optional=optional)
+            of_these = {f"filter[{field}]": f"[{some}]", **query}
+            found += await self._list(resource, display, of_these, optional=optional)
         return found
 
     async def every_row(self, resource: str, display: str, page_size: int, **query: str) -> list[Row]:

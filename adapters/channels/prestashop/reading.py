@@ -22,6 +22,7 @@ from adapters.channels.prestashop.wire import (
     ADDRESS,
     CUSTOMER,
     REFUND,
+    REFUNDED_LINE,
     Standing,
     Surroundings,
     has_ended,
@@ -47,6 +48,7 @@ class Named:
         orders: the ids of the orders for which it was read.
         customers, addresses: rows by their ids.
         slips: refunds.
+        refunded_lines: lines of which units were refunded, by a slip or without one.
         carriers: who carries an order whose own row names nobody, by the order's id.
     """
 
@@ -54,10 +56,11 @@ class Named:
     customers: Mapping[int, Row]
     addresses: Mapping[int, Row]
     slips: Sequence[Row]
+    refunded_lines: Sequence[Row]
     carriers: Mapping[int, int]
 
 
-NOTHING_NAMED = Named(frozenset(), {}, {}, (), {})
+NOTHING_NAMED = Named(frozenset(), {}, {}, (), (), {})
 
 
 class OrderReader:
@@ -118,6 +121,7 @@ class OrderReader:
         customers: dict[int, Row] = {}
         addresses: dict[int, Row] = {}
         slips: list[Row] = []
+        refunded_lines: list[Row] = []
         carriers: dict[int, int] = {}
         # Side by side: a shop gives a quarter more to two connections than to one.
         with collapsed():
@@ -126,12 +130,14 @@ class OrderReader:
                 nursery.start_soon(self._addresses, addresses, living)
                 refundable = [*living, *(row for row in rows if reference_to(row, "id") in with_slips)]
                 nursery.start_soon(self._refunds, slips, refundable)
+                nursery.start_soon(self._refunded_lines, refunded_lines, refundable)
                 nursery.start_soon(self._currencies_of, rows)
                 nursery.start_soon(self._services_of, rows)
                 nursery.start_soon(self._carriers_below, carriers, living)
                 nursery.start_soon(self._languages_of, living)
                 nursery.start_soon(self._shops_of, living)
-        return Named(frozenset(_ids(rows, "id")), customers, addresses, slips, carriers)
+        orders = frozenset(_ids(rows, "id"))
+        return Named(orders, customers, addresses, slips, refunded_lines, carriers)
 
     async def read(
         self,
@@ -167,7 +173,7 @@ class OrderReader:
                     nursery.start_soon(self._in_detail, details, living)
         addresses = {**ahead.addresses, **rest[0].addresses}
         slips = [*ahead.slips, *rest[0].slips]
-        refunded, unclear = refunded_units(slips)
+        refunded, unclear = refunded_units(slips, [*ahead.refunded_lines, *rest[0].refunded_lines])
         around = replace(
             plain,
             customers={**ahead.customers, **rest[0].customers},
@@ -228,6 +234,14 @@ class OrderReader:
         if self._with_refunds:
             ids = _ids(rows, "id")
             found += await self._webservice.rows_by_ids("order_slip", REFUND, ids, field="id_order")
+
+    async def _refunded_lines(self, found: list[Row], rows: Sequence[Row]) -> None:
+        """Read the lines that were refunded: a voucher given for one makes no slip."""
+        if self._with_refunds:
+            query = {"filter[product_quantity_refunded]": ">[0]"}
+            found += await self._webservice.rows_by_ids(
+                "order_details", REFUNDED_LINE, _ids(rows, "id"), field="id_order", optional=True, **query
+            )
 
     async def _in_detail(self, found: dict[int, Details], rows: Sequence[Row]) -> None:
         found.update(await self._details.read(rows))

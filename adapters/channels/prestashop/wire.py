@@ -52,6 +52,7 @@ REFUND = (
     "[id,id_order,amount,total_shipping_tax_incl,date_add,"
     "order_slip_details[id_order_detail,product_quantity,amount_tax_excl,amount_tax_incl]]"
 )
+REFUNDED_LINE = "[id,id_order,product_quantity_refunded]"
 ADDRESS = (
     "[id,id_country,id_state,company,lastname,firstname,address1,address2,postcode,city,phone,phone_mobile]"
 )
@@ -261,9 +262,12 @@ def _left(line: ShopLine, refunded: Mapping[int, int]) -> ShopLine:
     return msgspec.structs.replace(line, units=units)
 
 
-def refunded_units(slips: Iterable[Row]) -> tuple[Mapping[int, int], Mapping[int, str]]:
+def refunded_units(
+    slips: Iterable[Row], lines: Iterable[Row] = ()
+) -> tuple[Mapping[int, int], Mapping[int, str]]:
     """Return the refunded units by the id of the order's row, over all slips, and what is unclear of them.
 
+    The shop counts them in its `lines` as well, and there also what it refunded by a voucher, without a slip.
     Of a slip that cannot be understood the order is named, with why: its units may be refunded or not.
     """
     units: dict[int, int] = {}
@@ -275,6 +279,10 @@ def refunded_units(slips: Iterable[Row]) -> tuple[Mapping[int, int], Mapping[int
                 units[detail] = units.get(detail, 0) + whole(part, "product_quantity")
         except FieldError as error:
             unclear[reference_to(slip, "id_order")] = f"a refund: {error}"
+    for line in lines:
+        detail, counted = reference_to(line, "id"), reference_to(line, "product_quantity_refunded")
+        if counted > units.get(detail, 0):
+            units[detail] = counted
     return units, unclear
 
 

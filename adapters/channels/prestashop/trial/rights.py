@@ -37,7 +37,7 @@ WELCOME: Mapping[str, str] = {
     "customizations": "what a customer had written on an article is not told to whoever packs it",
     "languages": "in which language a customer bought is not known",
     "order_cart_rules": "vouchers are not kept with an order",
-    "order_details": "weights and reductions of its lines are not kept with an order",
+    "order_details": "what was refunded by a voucher is shipped, and weights of lines are not kept",
     "order_payments": "payments are not kept with an order",
     "order_returns": "returns are not kept with an order",
     "shop_groups": "the group of an order's shop is not kept with it",
