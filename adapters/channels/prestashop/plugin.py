@@ -58,8 +58,8 @@ class PrestaShopSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         sku_from: what names an article, and so is its SKU unless the channel's products list it: the first of
             these that it has.
         service_of: a carrier's `id_reference` (as text, since TOML's keys are) as one of our services.
-        refunds: whether the shop's refunds are read: what is refunded before it is shipped is not shipped. The
-            key then needs GET on order_slip, and on order_details for what was refunded by a voucher.
+        refunds: whether the shop's refunds are read: what is refunded before it is shipped is not shipped.
+            The key then needs GET on order_slip, and on order_details for what was refunded by a voucher.
         mail: whether the shop mails its customer on a change of status.
         page_size: orders a page.
         overlap_seconds: how far each poll reaches back.
