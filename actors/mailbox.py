@@ -188,8 +188,16 @@ class Mailbox(Generic[M]):
         self.heard += len(letters)
         return True
 
-    async def take(self, most: int, *, half_above: int | None = None) -> list[Letter[M]]:
+    async def take(
+        self,
+        most: int,
+        *,
+        half_above: int | None = None,
+        arrange: Callable[[Sequence[Letter[M]]], Sequence[Letter[M]]] | None = None,
+    ) -> list[Letter[M]]:
         """Return up to `most` letters, oldest first, and hold them in hand; none only once it is closed.
+
+        `arrange` may put all that wait into another order before; it neither adds nor loses one.
 
         With `half_above` no more than half of what waits or is in hand is taken, but so many at least: the
         other half is taken while the first is being recorded, so that neither side waits for the other.
@@ -210,6 +218,8 @@ class Mailbox(Generic[M]):
         if self._one_by_one:
             most = 1
             self._one_by_one -= 1
+        elif arrange is not None and len(self._waiting) > 1:
+            self._waiting = deque(arrange(self._waiting))
         taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         self._in_hand.extend(taken)
         self._let_in()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import trio
@@ -16,7 +17,7 @@ import trio
 from actors.directory import Clock, Directory, Keyed, TellOrder, WarehouseHandle
 from actors.domain.ledger import Shelf, Stock, apply
 from actors.domain.order_commands import OrderCommand
-from actors.domain.stock_commands import Answer, Release, StockCommand
+from actors.domain.stock_commands import Answer, Release, Reserve, StockCommand
 from actors.domain.stock_decisions import decide
 from actors.domain.stock_events import (
     FulfilmentDispatched,
@@ -101,6 +102,30 @@ def stream_of(warehouse: str) -> str:
     return f"stock-{warehouse}"
 
 
+def first_placed_first(
+    letters: Sequence[Letter[StockCommand | Keyed]],
+) -> Sequence[Letter[StockCommand | Keyed]]:
+    """Return the letters with the reservations among them in the order in which their orders were placed.
+
+    The orders of one page ask at the same moment, and Trio lets tasks of one moment run in an order of its
+    own: the last unit would go to either of them. All other letters keep their places.
+    """
+    places: list[int] = []
+    asked: list[tuple[datetime, int, str, int]] = []
+    for place, letter in enumerate(letters):
+        message = letter.message
+        if isinstance(message, Reserve) and message.placed_at is not None:
+            places.append(place)
+            asked.append((message.placed_at, len(message.order), message.order, place))
+    in_order = sorted(asked)  # by number where many were placed in one second: main-9 before main-10
+    if in_order == asked:
+        return letters
+    came, arranged = list(letters), list(letters)
+    for place, (*_, came_at) in zip(places, in_order, strict=True):
+        arranged[place] = came[came_at]
+    return arranged
+
+
 def restore(picture: StockPicture) -> Stock:
     """Return the stock that the projections describe."""
     stock = Stock(
@@ -181,7 +206,9 @@ class Warehouse:
 
         What was decided before it is recorded and answered first.
         """
-        while letters := await self._handle.mailbox.take(BATCH_MAX, half_above=HALF_ABOVE):
+        while letters := await self._handle.mailbox.take(
+            BATCH_MAX, half_above=HALF_ABOVE, arrange=first_placed_first
+        ):
             try:
                 batch = self._decide_all(stock, letters)
             except Exception as error:  # noqa: BLE001 - it is raised again, as soon as it may be

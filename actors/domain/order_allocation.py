@@ -102,7 +102,7 @@ def _question(
     match kind:
         case "reserve":
             expires_at = now + ALLOCATION_LASTS if _waits_for_others(order) else None
-            return Reserve(part.fulfilment, order.id, part.lines, expires_at)
+            return Reserve(part.fulfilment, order.id, part.lines, expires_at, order.facts.placed_at)
         case "confirm":
             return Confirm(part.fulfilment)
         case "release":

@@ -90,13 +90,15 @@ class AssignSlot(Struct, frozen=True, gc=False, tag=True):
 class Reserve(Struct, frozen=True, gc=False, tag=True):
     """Promise all lines or none; each SKU stands in one line.
 
-    With `expires_at` the floor waits for `Confirm`.
+    With `expires_at` the floor waits for `Confirm`. Of those that ask at the same moment whoever was placed
+    first, at `placed_at`, is served first.
     """
 
     fulfilment: str
     order: str
     lines: tuple[Quantity, ...]
     expires_at: datetime | None = None
+    placed_at: datetime | None = None
 
 
 class Confirm(Struct, frozen=True, gc=False, tag=True):

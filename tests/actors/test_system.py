@@ -131,6 +131,19 @@ async def test_an_order_that_only_two_warehouses_together_can_fill_is_split_betw
         assert len(order.parcels) == 2
 
 
+async def test_of_orders_that_come_in_one_page_the_first_placed_has_the_last_unit() -> None:
+    """Eight times: Trio turns the order of its tasks about by a coin."""
+    served: list[str] = []
+    for _ in range(8):
+        async with open_house({"lyon": {"TEAPOT": 1}, "nantes": {}}) as house:
+            for number in range(1, 11):
+                house.shop.place(order_for(number, ("TEAPOT", 1)))
+            while len(await house.journal.orders_in(["picking", "backordered"], 10)) < 10:
+                await trio.sleep(0.005)
+            served += [row.order for row in await house.journal.orders_in(["picking"], 10)]
+    assert served == ["main-1"] * 8
+
+
 async def test_an_order_that_nobody_can_fill_waits_for_the_reception_that_frees_it() -> None:
     async with open_house({"lyon": {"TEAPOT": 1}, "nantes": {}}) as house:
         house.shop.place(order_for(1, ("TEAPOT", 2)))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trio
 import trio.testing
+from msgspec import structs
 
 from actors.directory import Directory, Keyed, WarehouseHandle
 from actors.domain.documents import ErpReception
@@ -29,10 +30,10 @@ from actors.domain.stock_commands import (
     StockCommand,
 )
 from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEffectRequested, UnitsReserved
-from actors.mailbox import Mailbox, SetAsideError
+from actors.mailbox import Letter, Mailbox, SetAsideError
 from actors.ports.journal import Append, Durable, FencedError, PendingEffect
 from actors.supervisor import supervise
-from actors.warehouse import EXPIRY_CHECK_S, Warehouse
+from actors.warehouse import EXPIRY_CHECK_S, Warehouse, first_placed_first
 from adapters.memory.journal import MemoryJournal
 
 Clock = trio.testing.MockClock
@@ -177,6 +178,29 @@ async def test_exactly_as_many_are_granted_as_there_are(autojump_clock: Clock) -
         assert sum(isinstance(answer, Granted) for answer in answers) == 5
         assert answers.count(NotEnough((Shortage("TEAPOT", 1, 0),))) == 43
         assert len(house.journal.batches) < 10, "those who ask together share a commit"
+
+
+async def test_of_those_that_ask_at_the_same_moment_whoever_was_placed_first_is_served_first(
+    autojump_clock: Clock,
+) -> None:
+    """By number within a second, as text would put ten before nine; nobody else loses his place."""
+    async with open_house() as house:
+        placed: list[Reserve] = [
+            structs.replace(reserve(number), placed_at=NINE + timedelta(seconds=at))
+            for number, at in ((12, 1), (10, 0), (9, 0), (11, 1))
+        ]
+        receive = Receive("D1", "TEAPOT", 1, "A-1")
+        asked: list[StockCommand | Keyed] = [placed[0], receive, *placed[1:]]
+        letters = [Letter(each) for each in asked]
+        arranged = first_placed_first(letters)
+        assert [each.message for each in arranged] == [placed[2], receive, placed[1], placed[3], placed[0]]
+
+        await house.ask(receive)
+        for each in placed:
+            assert house.handle.mailbox.post([Letter(each)])
+        house.handle.mailbox.wake()
+        await house.handle.mailbox.emptied()
+        assert list(house.handle.stock.fulfilments) == ["main-9.1"]
 
 
 async def test_nobody_hears_an_answer_before_it_is_durable(autojump_clock: Clock) -> None:
