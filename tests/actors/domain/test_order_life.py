@@ -353,7 +353,8 @@ def test_a_single_warehouse_may_pick_at_once() -> None:
     story = Story()
     story.import_()
     step = next_steps(story.order, NINE)[0]
-    assert step.command == Reserve("main-1.1", "main-1", (Quantity(TEAPOT, 2),), None)
+    placed_at = story.order.facts.placed_at
+    assert step.command == Reserve("main-1.1", "main-1", (Quantity(TEAPOT, 2),), None, placed_at)
     story.grant("main-1.1")
     assert story.order.stage == "picking"
     assert story.asked() == []
