@@ -6,15 +6,14 @@ It knows no adapter; `daemon/compose.py` hands it the ports. What stands here is
 """
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import structlog
 import trio
 
-from actors.attempt import Observe, PartnerDoor
+from actors.attempt import Observe
 from actors.carrier import Carrier
 from actors.census import WATCHED, Census
 from actors.channel import Channel, ChannelSettings
@@ -23,7 +22,7 @@ from actors.desk import Desk, set_aside_by
 from actors.directory import Clock, Directory, WarehouseHandle
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
-from actors.domain.documents import ERP, Document
+from actors.domain.documents import ERP
 from actors.domain.erp_word import ErpWord
 from actors.domain.order_commands import OrderCommand
 from actors.domain.order_life import Facts
@@ -32,34 +31,19 @@ from actors.domain.routing import RoutingRules, fillable
 from actors.domain.stock_events import Quantity
 from actors.drain import Drain
 from actors.erp import take_over_stock
-from actors.erp_books import ErpBooks
 from actors.erp_reader import Arrival, ErpReader, Pauses
 from actors.errors import PartnerError
 from actors.gatekeeper import Gatekeeper
 from actors.mailbox import Mailbox, SetAsideError
 from actors.order import OrderHall, OrderMoved
 from actors.owners import Owners
-from actors.ports.carrier import CarrierPort
-from actors.ports.erp import ErpPort
+from actors.partners import Partners, Way, ways_to
 from actors.ports.journal import Event, Journal
-from actors.ports.partner import Outcome
-from actors.ports.people import Contact
-from actors.ports.shop import ShopPort
-from actors.precedence import Precedence
 from actors.supervisor import supervise
 from actors.warehouse import MAILBOX_MAX as WAREHOUSE_MAILBOX_MAX
 from actors.warehouse import Warehouse
 
 log = structlog.get_logger(__name__)
-
-SHOP_WORKERS = 4
-"""Four connections get some 80 writes a second out of PrestaShop, and more connections no more."""
-
-ERP_WORKERS = 2
-"""Divalto runs a process per request and each service account needs a licence."""
-
-CARRIER_WORKERS = 4
-"""Labels are what a packer waits for."""
 
 TAKE_OVER_RETRY_S = 5.0
 """A first start without the ERP's stock has nothing to promise: it asks again until the ERP answers."""
@@ -78,16 +62,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Partners:
-    """The ports of everybody outside, by their names in the settings; `books` where the ERP shows its own."""
-
-    shops: Mapping[str, ShopPort]
-    erp: ErpPort
-    carriers: Mapping[str, CarrierPort]
-    books: ErpBooks | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Surroundings:
     """Everything impure that actors are handed: the time, chance, and where figures go.
 
@@ -100,29 +74,6 @@ class Surroundings:
     observe: Observe = lambda partner, outcome, seconds, stream: None  # noqa: ARG005 - nobody listens by default
     moved: OrderMoved = lambda before, after, events: None  # noqa: ARG005 - the same
     before_intake: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True, slots=True)
-class _Door:
-    """A partner's port as a drain sees it.
-
-    Each port takes its own kind of document, and the outbox holds no other kind under that partner's name;
-    that is why these two need no closer type.
-    """
-
-    look: Callable[[Any], Awaitable[Outcome | None]]
-    do: Callable[[Any, Contact | None], Awaitable[Outcome]]
-
-    async def find(self, document: Document) -> Outcome | None:
-        return await self.look(document)
-
-    async def carry_out(self, document: Document, contact: Contact | None) -> Outcome:
-        return await self.do(document, contact)
-
-
-def _shop_door(shop: ShopPort) -> _Door:
-    """Return a shop's door: shops need no contact, they gave it to us."""
-    return _Door(shop.find, lambda document, _: shop.carry_out(document))
 
 
 @dataclass(slots=True)
@@ -183,19 +134,8 @@ class System:
         self.directory.on_arrival(self.desk.stock_arrived)
         self.directory.on_room(self._room_came)
         owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)
-        self._add_drain(
-            ERP,
-            _Door(self.partners.erp.find, self.partners.erp.carry_out),
-            owners,
-            ERP_WORKERS,
-            precedence=self.directory.precedence,
-        )
-        for name, shop in self.partners.shops.items():
-            self._add_drain(f"shop-{name}", _shop_door(shop), owners, SHOP_WORKERS)
-        for name, carrier in self.partners.carriers.items():
-            self._add_drain(
-                f"carrier-{name}", _Door(carrier.find, carrier.carry_out), owners, CARRIER_WORKERS
-            )
+        for way in ways_to(self.partners):
+            self._add_drain(way, owners)
 
     def facts(self) -> Facts:
         """Return what a decision may look at now."""
@@ -315,27 +255,19 @@ class System:
     async def _set_aside(self, actor: str, message: str, error: str) -> None:
         await set_aside_by(self.desk.raise_anomaly)(actor, message, error)
 
-    def _add_drain(
-        self,
-        name: str,
-        door: PartnerDoor,
-        owners: Owners,
-        workers: int,
-        *,
-        precedence: Precedence | None = None,
-    ) -> None:
+    def _add_drain(self, way: Way, owners: Owners) -> None:
         drain = Drain(
-            name,
+            way.name,
             self.journal,
-            door,
+            way.door,
             owners,
-            workers=workers,
+            workers=way.workers,
             rng=self.surroundings.rng,
             observe=self.surroundings.observe,
-            precedence=precedence,
+            precedence=self.directory.precedence if way.name == ERP else None,
         )
-        self.drains[name] = drain
-        self.directory.on_effect(name, drain.add)
+        self.drains[way.name] = drain
+        self.directory.on_effect(way.name, drain.add)
 
     async def _take_over_stock(self) -> None:
         while not self._stop.is_set():

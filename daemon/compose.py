@@ -14,10 +14,11 @@ from actors.channel import ChannelSettings
 from actors.domain.assortment import Assortment
 from actors.domain.carrier_choice import CarrierRule
 from actors.order import OrderMoved
+from actors.partners import Partners
 from actors.ports.carrier import CarrierPort
 from actors.ports.journal import Journal
 from actors.ports.shop import ShopPort
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from adapters.articles import Article
 from adapters.carriers.swift.adapter import SwiftCarrier
 from adapters.carriers.swift.plugin import SwiftSettings

@@ -12,12 +12,12 @@ import trio
 
 from actors.domain.documents import CarrierDocument, ErpDocument, ShopDocument, ShopTracking
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
+from actors.partners import Partners
 from actors.ports.carrier import CarrierPort, TrackingPage
 from actors.ports.erp import ErpPort
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 from actors.ports.shop import Poll, Pushed, ShopOrder, ShopPort, ShopStanding, UnreadableOrder
-from actors.system import Partners
 
 T = TypeVar("T")
 

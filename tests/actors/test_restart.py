@@ -15,9 +15,10 @@ from actors.domain.ledger import apply
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Receive, ReportShort
 from actors.domain.stock_events import PickFellShort, ReservationConfirmed, StockReceived, UnitsReserved
+from actors.partners import Partners
 from actors.ports.journal import Append, StockPicture
 from actors.rows import fulfilment_row
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from actors.warehouse import restore
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop

@@ -18,10 +18,11 @@ from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick, Receive
 from actors.domain.stock_events import PackedParcel, Quantity
+from actors.partners import Partners
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 from actors.ports.shop import ShopOrder
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from tests.orders import NINE, shop_order

@@ -16,9 +16,10 @@ from actors.domain.carrier_choice import CarrierRule
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick
 from actors.domain.stock_events import PackedParcel, Quantity
+from actors.partners import Partners
 from actors.ports.people import Contact
 from actors.ports.shop import ShopLine, ShopOrder
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from adapters.postgres.journal import PostgresJournal, open_journal
 from daemon.collector import collect_seldom

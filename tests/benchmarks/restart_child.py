@@ -20,7 +20,8 @@ import trio  # noqa: E402
 from actors.channel import ChannelSettings  # noqa: E402
 from actors.domain.stock_commands import Granted, Reserve  # noqa: E402
 from actors.domain.stock_events import Quantity  # noqa: E402
-from actors.system import Partners, Surroundings, System  # noqa: E402
+from actors.partners import Partners  # noqa: E402
+from actors.system import Surroundings, System  # noqa: E402
 from adapters.memory.partners import MemoryCarrier, MemoryErp  # noqa: E402
 from adapters.postgres.journal import open_journal  # noqa: E402
 from daemon.process import Daemon  # noqa: E402 - all that the daemon imports is a part of its start

@@ -29,10 +29,11 @@ from actors.adopting import cursor_name
 from actors.channel import ChannelSettings
 from actors.domain.documents import ErpDocument
 from actors.domain.order_state import order_id
+from actors.partners import Partners
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
 from actors.ports.shop import Poll
-from actors.system import Partners, Surroundings, System
+from actors.system import Surroundings, System
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.cursor import Cursor
 from adapters.channels.prestashop.plugin import PrestaShopSettings

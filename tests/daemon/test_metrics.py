@@ -37,12 +37,13 @@ from actors.domain.stock_events import PackedParcel, Quantity
 from actors.domain.tracing import trace_id
 from actors.errors import MalformedError, OutcomeUnknownError, RefusedError, UnreachableError
 from actors.inspection import AuditRun
+from actors.partners import Partners
 from actors.ports.carrier import CarrierPort
 from actors.ports.erp import ErpPort
 from actors.ports.people import Contact
 from actors.ports.shop import Poll, ShopLine, ShopOrder, ShopPort
 from actors.supervisor import RestartPolicy, supervise
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from adapters.memory.erp_books import MemoryErpBooks
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop

@@ -24,10 +24,11 @@ from actors.erp_books import ErpPiece, ExpectedLine
 from actors.erp_reader import Pauses
 from actors.inspection import OrderFilter
 from actors.order import stream_of
+from actors.partners import Partners
 from actors.ports.journal import StockPicture
 from actors.ports.people import Contact
 from actors.ports.shop import Packing, Payload, ShopLine, ShopOrder
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from adapters.memory.erp_books import MemoryErpBooks
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop

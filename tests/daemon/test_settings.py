@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.domain.assortment import Assortment, Contents
+from actors.partners import Partners
 from actors.second_look import WAIT_S
-from actors.system import Partners
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from adapters.settings import Secret

@@ -15,8 +15,9 @@ from actors.domain.documents import ErpReception, ErpReturn
 from actors.domain.order_commands import Hold, ReleaseHold
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_events import StockEffectRequested
+from actors.partners import Partners
 from actors.ports.journal import Append
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop
 from daemon.control.asked import (

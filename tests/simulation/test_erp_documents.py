@@ -19,9 +19,10 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick
 from actors.domain.stock_events import PackedParcel, Quantity
 from actors.erp_reader import Arrival, Pauses
+from actors.partners import Partners
 from actors.ports.people import Contact
 from actors.ports.shop import ShopLine, ShopOrder
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from adapters.erps.divalto.simulator import PieceSeen, is_write
 from adapters.erps.divalto.simulator.rehearsal import Site, open_site
 from adapters.memory.journal import MemoryJournal

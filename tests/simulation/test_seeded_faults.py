@@ -36,9 +36,10 @@ from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Answer, Done, Pack, Pick, Receive, ReportShort, StockCommand
 from actors.domain.stock_events import PackedParcel, Quantity, StockEffectRequested
 from actors.mailbox import SetAsideError
+from actors.partners import Partners
 from actors.ports.journal import Append, Durable
 from actors.ports.shop import ShopLine, ShopOrder
-from actors.system import Partners, Rules, Surroundings, System
+from actors.system import Rules, Surroundings, System
 from actors.warehouse import restore
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.partners import MemoryCarrier, MemoryErp, MemoryShop

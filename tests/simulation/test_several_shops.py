@@ -27,7 +27,8 @@ from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Pack, Pick, Receive
 from actors.domain.stock_events import PackedParcel, Quantity
-from actors.system import Partners, Rules, Surroundings, System
+from actors.partners import Partners
+from actors.system import Rules, Surroundings, System
 from adapters.channels.prestashop.adapter import PrestaShop
 from adapters.channels.prestashop.plugin import STATE_OF, PrestaShopSettings
 from adapters.channels.prestashop.simulator import FULL_KEY, Key, Shop, SoldOutError, address, serve
