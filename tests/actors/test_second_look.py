@@ -1,6 +1,6 @@
 """Before a floor sees an order that waited, its shop is asked once more what has become of it."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from actors.channel import ChannelSettings
 from actors.copies import FRESH_S, REMEMBERED_S, ShopCopies
 from actors.domain.order_commands import Import, ReleaseHold
+from actors.domain.order_events import OrderImported
 from actors.domain.order_state import Order
 from actors.domain.stock_commands import Receive
 from actors.order import OrderMessage
@@ -231,27 +232,32 @@ async def test_an_order_that_a_restart_interrupted_is_read_again_first(autojump_
             again.system.stop()
 
 
+def copies_of(imported: OrderImported) -> Callable[..., Import]:
+    """Return what makes a copy of the shop's order 1, of whatever standing."""
+    return partial(
+        Import,
+        channel="main",
+        shop_order="1",
+        reference="REF1",
+        placed_at=imported.placed_at,
+        currency="EUR",
+        total=imported.total,
+        shipping=imported.shipping,
+        service="standard",
+        country="FR",
+        lines=imported.lines,
+        address_problems=(),
+        contact=imported.contact,
+        payload=imported.payload,
+    )
+
+
 async def test_a_late_copy_does_not_undo_what_a_newer_one_said(autojump_clock: Clock) -> None:
     async with open_wharf(teapots=1) as wharf:
         wharf.shop.place(order_for(1, TEAPOT, standing="unpaid"))
         imported = (await wharf.until(1, "held")).facts
         now = trio.current_time()
-        told = partial(
-            Import,
-            channel="main",
-            shop_order="1",
-            reference="REF1",
-            placed_at=imported.placed_at,
-            currency="EUR",
-            total=imported.total,
-            shipping=imported.shipping,
-            service="standard",
-            country="FR",
-            lines=imported.lines,
-            address_problems=(),
-            contact=imported.contact,
-            payload=imported.payload,
-        )
+        told = copies_of(imported)
         await wharf.system.hall.ask("main-1", told(standing="cancelled"), read_at=now)
         await wharf.system.hall.ask("main-1", told(standing="open"), read_at=now - 1)
         order = await wharf.until(1, "cancelled")
@@ -266,22 +272,7 @@ async def test_of_two_copies_that_an_order_hears_in_one_breath_the_newer_counts(
         imported = (await wharf.until(1, "backordered")).facts
         await trio.sleep(5)
         now = trio.current_time()
-        told = partial(
-            Import,
-            channel="main",
-            shop_order="1",
-            reference="REF1",
-            placed_at=imported.placed_at,
-            currency="EUR",
-            total=imported.total,
-            shipping=imported.shipping,
-            service="standard",
-            country="FR",
-            lines=imported.lines,
-            address_problems=(),
-            contact=imported.contact,
-            payload=imported.payload,
-        )
+        told = copies_of(imported)
         newer = OrderMessage(told(standing="cancelled"), read_at=now)
         older = OrderMessage(told(standing="open"), read_at=now - 1)
         await wharf.system.hall.ask_all("main-1", (newer, older))
