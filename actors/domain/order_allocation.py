@@ -18,6 +18,7 @@ from actors.domain.order_events import (
     FulfilmentAllocated,
     FulfilmentFellShort,
     GoodsReturned,
+    HoldReleased,
     OrderBackordered,
     OrderConfirmed,
     OrderRouted,
@@ -123,7 +124,8 @@ def go_on(draft: Draft, *, look_again: bool = False) -> None:
     """Route what nobody covers yet, if the order may go on.
 
     With `look_again` an order that can be filled no other way is routed even to where the floor did not find
-    its units before: some have come since. What a person wants avoided stays avoided.
+    its units before: some have come since. So may they have while it was held, and did not look. What a
+    person wants avoided stays avoided.
     """
     order, facts = draft.order, draft.facts
     wanted = order.wanted()
@@ -131,6 +133,7 @@ def go_on(draft: Draft, *, look_again: bool = False) -> None:
         return
     unwanted = frozenset((site, line.sku) for site in order.shunned for line in wanted)
     chosen = _plan(draft, order.avoid | unwanted)
+    look_again = look_again or any(isinstance(event, HoldReleased) for event in draft.events)
     if isinstance(chosen, NoPlan) and look_again:
         again = _plan(draft, unwanted)
         chosen = again if isinstance(again, Plan) else chosen

@@ -533,6 +533,20 @@ def test_an_order_of_which_nothing_was_found_waits_and_looks_again_where_units_c
     assert story.tell(Wake(units_came=True)) == ["OrderRouted"]
 
 
+@pytest.mark.parametrize("ends", ["released", "expired"])
+def test_units_that_came_while_an_order_was_held_are_found_when_it_is_not_held_any_more(ends: str) -> None:
+    story = picking()
+    story.stock = {"lyon": {TEAPOT: 0}}
+    story.tell(FellShort("main-1.1", TEAPOT, 2))
+    assert story.order.stage == "backordered"
+    story.tell(Hold("manual", "x", NINE + timedelta(hours=1), "jane"))
+    story.stock = {"lyon": {TEAPOT: 9}}
+    assert story.tell(Wake(units_came=True)) == []
+    story.now += timedelta(hours=1)
+    story.tell(ReleaseHold("manual", "jane") if ends == "released" else Wake())
+    assert story.asked() == [("reserve", "main-1.2")], "they came to where the floor had found none before"
+
+
 def test_units_missing_from_what_was_given_back_meanwhile_are_still_seen() -> None:
     story = picking()
     story.tell(Cancel("jane"))
