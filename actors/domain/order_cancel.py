@@ -58,9 +58,16 @@ def release_answered(draft: Draft, part: Part, command: Answered) -> None:
 
 
 def _refuse(draft: Draft, where: str) -> None:
+    by = draft.order.cancel_asked
     draft.add(CancelRefused(where))
     mend = f"intercept {where}, or take it back as a return"
-    if rest_goes_on(draft.order):
+    if rest_goes_on(draft.order) and by == "shop":
+        # Its lines there are those of a cancelled order: nobody could stop the rest by them any more.
+        draft.hold("manual", f"the shop cancelled it, too late for {where}", None, "order")
+        release = f"wharfctl order release {draft.order.id}"
+        mend += f"; it is held: open it in the shop again and refund the rest there, then {release}"
+        mend += "; that alone ships the rest as well"
+    elif rest_goes_on(draft.order):
         mend += f"; {REST_GOES_ON}"
     draft.raise_anomaly("cancel", "cancelled_too_late", f"too late to cancel: {where}", mend)
     go_on(draft)

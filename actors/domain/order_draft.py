@@ -21,7 +21,7 @@ from actors.domain.documents import (
 )
 from actors.domain.erp_word import ErpWord
 from actors.domain.line_prices import LinePrices
-from actors.domain.order_events import EffectRequested, OrderEvent
+from actors.domain.order_events import EffectRequested, HoldKind, OrderEvent, OrderHeld
 from actors.domain.order_fold import evolve
 from actors.domain.order_state import Order, Part, changes_asked, effect_id, erp_has_order
 from actors.domain.routing import Load, Picture, RoutingRules, idle
@@ -52,6 +52,18 @@ class Draft:
         """Decide on one more event."""
         self.events.append(event)
         self.order = evolve(self.order, event, self.facts.now)
+
+    def hold(self, kind: HoldKind, reason: str, expires_at: datetime | None, by: str) -> None:
+        """Hold the order; where it is held for the like already, for both reasons and until the later end."""
+        held = self.order.holds.get(kind)
+        if held is None:
+            self.add(OrderHeld(kind, (reason,), expires_at, by))
+            return
+        reasons = held.reasons if reason in held.reasons else (*held.reasons, reason)
+        until = held.expires_at
+        expires_at = max(until, expires_at) if until is not None and expires_at is not None else None
+        if (reasons, expires_at) != (held.reasons, held.expires_at):
+            self.add(OrderHeld(kind, reasons, expires_at, by))
 
     def tell(self, kind: str, about: str, partner: str, document: Document) -> None:
         """Ask for an external effect, once in all time."""

@@ -50,7 +50,7 @@ from actors.domain.order_commands import (
 )
 from actors.domain.order_draft import Draft, Facts, show
 from actors.domain.order_erp import invoiced, mind_erp
-from actors.domain.order_events import HoldReleased, OrderEvent, OrderHeld, OrderRetold
+from actors.domain.order_events import HoldReleased, OrderEvent, OrderRetold
 from actors.domain.order_import import import_order, release_once_skus_are_known
 from actors.domain.order_returns import restock_answered, return_stranded, take_back
 from actors.domain.order_shipping import (
@@ -113,8 +113,9 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
 
 def _hear_people(draft: Draft, command: FromPeople) -> None:
     match command:
-        case Hold():
-            _hold(draft, command)
+        case Hold(kind, reason, expires_at, by):
+            if not draft.order.ended:
+                draft.hold(kind, reason, expires_at, by)
         case ReleaseHold(kind, by):
             if kind in draft.order.holds:
                 draft.add(HoldReleased(kind, by))
@@ -132,21 +133,6 @@ def _hear_people(draft: Draft, command: FromPeople) -> None:
                 draft.add(AnomalyResolved(anomaly, by))
         case _:
             assert_never(command)
-
-
-def _hold(draft: Draft, command: Hold) -> None:
-    """Hold the order; where it is held for the like already, for both reasons and until the later end."""
-    if draft.order.ended:
-        return
-    held = draft.order.holds.get(command.hold)
-    if held is None:
-        draft.add(OrderHeld(command.hold, (command.reason,), command.expires_at, command.by))
-        return
-    reasons = held.reasons if command.reason in held.reasons else (*held.reasons, command.reason)
-    until, asked = held.expires_at, command.expires_at
-    expires_at = max(until, asked) if until is not None and asked is not None else None
-    if (reasons, expires_at) != (held.reasons, held.expires_at):
-        draft.add(OrderHeld(command.hold, reasons, expires_at, command.by))
 
 
 def _hear_floor(draft: Draft, command: FromFloor) -> None:

@@ -29,7 +29,6 @@ from actors.domain.order_events import (
     FulfilmentReady,
     FulfilmentShipped,
     OrderDelivered,
-    OrderHeld,
     OrderShipped,
     ParcelLabelled,
     ParcelTracked,
@@ -61,8 +60,7 @@ def _hold_surplus(draft: Draft, part: Part) -> None:
     if beyond:
         what = ", ".join(f"{units} of {sku}" for sku, units in beyond)
         why = f"{part.fulfilment} was packed with {what} that the shop has taken out"
-        held = draft.order.holds.get("manual")
-        draft.add(OrderHeld("manual", (*(held.reasons if held else ()), why), None, "order"))
+        draft.hold("manual", why, None, "order")
         release = f"wharfctl order release {draft.order.id}"
         returns = [
             f"wharfctl return {part.warehouse} {draft.order.id} SLIP {sku} {units}" for sku, units in beyond

@@ -798,6 +798,38 @@ def test_a_cancel_that_comes_too_late_for_a_part_says_how_the_rest_is_stopped() 
     assert "the rest goes on: refund its lines in the shop to stop it" in raised.mend
 
 
+def half_cancelled_in_the_shop() -> Story:
+    """Return an order that the shop has cancelled when lyon had packed the teapot, and nantes not the cup."""
+    story = split()
+    for fulfilment in ("main-1.1", "main-1.2"):
+        story.tell(Answered("confirm", fulfilment, Done()))
+    story.pack("main-1.1")
+    story.settle_all()
+    assert "OrderHeld" in story.import_("cancelled", TEAPOT=1, CUP=1)
+    return story
+
+
+def test_what_the_shop_cancels_too_late_for_a_part_is_held_and_none_of_it_leaves_by_itself() -> None:
+    story = half_cancelled_in_the_shop()
+    assert story.asked() == []
+    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    assert "wharfctl order release main-1" in raised.mend
+    assert story.import_("cancelled", TEAPOT=1, CUP=1) == [], "it is told once"
+    story.tell(ReleaseHold("manual", "jane"))
+    assert story.asked() == [("dispatch", "main-1.1")]
+    assert story.import_("cancelled", TEAPOT=1, CUP=1) == [], "a person had the last word"
+
+
+def test_what_is_left_of_an_order_that_was_cancelled_too_late_is_ended_by_refunding_it_in_the_shop() -> None:
+    story = half_cancelled_in_the_shop()
+    story.import_("open", TEAPOT=1)
+    assert story.asked() == [("release", "main-1.2")]
+    story.tell(Answered("release", "main-1.2", Done()))
+    story.tell(ReleaseHold("manual", "jane"))
+    story.dispatch("main-1.1")
+    assert story.order.stage == "shipped"
+
+
 def test_a_floor_that_was_faster_than_the_cancel_refuses_it_and_the_order_goes_on() -> None:
     story = split()
     for fulfilment in ("main-1.1", "main-1.2"):
