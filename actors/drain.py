@@ -279,6 +279,8 @@ class Drain:
                 contact = (await self._journal.contacts({person})).get(person)
                 if contact is None:
                     return ERASED
+            if (refusal := self._refusal(errand, effect)) is not None:
+                return refusal  # given up while it waited for the partner to come back
             if self._finishing.is_set() or not self._journal.is_ours():
                 return PutOff()  # a daemon that was frozen may wake here, and another has told it since
             self._under_way.add(effect.stream)

@@ -689,6 +689,28 @@ async def test_what_a_person_gives_up_is_recorded_as_refused_and_told_no_more(au
         assert office.partner.calls == asked + 1
 
 
+async def test_what_is_given_up_while_it_waits_for_a_partner_that_is_away_is_not_tried_once_more(
+    autojump_clock: Clock,
+) -> None:
+    """Whoever gives a label up may have bought it by hand."""
+    down = True
+
+    def before(_name: str) -> None:
+        if down:
+            raise UnreachableError("shop", "POST")
+
+    async with at_work(Office(partner=Partner(before=before))) as office:
+        await office.request(*(effect(order, 1) for order in range(3)))
+        await trio.sleep(600)
+        assert office.drain.circuit.is_open
+        down = False
+        for order in range(3):
+            office.drain.give_up(f"status:{order}.1", "bought by hand")
+        await office.until_told()
+        assert sorted(office.owner.refused) == ["0.1", "1.1", "2.1"]
+        assert office.partner.carried_out == []
+
+
 async def test_what_was_given_up_and_is_asked_for_again_is_looked_up_before_it_is_sent(
     autojump_clock: Clock,
 ) -> None:
