@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import outcome
@@ -162,16 +163,13 @@ class Series:
         self._waiting.append(piece)
         if self._at_work is None:
             self._at_work = asyncio.get_running_loop().create_task(self._work())
+            self._at_work.add_done_callback(self._ended)
 
     async def _work(self) -> None:
-        try:
-            while self._waiting:
-                await self._do(self._waiting.popleft())
-        finally:
-            self._at_work = None
-            for piece in self._waiting:  # none, but when the thread ends
-                piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
-            self._waiting.clear()
+        while self._waiting:
+            await self._do(self._waiting[0])
+            self._waiting.popleft()
+        self._at_work = None
 
     async def _do(self, piece: _Piece) -> None:
         if self._broken:
@@ -185,7 +183,20 @@ class Series:
             else:
                 task = asyncio.get_running_loop().create_task(_finish(piece, piece.afterwards))
                 self._afterwards.add(task)
-                task.add_done_callback(self._afterwards.discard)
+                task.add_done_callback(partial(self._ended_afterwards, piece))
+
+    # A task that is cancelled before its first step never runs: so it is not itself that tells of its end.
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            for piece in self._waiting:
+                piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
+            self._waiting.clear()
+
+    def _ended_afterwards(self, piece: _Piece, task: asyncio.Task[None]) -> None:
+        self._afterwards.discard(task)
+        if task.cancelled():
+            piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
 
 
 async def _finish(piece: _Piece, afterwards: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -197,9 +208,6 @@ async def _done(piece: _Piece, work: Callable[[], Coroutine[Any, Any, object]]) 
     """Whether it ended well; if not, it is told why."""
     try:
         await work()
-    except asyncio.CancelledError:
-        piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
-        raise
     except Exception as error:  # noqa: BLE001 - it is told to whoever handed the work over
         piece.tell(error)
         return False

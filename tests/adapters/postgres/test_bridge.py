@@ -220,3 +220,37 @@ async def test_all_pieces_are_told_when_the_thread_goes_and_no_other_is_taken() 
         assert await told.all_of(2) == [("working", "BridgeClosedError"), ("waiting", "BridgeClosedError")]
         with pytest.raises(BridgeClosedError):
             series.begin(work, told.of("late"))
+
+
+async def test_a_piece_that_the_thread_had_only_just_taken_when_it_went_is_told_too() -> None:
+    go_on = threading.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(60)
+
+    told = Told()
+    with trio.fail_after(5):
+        async with open_bridge() as bridge:
+            bridge.post(go_on.wait, 5)  # so that it takes the pieces and ends in one breath
+            series = Series(bridge)
+            series.begin(work, told.of("first"))
+            series.begin(work, told.of("second"))
+            trio.lowlevel.current_trio_token().run_sync_soon(go_on.set)
+        assert await told.all_of(2) == [("first", "BridgeClosedError"), ("second", "BridgeClosedError")]
+
+
+async def test_what_the_thread_was_only_about_to_wait_for_afterwards_when_it_went_is_told_too() -> None:
+    go_on = threading.Event()
+
+    async def work() -> None:
+        go_on.wait(5)
+
+    async def afterwards() -> None:
+        await asyncio.sleep(60)
+
+    told = Told()
+    with trio.fail_after(5):
+        async with open_bridge() as bridge:
+            Series(bridge).begin(work, told.of("piece"), afterwards=afterwards)
+            trio.lowlevel.current_trio_token().run_sync_soon(go_on.set)
+        assert await told.all_of(1) == [("piece", "BridgeClosedError")]
