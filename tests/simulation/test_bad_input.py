@@ -85,7 +85,9 @@ async def test_html_from_erp_and_carrier_delays_an_order_and_doubles_nothing(ope
                 faults.outage = False
             await merchant.shipped(order)
             await merchant.told()
-            assert await merchant.anomalies() == []
+            await (
+                merchant.no_anomalies()
+            )  # on a slow machine it had become one, and ends a moment after the telling
             assert len(stage.carrier.labels) == 1
             assert len(stage.erp.pieces(ticod="C", picod=3)) == 1
             assert stage.erp.duplicates() == ()
