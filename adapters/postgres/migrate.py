@@ -4,6 +4,7 @@ The numbered SQL files lie in the package `migrations`. A file that was applied 
 recorded. Whoever runs this must own the schema; the daemon itself works as a role with fewer rights.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -23,6 +24,11 @@ _MIGRATION_LOCK: Final = 0x5748_4D49
 
 STATEMENT_SECONDS_MAX: Final = 3_600.0
 """To build an index over the events of years takes minutes; so does waiting for another who does it."""
+
+LOCK_SECONDS_MAX: Final = 2.0
+"""Whoever waits for a table keeps all from it that come later: the appends of a daemon at work among them,
+which are given up after 30 seconds. A backup may read the tables for an hour: so it is asked again after
+twice as long, in which they catch up."""
 
 _OWN_ROLES_ONLY: Final = 16
 """Since this Postgres who may make roles may not give away those of others, nor work as one of its own."""
@@ -72,6 +78,7 @@ async def migrate(
     seconds_max: float = 30.0,
     migrations: Sequence[Migration] | None = None,
     statement_seconds_max: float = STATEMENT_SECONDS_MAX,
+    lock_seconds_max: float = LOCK_SECONDS_MAX,
 ) -> int:
     """Apply what is missing, and return how many migrations that were. Safe when several do it at once.
 
@@ -80,15 +87,19 @@ async def migrate(
         seconds_max: how long to wait for a database that is away.
         migrations: instead of those that the code carries.
         statement_seconds_max: how long one of them may take, or waiting for another who migrates.
+        lock_seconds_max: how long to wait for a table at a time.
 
     Raises:
-        MigrationError: the schema is newer than the code, or a file that was applied has changed.
+        MigrationError: the schema is newer than the code, a file that was applied has changed, or somebody
+            held the tables all the time.
         DatabaseUnavailableError: it stayed away, was lost, or took too long.
     """
     wanted = carried_migrations() if migrations is None else migrations
     async with open_bridge() as bridge:
         with or_unavailable():
-            return await bridge.run(migrate_here, dsn, seconds_max, wanted, statement_seconds_max)
+            return await bridge.run(
+                migrate_here, dsn, seconds_max, wanted, statement_seconds_max, lock_seconds_max
+            )
 
 
 async def migrate_here(
@@ -96,34 +107,49 @@ async def migrate_here(
     seconds_max: float,
     wanted: Sequence[Migration],
     statement_seconds_max: float = STATEMENT_SECONDS_MAX,
+    lock_seconds_max: float = LOCK_SECONDS_MAX,
 ) -> int:
     """Do what `migrate` says; to be run on the database's thread."""
+    until = asyncio.get_running_loop().time() + statement_seconds_max
     connection = await connect(
         dsn, role=None, seconds_max=seconds_max, command_seconds_max=statement_seconds_max
     )
     try:
         if await _is_current(connection, wanted):
             return 0  # the daemon's login need not own the schema, as long as nothing is to be done
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-            await connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL,"
-                " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
-            )
-            missing = _missing(await _applied(connection), wanted)
-            if missing and missing[0].number == 1:
-                await _may_make_the_role(connection)
-            for migration in missing:
-                await _apply(connection, migration)
-            if missing and missing[0].number == 1:
-                await _take_the_role(connection)
-        return len(missing)
+        while True:
+            try:
+                return await _migrate_once(connection, wanted, lock_seconds_max)
+            except asyncpg.LockNotAvailableError:
+                if asyncio.get_running_loop().time() > until:
+                    raise MigrationError("somebody held the tables all the time: a backup?") from None
+            pause = 2 * lock_seconds_max
+            log.warning("postgres.tables_in_use", again_in_s=pause)
+            await asyncio.sleep(pause)
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
             f"the schema must be migrated by its owner (`wharfinger migrate`): {error}"
         ) from error
     finally:
         await connection.close()  # noqa: ASYNC102 - asyncio's, on the database's thread
+
+
+async def _migrate_once(connection: Connection, wanted: Sequence[Migration], lock_seconds_max: float) -> int:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+        await connection.execute(f"SET LOCAL lock_timeout = {round(lock_seconds_max * 1_000)}")
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL,"
+            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+        )
+        missing = _missing(await _applied(connection), wanted)
+        if missing and missing[0].number == 1:
+            await _may_make_the_role(connection)
+        for migration in missing:
+            await _apply(connection, migration)
+        if missing and missing[0].number == 1:
+            await _take_the_role(connection)
+    return len(missing)
 
 
 async def _is_current(connection: Connection, wanted: Sequence[Migration]) -> bool:
@@ -188,7 +214,7 @@ async def _take_the_role(connection: Connection) -> None:
 async def _apply(connection: Connection, migration: Migration) -> None:
     try:
         await connection.execute(migration.sql)
-    except asyncpg.InsufficientPrivilegeError:
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.LockNotAvailableError):
         raise
     except asyncpg.PostgresError as error:
         raise MigrationError(f"migration {migration.number:04} {migration.name} failed: {error}") from error

@@ -1,6 +1,8 @@
 """The runner of migrations, on real databases that are still empty."""
 
+import asyncio
 import re
+import threading
 from collections.abc import Callable
 
 import asyncpg
@@ -92,6 +94,47 @@ async def test_two_daemons_that_start_at_once_migrate_once(empty: str) -> None:
             for _ in range(4):
                 nursery.start_soon(start)
     assert sorted(applied) == [0, 0, 0, COUNT]
+
+
+async def test_a_migration_that_waits_for_a_backup_does_not_keep_a_daemon_at_work_from_its_tables(
+    empty: str,
+) -> None:
+    backup_ends = threading.Event()
+    reading = threading.Event()
+
+    async def read() -> None:
+        connection = await asyncpg.connect(empty)
+        async with connection.transaction():
+            await connection.fetch("SELECT count(*) FROM stock_balance")
+            reading.set()
+            await asyncio.to_thread(backup_ends.wait, 20)
+        await connection.close()
+
+    def back_up() -> None:
+        asyncio.run(read())
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'stock_balance'::regclass"
+    changing = Migration(COUNT + 1, "more", "ALTER TABLE stock_balance ADD COLUMN more int")
+    applied: list[int] = []
+
+    async def change() -> None:
+        applied.append(
+            await migrate(empty, migrations=[*carried_migrations(), changing], lock_seconds_max=0.3)
+        )
+
+    with trio.fail_after(30):
+        await migrate(empty)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, back_up)
+            await trio.to_thread.run_sync(reading.wait)
+            nursery.start_soon(change)
+            while not (await trio.to_thread.run_sync(run_sql, empty, waiting))[0][0]:
+                await trio.sleep(0.01)
+            used = "UPDATE stock_balance SET available = 0"
+            await trio.to_thread.run_sync(run_sql, empty, "SET statement_timeout = '5s'", used)
+            assert applied == []
+            backup_ends.set()
+    assert applied == [1]
 
 
 async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(empty: str) -> None:
