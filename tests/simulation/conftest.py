@@ -108,12 +108,12 @@ class Merchant:
         (one,) = found
         return one
 
-    async def no_anomalies(self) -> None:
-        """Return once nothing is left for a person to look at."""
+    async def no_anomalies(self, but: str = "") -> None:
+        """Return once nothing is left for a person to look at, but for problems of that one kind."""
         seen: list[dict[str, Any]] = []
 
         async def is_there() -> bool:
-            seen[:] = await self.anomalies()
+            seen[:] = [each for each in await self.anomalies() if each["problem"] != but]
             return not seen
 
         await self.becomes(is_there, lambda: f"left: {seen}")
