@@ -57,6 +57,7 @@ class ShopWindow:
         self._shown: dict[str, Told] | None = None
         self._to_compare: dict[str, None] = {}  # in the order in which they moved
         self._unknown: frozenset[str] = frozenset()
+        self._missed: set[str] = set()  # those that are told one by one, and one more where there are more
         self._are_many_unknown = False
         self._refused: frozenset[str] = frozenset()
         self._swept_at = 0.0
@@ -185,6 +186,7 @@ class ShopWindow:
                 elif article not in shown:
                     await self._desk.resolve(self._ignorance(article), "system")
             await trio.lowlevel.checkpoint()
+        self._missed = set(missed[: EACH_MAX + 1])
         if len(missed) <= EACH_MAX:
             await self._say_that_few_are_unknown(missed)
         return told
@@ -199,13 +201,13 @@ class ShopWindow:
     async def _say_what_is_not_shown(self, pushed: Pushed) -> None:
         self._unknown |= frozenset(pushed.unknown)
         self._refused |= pushed.refused.keys()
-        missed = [article for article in self._unknown if pushed.unknown and self._is_missed(article)]
-        if len(missed) > EACH_MAX:
-            await self._say_that_many_are_unknown(missed)
+        missed = [article for article in pushed.unknown if self._is_missed(article)]
+        self._missed.update(missed[: EACH_MAX + 1 - len(self._missed)])
+        if len(self._missed) > EACH_MAX:
+            await self._say_that_many_are_unknown()
         else:
-            for article in pushed.unknown:
-                if self._is_missed(article):
-                    await self._say_that_it_is_unknown(article)
+            for article in missed:
+                await self._say_that_it_is_unknown(article)
         for article, why in pushed.refused.items():
             mend = f"look at the stock of {article} in the shop {self._channel}; it is tried again by itself"
             await self._desk.raise_anomaly(Raise(self._refusal(article), "stock_refused", why, mend))
@@ -217,10 +219,10 @@ class ShopWindow:
         )
         await self._desk.raise_anomaly(Raise(self._ignorance(article), "unknown_sku", detail, mend))
 
-    async def _say_that_many_are_unknown(self, missed: Iterable[str]) -> None:
+    async def _say_that_many_are_unknown(self) -> None:
         """Say once of a range that the shop does not sell what would be thousands of matters."""
         self._are_many_unknown = True
-        some = ", ".join(nsmallest(NAMED, missed))
+        some = ", ".join(nsmallest(NAMED, self._missed))
         detail = f"the shop has no products with the references of more than {EACH_MAX} SKUs, such as {some}"
         mend = f"give products of the shop {self._channel} these references; {self._part_of_a_range()}"
         await self._desk.raise_anomaly(Raise(self._ignorance_of_many(), "unknown_sku", detail, mend))

@@ -188,9 +188,8 @@ class Writer:
                 else:
                     self._work = trio.Event()
         finally:
-            with trio.move_on_after(
-                OUTLAST_SECONDS_MAX, shield=True
-            ):  # left alone, their outcome would be unknown
+            # Whoever left them alone would not know their outcome.
+            with trio.move_on_after(OUTLAST_SECONDS_MAX, shield=True):
                 await self._outlast_what_is_under_way()
 
     async def _outlast_what_is_under_way(self) -> None:
