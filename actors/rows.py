@@ -11,8 +11,11 @@ from actors.domain.ledger import CLOSED, Fulfilment
 from actors.domain.order_state import Order, due_at
 from actors.ports.journal import FulfilmentRow, OrderRow
 
-UNCOVERED = ("new", "held", "routing", "backordered")
-"""The stages in which an order may want units that no part covers; in `allocating` it is about to hear."""
+UNPROMISED = ("new", "held", "routing", "backordered")
+"""The stages in which an order may want units that nobody has promised; in `allocating` it is about to hear.
+
+One that was held between its plan and its question keeps the plan, and asks nobody before it is released.
+"""
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Fulfilment)
@@ -30,7 +33,7 @@ def order_row(order: Order) -> OrderRow:
         state_since=order.since or facts.placed_at,
         due_at=due_at(order),
         placed_at=facts.placed_at,
-        waiting_for=order.wanted() if order.stage in UNCOVERED else (),
+        waiting_for=order.unpromised() if order.stage in UNPROMISED else (),
         version=order.version,
     )
 

@@ -175,20 +175,23 @@ class Order(Struct, frozen=True, gc=False):
 
     def wanted(self) -> tuple[Quantity, ...]:
         """Return what the order asks for and no part covers, each SKU once, in the order of its lines."""
-        if self.ended:
-            return ()
-        return tuple([Quantity(sku, units) for sku, units in self._uncovered().items() if units > 0])
+        return () if self.ended else _asked_for(self._uncovered(("gone",)))
+
+    def unpromised(self) -> tuple[Quantity, ...]:
+        """Return what the order asks for and no warehouse has promised yet: what is only planned as well."""
+        return () if self.ended else _asked_for(self._uncovered(("gone", "planned")))
 
     def surplus(self) -> dict[str, int]:
         """Return what parts hold and the order does not ask for (any more), by SKU."""
-        return {sku: -units for sku, units in self._uncovered().items() if units < 0}
+        return {sku: -units for sku, units in self._uncovered(("gone",)).items() if units < 0}
 
-    def _uncovered(self) -> dict[str, int]:
+    def _uncovered(self, but: tuple[PartState, ...]) -> dict[str, int]:
+        """Return the units of each SKU beyond the parts in other states than these; below zero where less."""
         open_: dict[str, int] = {}
         for line in self.facts.lines:
             open_[line.sku] = open_.get(line.sku, 0) + line.units
         for part in self.parts.values():
-            if part.state != "gone":
+            if part.state not in but:
                 for quantity in part.lines:
                     open_[quantity.sku] = open_.get(quantity.sku, 0) - quantity.units
         return open_
@@ -200,6 +203,10 @@ class Order(Struct, frozen=True, gc=False):
     def label_effects(self, part: Part) -> tuple[str, ...]:
         """Return the effects that buy the part's labels, in the order of its parcels."""
         return tuple(effect_id("label", parcel.parcel) for parcel in part.parcels)
+
+
+def _asked_for(uncovered: Mapping[str, int]) -> tuple[Quantity, ...]:
+    return tuple([Quantity(sku, units) for sku, units in uncovered.items() if units > 0])
 
 
 def order_id(channel: str, shop_order: str) -> str:

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from actors.directory import Directory, WarehouseHandle
-from actors.domain.order_commands import Cancel, Hold, Import, Settled, Wake
+from actors.domain.order_commands import Cancel, Hold, Import, ReleaseHold, Settled, Wake
 from actors.domain.order_draft import Facts
 from actors.domain.order_events import Beside, EffectRequested, FulfilmentAllocated, OrderLine
 from actors.domain.order_state import Order
@@ -223,6 +223,20 @@ async def test_what_may_not_gather_is_recorded_at_once(autojump_clock: Clock) ->
             )
         await trio.sleep(GATHER_S / 2)
         assert heard == [began] * len(known.effects)
+
+
+async def test_an_order_that_is_held_in_the_turn_of_its_import_keeps_its_units_from_sale(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        house.units = 9
+        await house.hall.tell("main-1", order(1))
+        held = await house.hall.ask("main-1", Hold("manual", "x", None, "jane"))
+        assert (len(house.journal.appends), [part.state for part in held.live()]) == (1, ["planned"])
+        assert await house.journal.wanted() == {"TEAPOT": 1}
+        await house.hall.ask("main-1", ReleaseHold("manual", "jane"))
+        assert (await house.hall.ask("main-1", Wake())).stage == "picking"
+        assert await house.journal.wanted() == {}, "its warehouse has promised them"
 
 
 # --- orders that cannot live --------------------------------------------------------------------------------
