@@ -27,10 +27,14 @@ def news_of(stock: Stock, event: StockEvent) -> tuple[str, OrderCommand] | None:
 
 
 def news_again(stock: Stock) -> list[tuple[str, OrderCommand]]:
-    """Return what orders may not have heard when the last daemon died; hearing it twice changes nothing."""
+    """Return what orders may not have heard when daemons before died; hearing it twice changes nothing.
+
+    An order may have given back what it had not heard to be short. What has left, its order saw being packed,
+    and heard before that what was missing from it.
+    """
     news: list[tuple[str, OrderCommand]] = []
-    found_short = [known for known in stock.closed.values() if known.state == "short"]
-    for known in (*stock.fulfilments.values(), *found_short):
+    may_be_short = [known for known in stock.closed.values() if known.state in ("short", "released")]
+    for known in (*stock.fulfilments.values(), *may_be_short):
         news.extend(
             (known.order, FellShort(known.fulfilment, line.sku, line.missing))
             for line in known.lines

@@ -247,13 +247,15 @@ def expired(draft: Draft, fulfilment: str) -> None:
 
 
 def fell_short(draft: Draft, command: FellShort) -> None:
-    """Take the news that the floor did not find units; what is missing is routed again."""
+    """Take the news that the floor did not find units; what is missing is routed again.
+
+    It is recorded of a part that was given back meanwhile too, so that a repeat raises nothing anew.
+    """
     part = draft.order.parts.get(command.fulfilment)
     known = draft.order.short.get((command.fulfilment, command.sku), 0)
     if part is None or command.missing <= known:
         return
-    if part.state != "gone":
-        draft.add(FulfilmentFellShort(command.fulfilment, command.sku, command.missing - known))
+    draft.add(FulfilmentFellShort(command.fulfilment, command.sku, command.missing - known))
     detail = f"{command.missing} of {command.sku} were not found at {part.warehouse}"
     mend = f"wharfctl stock count {part.warehouse} {command.sku} UNITS"
     draft.raise_anomaly(f"short:{command.fulfilment}:{command.sku}", "short_pick", detail, mend)

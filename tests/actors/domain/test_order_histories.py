@@ -79,6 +79,7 @@ from actors.domain.stock_events import (
     StockReceived,
     UnitsReturned,
 )
+from actors.floor_news import news_again
 
 Event = OrderEvent | AnomalyEvent
 
@@ -456,14 +457,8 @@ class World:
             self.orders[order] = self.folded(order)
             self.news[order].clear()
         for stock in self.stocks.values():
-            short = [each for each in stock.closed.values() if each.state == "short"]
-            for each in (*stock.fulfilments.values(), *short):
-                news = self.news[each.order]
-                news.extend(
-                    FellShort(each.fulfilment, line.sku, line.missing) for line in each.lines if line.missing
-                )
-                if each.state == "packed":
-                    news.append(Packed(each.fulfilment, each.parcels))
+            for order, news in news_again(stock):
+                self.news[order].append(news)
 
     # --- what must hold at any moment
 
@@ -495,6 +490,16 @@ class World:
                 rests = state.stage in ("delivered", "cancelled")
                 assert rests or "silent" in state.anomalies.values(), "it waits unseen"
 
+    def check_shorts(self) -> None:
+        """Assert that each order knows all that was not found of it, once it has heard its news."""
+        for stock in self.stocks.values():
+            for known in (*stock.fulfilments.values(), *stock.closed.values()):
+                short = self.orders[known.order].short
+                for line in known.lines:
+                    assert short.get((known.fulfilment, line.sku), 0) == line.missing, (
+                        "missing, and unheard of"
+                    )
+
     def bring_to_an_end(self) -> None:
         """Let everybody do their work from now on, and assert that each order comes to its end by that."""
         for site in SITES:
@@ -522,6 +527,7 @@ class World:
             if not any(self.news.values()) and all(
                 not state.imported or state.ended for state in self.orders.values()
             ):
+                self.check_shorts()
                 return
         raise AssertionError(f"somebody waits in vain: {[state.stage for state in self.orders.values()]}")
 
@@ -666,6 +672,18 @@ DELIVERED_AT_ONCE: History = (
 )
 
 
+FOUND_SHORT_AND_GIVEN_BACK_BETWEEN_TWO_CRASHES: History = (
+    (World.receive, 0, 2),
+    (World.receive, 1, 2),
+    (World.glance, 0, 0),
+    (World.shop, 0, 0),
+    (World.work, 0, 2),
+    (World.restart, 0, 0),
+    (World.cancel, 0, 0),
+    (World.restart, 0, 0),
+)
+
+
 def live_through(history: History) -> World:
     world = World(WANTED)
     for act, a, b in history:
@@ -680,6 +698,13 @@ def test_whatever_happens_nothing_is_promised_shipped_or_told_twice_and_every_or
     history: list[tuple[Action, int, int]],
 ) -> None:
     live_through(history).bring_to_an_end()
+
+
+def test_what_was_found_short_is_heard_of_although_two_daemons_died_before_they_told_it() -> None:
+    world = live_through(FOUND_SHORT_AND_GIVEN_BACK_BETWEEN_TWO_CRASHES)
+    assert world.orders["main-1"].ended == "cancelled"
+    world.bring_to_an_end()
+    assert world.problems("main-1") == {"short_pick"}
 
 
 def walk(seed: int, steps: int = 120) -> World:

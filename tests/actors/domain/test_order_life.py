@@ -551,7 +551,10 @@ def test_units_missing_from_what_was_given_back_meanwhile_are_still_seen() -> No
     story = picking()
     story.tell(Cancel("jane"))
     story.tell(Answered("release", "main-1.1", Done()))
-    assert story.tell(FellShort("main-1.1", TEAPOT, 1)) == ["AnomalyRaised"]
+    assert story.tell(FellShort("main-1.1", TEAPOT, 1)) == ["FulfilmentFellShort", "AnomalyRaised"]
+    (anomaly,) = story.order.anomalies
+    assert story.tell(ResolveAnomaly(anomaly, "jane")) == ["AnomalyResolved"]
+    assert story.tell(FellShort("main-1.1", TEAPOT, 1)) == [], "each start tells it again"
 
 
 def test_a_pack_that_is_heard_before_the_grant_counts() -> None:
