@@ -18,7 +18,7 @@ from actors.concerning import concerning
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
-from actors.domain.order_commands import Hold, Import, Retell, Standing, Wake
+from actors.domain.order_commands import Hold, Import, Readdressed, Retell, Standing, Wake
 from actors.domain.order_events import Beside, OrderLine
 from actors.domain.order_import import is_another
 from actors.domain.order_state import Order, order_id
@@ -270,11 +270,14 @@ class Intake:
             if standing is None or known.imported is None or known.ended:
                 return
             last = await self._journal.contact(known.facts.contact.id)
-            if last is None or last == self._person(order):  # what was erased here does not come back
+            if last is None:  # what was erased here does not come back
+                return
+            changed = readdressed(last, self._person(order))
+            if not changed:
                 return
             command, (contact, _) = self._command(id_, order, standing, self._entropy(4).hex())
             contact = msgspec.structs.replace(contact, erased_with=known.facts.contact.id)
-            command = msgspec.structs.replace(command, is_readdressed=True)
+            command = msgspec.structs.replace(command, readdressed=changed)
             await self._hall.ask(id_, command, (contact,), read_at=read_at)
         except SetAsideError:
             log.warning("address_set_aside")
@@ -351,6 +354,20 @@ def _unfinished(id_: str) -> str:
 def digest(row: BesideRow) -> Beside:
     """Return how an event names a row beside the log."""
     return Beside(row.id, hashlib.sha256(row.salt + row.body).hexdigest())
+
+
+def readdressed(last: Contact, now: Contact) -> Readdressed:
+    """Return what of a contact is another by now, what matters most to a parcel that is under way first."""
+    if last == now:
+        return ""
+    if _place(last) != _place(now):
+        return "address"
+    return "phone" if last.phone != now.phone else "else"
+
+
+def _place(contact: Contact) -> Contact:
+    """Return who it goes to and where, without how they are reached."""
+    return msgspec.structs.replace(contact, email="", phone="", customer="")
 
 
 def address_problems(contact: Contact) -> tuple[str, ...]:

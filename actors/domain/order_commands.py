@@ -13,13 +13,15 @@ from actors.domain.stock_events import Condition, PackedParcel
 PartStep = Literal["reserve", "confirm", "release", "dispatch"]
 StepKind = PartStep | Literal["restock"]
 Standing = Literal["open", "unpaid", "cancelled", "shipped"]
+Readdressed = Literal["", "address", "phone", "else"]
 
 
 class Import(Struct, frozen=True, gc=False, tag=True):
     """The shop's order as it stands now; the first makes the order, later ones say what changed.
 
-    `is_readdressed` says of a later one that its contact is not the one that the order has. `credited` are
-    the units of each line that the shop has refunded, of an order that has shipped; empty where nobody asked.
+    `readdressed` says what in the contact of a later one is not as the order has it: the name or the address,
+    else the phone number, else something that is on no label; "" where nothing is. `credited` are the units
+    of each line that the shop has refunded, of an order that has shipped; empty where nobody asked.
     """
 
     channel: str
@@ -36,7 +38,7 @@ class Import(Struct, frozen=True, gc=False, tag=True):
     address_problems: tuple[str, ...]
     contact: Beside
     payload: Beside
-    is_readdressed: bool = False
+    readdressed: Readdressed = ""
     credited: tuple[OrderLine, ...] = ()
 
 

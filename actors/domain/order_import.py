@@ -4,12 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import assert_never
 
 from actors.domain.anomaly_events import AnomalyResolved
 from actors.domain.documents import LabelPurchase
 from actors.domain.order_allocation import go_on
 from actors.domain.order_cancel import cancel
-from actors.domain.order_commands import Import
+from actors.domain.order_commands import Import, Readdressed
 from actors.domain.order_draft import Draft, show
 from actors.domain.order_erp import mind_erp
 from actors.domain.order_events import (
@@ -147,8 +148,12 @@ def takes_address(order: Order) -> bool:
     return any(part.state in REROUTABLE or not has_labels_asked(order, part) for part in order.live())
 
 
-def _say_what_has_its_label(draft: Draft, order: Order) -> None:
-    """Put before a person which parcels go where the order was to go before the shop said otherwise."""
+def _say_what_has_its_label(draft: Draft, order: Order, readdressed: Readdressed) -> None:
+    """Put before a person which parcels have a label that says otherwise than the shop does by now.
+
+    A carrier is given the mail address too, to announce a parcel; that one arrives all the same, and the shop
+    tells its customer of the tracking itself.
+    """
     labelled = [
         parcel.parcel
         for part in order.live()
@@ -156,11 +161,24 @@ def _say_what_has_its_label(draft: Draft, order: Order) -> None:
         if (effect := effect_id("label", parcel.parcel)) in order.effects_asked
         and effect not in order.refusals
     ]
-    if labelled and not order.ended:
-        parcels = ", ".join(labelled)
-        detail = f"the address was changed in the shop when {parcels} had a label for the one before"
-        mend = f"intercept {parcels}, or settle it with the customer"
-        draft.raise_anomaly("address", "changed_in_shop", detail, mend)
+    if not labelled or order.ended:
+        return
+    parcels = ", ".join(labelled)
+    match readdressed:
+        case "address":
+            detail = f"the address was changed in the shop when {parcels} had a label for the one before"
+            mend = f"intercept {parcels}, or settle it with the customer"
+            draft.raise_anomaly("address", "changed_in_shop", detail, mend)
+        case "phone":
+            detail = (
+                f"the phone number was changed in the shop when {parcels} had a label with the one before"
+            )
+            mend = f"tell the carrier of {parcels}, if its driver has to ring or a locker sends a code"
+            draft.raise_anomaly("phone", "changed_in_shop", detail, mend)
+        case "else" | "":
+            return
+        case _:
+            assert_never(readdressed)
 
 
 def _may_take_address(order: Order, command: Import) -> bool:
@@ -173,7 +191,7 @@ def _readdress(draft: Draft, command: Import) -> None:
     before = draft.order
     if _may_take_address(before, command):
         _take_address(draft, command)
-    _say_what_has_its_label(draft, before)
+    _say_what_has_its_label(draft, before, command.readdressed)
 
 
 def _take_address(draft: Draft, command: Import) -> None:
@@ -306,7 +324,7 @@ def _import_again(draft: Draft, command: Import) -> None:
             _take_lines(draft, command)
         elif _is_edited(draft.order, command):
             _take_edit(draft, command)
-    if command.is_readdressed:
+    if command.readdressed:
         _readdress(draft, command)
     if command.service and not draft.order.facts.service and takes_address(draft.order):
         _take_service(draft, command)

@@ -1,11 +1,12 @@
 """What is read again in the shop because a person was asked to mend it there."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
+import pytest
 import trio
 from msgspec.structs import replace
 
@@ -16,7 +17,7 @@ from actors.domain.order_commands import Cancel, ReleaseHold, Wake
 from actors.domain.order_life import Facts
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules
-from actors.intake import Intake
+from actors.intake import Intake, readdressed
 from actors.mailbox import Mailbox
 from actors.order import OrderHall
 from actors.ports.people import Contact
@@ -107,6 +108,23 @@ async def test_an_address_that_was_read_before_a_newer_one_does_not_come_back() 
         contact = await way.journal.contact(order.facts.contact.id)
         assert contact is not None
         assert contact.street == "2 quai de la Pêcherie"
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"),
+    [
+        ({}, ""),
+        ({"email": "cm@example.org"}, "else"),
+        ({"phone": "+33 6 00 00 00 00"}, "phone"),
+        ({"phone": "+33 6 00 00 00 00", "email": "cm@example.org"}, "phone"),
+        ({"phone": "+33 6 00 00 00 00", "street": "2 quai de la Pêcherie"}, "address"),
+        ({"name": "Noa Petit"}, "address"),
+    ],
+)
+def test_of_a_contact_that_is_another_what_stands_on_a_label_matters(
+    changed: Mapping[str, str], matters: str
+) -> None:
+    assert readdressed(NOWHERE, replace(NOWHERE, **changed)) == matters
 
 
 async def test_what_was_erased_here_does_not_come_back_from_the_shop() -> None:

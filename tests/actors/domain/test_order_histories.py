@@ -401,7 +401,7 @@ class World:
             self.tell(order, AskAgain("jane"))
         elif self.orders[order].imported:
             again = import_of(int(order.removeprefix("main-")), self.wanted[order])
-            self.tell(order, replace(again, contact=Beside(f"c{b}", "d"), is_readdressed=True))
+            self.tell(order, replace(again, contact=Beside(f"c{b}", "d"), readdressed="address"))
 
     def reroute(self, a: int, b: int) -> None:
         """Have somebody want the order routed anew, perhaps not from one warehouse."""

@@ -32,6 +32,7 @@ from actors.domain.order_commands import (
     Invoiced,
     OrderCommand,
     Packed,
+    Readdressed,
     Refused,
     ReleaseHold,
     Reroute,
@@ -235,7 +236,9 @@ def test_another_order_under_the_same_number_is_put_before_a_person_and_changes_
 ) -> None:
     story = begin()
     before, stage = story.order.facts, story.order.stage
-    other = replace(ANOTHER, standing=standing, is_readdressed=True, contact=Beside("main-1:contact:2", "e"))
+    other = replace(
+        ANOTHER, standing=standing, readdressed="address", contact=Beside("main-1:contact:2", "e")
+    )
     if story.order.ended and standing in ("cancelled", "shipped"):
         assert story.tell(other) == [], "neither is anybody's matter any more"
         return
@@ -1037,7 +1040,7 @@ def test_a_status_that_the_order_is_beyond_is_not_told_any_more() -> None:
     assert story.tell(AskAgain("anna")) == ["AnomalyResolved"]
 
 
-READDRESSED = replace(copy_of({TEAPOT: 2}), contact=Beside("main-1:contact:2", "e"), is_readdressed=True)
+READDRESSED = replace(copy_of({TEAPOT: 2}), contact=Beside("main-1:contact:2", "e"), readdressed="address")
 
 
 def test_an_order_goes_on_by_itself_when_its_address_is_mended_in_the_shop() -> None:
@@ -1079,6 +1082,25 @@ def test_another_address_is_too_late_once_all_is_labelled_and_a_person_hears_whi
     assert shipped().tell(READDRESSED) == []
 
 
+def test_another_phone_number_of_a_parcel_that_has_its_label_is_not_said_to_be_another_address() -> None:
+    story = packed()
+    assert story.tell(replace(READDRESSED, readdressed="phone")) == ["AnomalyRaised"]
+    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    assert (raised.anomaly, raised.problem) == ("main-1:phone", "changed_in_shop")
+    assert "main-1.1.1" in raised.detail
+    assert "intercept" not in raised.mend
+
+
+@pytest.mark.parametrize("changed", ["phone", "else"])
+def test_how_a_customer_is_reached_is_nobodys_matter_before_there_is_a_label(changed: Readdressed) -> None:
+    story = picking()
+    assert story.tell(replace(READDRESSED, readdressed=changed)) == ["ContactCorrected"]
+
+
+def test_what_stands_on_no_label_is_nobodys_matter_once_there_is_one() -> None:
+    assert packed().tell(replace(READDRESSED, readdressed="else")) == []
+
+
 def test_another_address_is_that_of_the_parcels_that_have_no_label_yet() -> None:
     story = split()
     for part in ("main-1.1", "main-1.2"):
@@ -1086,7 +1108,7 @@ def test_another_address_is_that_of_the_parcels_that_have_no_label_yet() -> None
     story.pack("main-1.1")
     story.settle_all()
     story.dispatch("main-1.1")
-    moved = replace(copy_of({TEAPOT: 1, CUP: 1}), contact=READDRESSED.contact, is_readdressed=True)
+    moved = replace(copy_of({TEAPOT: 1, CUP: 1}), contact=READDRESSED.contact, readdressed="address")
     assert story.tell(moved) == ["ContactCorrected", "AnomalyRaised"]
     story.pack("main-1.2")
     labels = [each for each in story.documents() if isinstance(each, LabelPurchase)]
