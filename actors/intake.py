@@ -18,7 +18,7 @@ from actors.concerning import concerning
 from actors.desk import Desk, Raise
 from actors.directory import Directory
 from actors.domain.assortment import Assortment
-from actors.domain.order_commands import Hold, Import, Readdressed, Retell, Standing, Wake
+from actors.domain.order_commands import Import, Readdressed, Retell, Standing, Vanished, Wake
 from actors.domain.order_events import Beside, OrderLine
 from actors.domain.order_import import is_another
 from actors.domain.order_state import Order, order_id
@@ -98,7 +98,6 @@ class Intake:
         self.adopting = Adopting(channel, journal, desk)
         self.assortment = Assortment()
         self._to_look_at: list[str] = []
-        self._stopped: set[str] = set()
         self._is_mended = True  # nobody knows what was mended since an earlier daemon, nor what it held back
 
     @property
@@ -194,8 +193,8 @@ class Intake:
         self._directory.copies.note(id_, read_at)
 
     async def stop(self, id_: str, reason: str) -> None:
-        """Hold an order of ours until a person lets it go on."""
-        await self._hall.tell(id_, Hold("manual", reason, None, "shop"))
+        """Hold an order of ours until a person lets it go on, who is not overruled."""
+        await self._hall.tell(id_, Vanished(reason))
 
     async def _to_be_mended(self) -> list[str]:
         prefix = f"{self._channel}-"
@@ -224,7 +223,6 @@ class Intake:
                 await self._retell(id_, order, state.facts.payload, read_at)
         except SetAsideError:
             log.warning("import_set_aside")
-        self._stopped.discard(id_)
         await self._nothing_to_mend(id_)
 
     async def _take_unfinished(self, id_: str, shop_order: str, read_at: float, *, is_ours: bool) -> None:
@@ -237,16 +235,14 @@ class Intake:
         mend = f"finish or delete order {shop_order} in the shop; it is read again by itself"
         if is_ours:
             why = "the shop shows it without lines, or without a state"
-            stop = Wake() if id_ in self._stopped else Hold("manual", why, None, "shop")
             try:
-                state = await self._hall.ask(id_, stop, read_at=read_at)
+                state = await self._hall.ask(id_, Vanished(why), read_at=read_at)
             except SetAsideError:
                 log.warning("import_set_aside")
                 return
             if state.ended:
                 await self._nothing_to_mend(id_)
                 return
-            self._stopped.add(id_)
             detail = (
                 f"all lines of order {shop_order} were taken out in the shop, or its state; here it is held"
             )

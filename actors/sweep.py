@@ -72,7 +72,6 @@ class Sweep:
         self._last: datetime | None = None
         self._page: str | None = None
         self._contradicting: set[str] = set()
-        self._stopped: set[str] = set()
 
     async def look_at_open(self) -> None:
         """Read some of the open orders again, those longest not looked at.
@@ -155,9 +154,7 @@ class Sweep:
         for row in rows:
             if row.shop_order in found:
                 continue
-            if row.order not in self._stopped:
-                self._stopped.add(row.order)
-                await self._intake.stop(row.order, "it was deleted in the shop before it went to a floor")
+            await self._intake.stop(row.order, "it was deleted in the shop before it went to a floor")
             self._intake.has_read(row.order, read_at)  # should somebody let it go on, this is all there is
         return [row.order for row in rows if not isinstance(found.get(row.shop_order), UnreadableOrder)]
 

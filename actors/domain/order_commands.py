@@ -48,6 +48,12 @@ class Retell(Struct, frozen=True, gc=False, tag=True):
     payload: Beside
 
 
+class Vanished(Struct, frozen=True, gc=False, tag=True):
+    """The shop does not show the order any more, or not whole: it stops until a person lets it go on."""
+
+    why: str
+
+
 class Hold(Struct, frozen=True, gc=False, tag=True):
     """Stop the order."""
 
@@ -183,6 +189,7 @@ class Tracked(Struct, frozen=True, gc=False, tag=True):
 OrderCommand = (
     Import
     | Retell
+    | Vanished
     | Hold
     | ReleaseHold
     | Cancel

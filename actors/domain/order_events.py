@@ -69,6 +69,10 @@ class OrderRetold(Struct, frozen=True, gc=False, tag="order.retold"):
     payload: Beside
 
 
+class OrderReappeared(Struct, frozen=True, gc=False, tag="order.reappeared"):
+    """The shop shows the order whole again, which was stopped since it did not: so it can vanish anew."""
+
+
 class LinesCorrected(Struct, frozen=True, gc=False, tag="order.lines_corrected"):
     """The lines are understood otherwise than at the import, before anything was promised for them."""
 
@@ -295,6 +299,7 @@ OrderEvent = (
     | ContactCorrected
     | ServiceNamed
     | OrderRetold
+    | OrderReappeared
     | LinesCorrected
     | LinesEdited
     | OrderHeld

@@ -33,6 +33,7 @@ from actors.domain.order_events import (
     OrderHeld,
     OrderImported,
     OrderInvoiced,
+    OrderReappeared,
     OrderRetold,
     OrderRouted,
     OrderShipped,
@@ -65,6 +66,7 @@ STAGE_KEPT = frozenset(
     {
         ContactCorrected,
         ServiceNamed,
+        OrderReappeared,
         EffectRequested,
         EffectDone,
         EffectRefused,
@@ -84,6 +86,7 @@ DetourEvent = (
     ContactCorrected
     | ServiceNamed
     | OrderRetold
+    | OrderReappeared
     | LinesCorrected
     | LinesEdited
     | OrderHeld
@@ -179,8 +182,11 @@ def _fold_detour(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(order, imported=replace(order.facts, lines=lines))
         case LinesEdited():
             return _edit(order, event)
-        case OrderHeld(hold):
-            return replace(order, holds={**order.holds, hold: event})
+        case OrderReappeared():
+            return replace(order, vanished=frozenset())
+        case OrderHeld(hold, reasons, _, by):
+            vanished = order.vanished.union(reasons) if (hold, by) == ("manual", "shop") else order.vanished
+            return replace(order, holds={**order.holds, hold: event}, vanished=vanished)
         case HoldReleased(hold, by):
             overrules = hold == "erp" and by != "erp"
             erp = replace(order.erp, overruled=True) if overrules else order.erp

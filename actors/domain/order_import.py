@@ -21,6 +21,7 @@ from actors.domain.order_events import (
     OrderHeld,
     OrderImported,
     OrderLine,
+    OrderReappeared,
     ServiceNamed,
 )
 from actors.domain.order_returns import note_refund
@@ -318,12 +319,31 @@ def _is_held_by_shop(order: Order) -> bool:
     return held is not None and held.by == "shop" and not order.ended
 
 
+def vanished(draft: Draft, why: str) -> None:
+    """Stop an order that the shop does not show (whole) any more, until a person lets it go on.
+
+    Once for each reason until it is shown whole again: whoever let it go on is not overruled.
+    """
+    order = draft.order
+    if order.ended or why in order.vanished:
+        return
+    held = order.holds.get("manual")
+    others = [reason for reason in held.reasons if reason != why] if held is not None else []
+    draft.add(OrderHeld("manual", (*others, why), None, "shop"))
+
+
+def _follow_what_is_shown(draft: Draft, command: Import) -> None:
+    if draft.order.vanished and command.lines and not draft.order.ended:
+        draft.add(OrderReappeared())
+    if _are_other_lines(draft.order, command):
+        _take_lines(draft, command)
+    elif _is_edited(draft.order, command):
+        _take_edit(draft, command)
+
+
 def _import_again(draft: Draft, command: Import) -> None:
     if command.standing in ("open", "unpaid"):
-        if _are_other_lines(draft.order, command):
-            _take_lines(draft, command)
-        elif _is_edited(draft.order, command):
-            _take_edit(draft, command)
+        _follow_what_is_shown(draft, command)
     if command.readdressed:
         _readdress(draft, command)
     if command.service and not draft.order.facts.service and takes_address(draft.order):

@@ -46,12 +46,13 @@ from actors.domain.order_commands import (
     Stranded,
     TakeBack,
     Tracked,
+    Vanished,
     Wake,
 )
 from actors.domain.order_draft import Draft, Facts, show
 from actors.domain.order_erp import invoiced, mind_erp
 from actors.domain.order_events import HoldReleased, OrderEvent, OrderRetold
-from actors.domain.order_import import import_order, release_once_skus_are_known
+from actors.domain.order_import import import_order, release_once_skus_are_known, vanished
 from actors.domain.order_returns import restock_answered, return_stranded, take_back
 from actors.domain.order_shipping import (
     ask_again,
@@ -104,6 +105,8 @@ def _decide(draft: Draft, command: OrderCommand) -> None:
             _hear_people(draft, command)
         case Import():
             import_order(draft, command)
+        case Vanished(why):
+            vanished(draft, why)
         case Retell(payload):
             if not draft.order.ended:
                 draft.add(OrderRetold(payload))

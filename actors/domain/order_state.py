@@ -122,8 +122,9 @@ class Order(Struct, frozen=True, gc=False):
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
     picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
     `refusals` are what partners would not take, by the effect that first asked. `former_lines` are of SKUs
-    that the shop has taken out since: a floor may have packed them. `erp` is the ERP's side, `back` what
-    comes back.
+    that the shop has taken out since: a floor may have packed them. `vanished` is why it was stopped since
+    the shop last showed it whole, whether or not a person has let it go on. `erp` is the ERP's side, `back`
+    what comes back.
     `promised` is when all its units were on floors for the first time, and `waited` whether it ever stood in
     a hold or for stock.
     """
@@ -157,6 +158,7 @@ class Order(Struct, frozen=True, gc=False):
     cancelled_by: str = ""
     ended: Literal["", "shipped", "delivered", "cancelled"] = ""
     former_lines: tuple[OrderLine, ...] = ()
+    vanished: frozenset[str] = frozenset()
     erp: AtErp = AtErp()
     back: Back = Back()
     stage: Stage = "new"

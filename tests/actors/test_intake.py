@@ -49,9 +49,11 @@ class Way:
 
 
 @asynccontextmanager
-async def open_way(first: ShopOrder | UnreadableOrder) -> AsyncGenerator[Way]:
-    """Open a way in through which the shop's order has come as it was first."""
-    journal, shop = MemoryJournal(), MemoryShop()
+async def open_way(
+    first: ShopOrder | UnreadableOrder, journal: MemoryJournal | None = None
+) -> AsyncGenerator[Way]:
+    """Open a way in through which the shop's order has come as it was first; with a journal, once more."""
+    journal, shop = journal or MemoryJournal(), MemoryShop()
     directory = Directory({"lyon": WarehouseHandle("lyon", Mailbox(10))})
 
     def facts() -> Facts:
@@ -231,6 +233,18 @@ async def test_an_order_that_was_emptied_in_the_shop_is_held_until_a_person_says
         assert await way.open_problems() == []
         await way.intake.take([emptied], trio.current_time())
         assert (await way.order()).stage == "held", "it was emptied once more"
+
+
+async def test_an_emptied_order_that_a_person_let_go_on_is_not_held_again_by_the_next_daemon() -> None:
+    emptied = replace(LYON, standing="unfinished", lines=())
+    async with open_way(LYON) as way:
+        await way.intake.take([emptied], trio.current_time())
+        await way.hall.ask("main-1", ReleaseHold("manual", "alice"))
+    async with open_way(emptied, way.journal) as next_day:
+        assert (await next_day.order()).stage == "backordered", "nobody is overruled"
+        await next_day.intake.take([LYON], trio.current_time())
+    async with open_way(emptied, way.journal) as day_after:
+        assert (await day_after.order()).stage == "held", "it was emptied once more"
 
 
 async def test_an_order_that_has_ended_here_and_is_emptied_in_the_shop_is_nobodys_matter() -> None:

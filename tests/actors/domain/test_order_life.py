@@ -42,6 +42,7 @@ from actors.domain.order_commands import (
     Stranded,
     TakeBack,
     Tracked,
+    Vanished,
     Wake,
 )
 from actors.domain.order_events import (
@@ -720,6 +721,18 @@ def test_a_hold_that_is_repeated_changes_nothing() -> None:
     assert story.tell(Hold("manual", "x", None, "jane")) == []
     assert story.tell(Hold("manual", "x", NINE + timedelta(hours=1), "paul")) == []
     assert story.tell(ReleaseHold("payment", "paul")) == []
+
+
+def test_an_order_that_vanishes_in_the_shop_is_held_once_for_each_time_that_it_was_shown_whole() -> None:
+    story = picking()
+    story.tell(Hold("manual", "the customer called", None, "jane"))
+    assert story.tell(Vanished("it was emptied")) == ["OrderHeld"]
+    assert story.order.holds["manual"].reasons == ("the customer called", "it was emptied")
+    assert story.import_() == ["OrderReappeared"]
+    assert story.tell(Vanished("it was emptied")) == ["OrderHeld"], "a second time, while it was held yet"
+    assert story.tell(ReleaseHold("manual", "jane"))[0] == "HoldReleased"
+    assert story.tell(Vanished("it was emptied")) == [], "jane has seen both"
+    assert story.tell(Vanished("it was deleted")) == ["OrderHeld"]
 
 
 @pytest.mark.parametrize("first_hour", [1, 2, None])

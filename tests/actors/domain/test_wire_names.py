@@ -35,6 +35,7 @@ EVENTS = {
     "order.cancelled": ("by",),
     "order.confirmed": ("fulfilments",),
     "order.contact_corrected": ("contact", "country"),
+    "order.reappeared": (),
     "order.retold": ("payload",),
     "order.service_named": ("service",),
     "order.delivered": (),
