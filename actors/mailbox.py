@@ -6,6 +6,7 @@ time, so that a message that crashes its actor twice can be told from its neighb
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
 
 import trio
@@ -138,9 +139,12 @@ class Mailbox(Generic[M]):
 
     @property
     def oldest_at(self) -> float | None:
-        """When the oldest letter that is not settled was put, by Trio's clock; None where there is none."""
-        first = self._in_hand or self._waiting
-        return first[0].put_at if first else None
+        """When the oldest letter that is not settled was put, by Trio's clock; None where there is none.
+
+        It looks at all of them, which whoever reads figures now and then can afford: `take` may have arranged
+        them, and is too busy to note the oldest.
+        """
+        return min((letter.put_at for letter in chain(self._in_hand, self._waiting)), default=None)
 
     @property
     def awaited(self) -> bool:

@@ -1,6 +1,7 @@
 """The mailbox: no letter is lost, whoever crashes, waits or gives up."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 import trio
@@ -314,3 +315,24 @@ async def test_a_mailbox_is_as_old_as_its_oldest_letter_that_is_not_settled(auto
         mailbox.settle()
         ages.append(mailbox.oldest_at)
     assert ages == [None, began, began, began + 3, None]
+
+
+async def test_a_mailbox_whose_letters_were_arranged_is_still_as_old_as_its_oldest(
+    autojump_clock: Clock,
+) -> None:
+    mailbox: Mailbox[str] = Mailbox(10)
+    began = trio.current_time()
+    for name in "abc":
+        await tell(mailbox, name)
+        await trio.sleep(1)
+
+    def last_first(letters: Sequence[Letter[str]]) -> list[Letter[str]]:
+        return sorted(letters, key=lambda letter: letter.message, reverse=True)
+
+    ages = []
+    for name in "cba":
+        assert names(await mailbox.take(1, arrange=last_first)) == [name]
+        ages.append(mailbox.oldest_at)
+        mailbox.settle()
+    assert ages == [began] * 3
+    assert mailbox.oldest_at is None
