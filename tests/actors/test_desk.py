@@ -1,6 +1,6 @@
 """The desk: wakes who is due or whose units came, and puts each matter before a person once."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,6 +39,9 @@ from adapters.memory.journal import MemoryJournal
 
 Clock = trio.testing.MockClock
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+Start = Callable[..., Awaitable[object]]
+"""A nursery's, for one that is open longer than who uses it."""
 
 
 class ListeningHall(OrderHall):
@@ -80,9 +83,10 @@ class Journal(MemoryJournal):
 
 
 class Office:
-    """A desk at work, with a hall and no warehouses."""
+    """A desk at work, with a hall and no warehouses; `start` has it do more, until the office is closed."""
 
-    def __init__(self, journal: Journal | None = None) -> None:
+    def __init__(self, start: Start, journal: Journal | None = None) -> None:
+        self.start = start
         self.passed = timedelta()
         self.journal = journal or Journal()
         self.hall = ListeningHall(self.journal, Directory({}), self.facts, nobody, lambda *_: None)
@@ -99,6 +103,12 @@ class Office:
     async def place(self, number: int, sku: str = "TEAPOT") -> None:
         await self.hall.ask(f"main-{number}", order(number, sku))
 
+    async def watch_arrivals(self) -> None:
+        """Have the desk look out for units, and forget whom it has woken at its beginning."""
+        await self.start(self.desk.watch_arrivals)
+        await trio.sleep(10)
+        self.hall.woken.clear()
+
     async def problems(self) -> list[str]:
         return [each.problem for each in await self.journal.anomalies(100)]
 
@@ -112,9 +122,9 @@ async def nobody(*_: str) -> None:
 
 @asynccontextmanager
 async def open_office(journal: Journal | None = None) -> AsyncGenerator[Office]:
-    office = Office(journal)
     with trio.fail_after(10_000_000):
         async with trio.open_nursery() as nursery:
+            office = Office(nursery.start, journal)
             await nursery.start(office.hall.run)
             await nursery.start(supervise, "desk", office.desk.run)
             yield office
@@ -150,10 +160,10 @@ def matter(name: str = "fire") -> Raise:
 async def test_an_order_is_woken_when_its_clock_is_due_and_says_that_it_is_silent(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         await office.place(1)
         office.passed = CLOCKS["backordered"] - timedelta(seconds=10)
-        await nursery.start(office.desk.watch_clocks)
+        await office.start(office.desk.watch_clocks)
         await trio.sleep(5)
         assert office.woken() == []
         await trio.sleep(10)
@@ -161,29 +171,27 @@ async def test_an_order_is_woken_when_its_clock_is_due_and_says_that_it_is_silen
         assert await office.problems() == ["silent"]
         await trio.sleep(2 * WAKE_AGAIN_S_FIRST)
         assert office.woken() == ["main-1"], "a person knows"
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_hold_is_lifted_at_its_hour_without_anybody_asking(autojump_clock: Clock) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         await office.place(1)
         until = office.now() + timedelta(hours=2)
         await office.hall.ask("main-1", Hold("manual", "x", until, "jane"))
         office.passed = timedelta(hours=2, seconds=-10)
-        await nursery.start(office.desk.watch_clocks)
+        await office.start(office.desk.watch_clocks)
         await trio.sleep(5)
         assert (await office.hall.ask("main-1", Wake())).stage == "held"
         await trio.sleep(10)
         row = await office.journal.order_row("main-1")
         assert row is not None
         assert row.state == "backordered"
-        nursery.cancel_scope.cancel()
 
 
 async def test_an_order_that_stays_due_is_woken_ever_more_rarely_and_keeps_no_other_asleep(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         stuck = OrderRow(
             order="main-9",
             channel="main",
@@ -198,13 +206,12 @@ async def test_an_order_that_stays_due_is_woken_ever_more_rarely_and_keeps_no_ot
         )
         request = EffectRequested("x", "shop-main", ShopStatus("9", "preparing"))
         await office.journal.append(Append("other", 0, (request,), NINE, orders=(stuck,)))
-        await nursery.start(office.desk.watch_clocks)
+        await office.start(office.desk.watch_clocks)
         await trio.sleep(3_600)
         times = [at for order, at, _ in office.hall.woken if order == "main-9"]
         pauses = [after - before for before, after in pairwise(times)]
         assert pauses[:3] == [WAKE_AGAIN_S_FIRST, 2 * WAKE_AGAIN_S_FIRST, 4 * WAKE_AGAIN_S_FIRST]
         assert max(pauses) == WAKE_AGAIN_S_MAX
-        nursery.cancel_scope.cancel()
 
 
 # --- arrivals -----------------------------------------------------------------------------------------------
@@ -213,103 +220,87 @@ async def test_an_order_that_stays_due_is_woken_ever_more_rarely_and_keeps_no_ot
 async def test_units_that_come_wake_those_who_wait_for_them_the_first_placed_first(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         for number in (3, 1, 2):
             await office.place(number)
         await office.place(4, "CUP")
-        await nursery.start(office.desk.watch_arrivals)
-        await trio.sleep(10)
-        office.hall.woken.clear()
+        await office.watch_arrivals()
         office.desk.stock_arrived("TEAPOT")
         await trio.sleep(10)
         assert office.woken() == ["main-1", "main-2", "main-3"]
         assert all(units_came for _, _, units_came in office.hall.woken)
-        nursery.cancel_scope.cancel()
 
 
 async def test_units_wake_everybody_who_waits_for_them_as_long_as_some_are_left(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         for number in range(WAITING_MAX + 1):
             await office.place(number)
-        await nursery.start(office.desk.watch_arrivals, lambda _sku: len(office.hall.woken) <= WAITING_MAX)
+        await office.start(office.desk.watch_arrivals, lambda _sku: len(office.hall.woken) <= WAITING_MAX)
         for woken in (WAITING_MAX + 1, 2 * WAITING_MAX + 1):
             office.desk.stock_arrived("TEAPOT")
             await trio.sleep(10)
             assert len(office.hall.woken) == woken
         assert office.woken()[: WAITING_MAX + 1] == [f"main-{number}" for number in range(WAITING_MAX + 1)]
-        nursery.cancel_scope.cancel()
 
 
 async def test_other_rules_and_room_are_looked_at_for_everybody_who_waits(autojump_clock: Clock) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         for number in range(WAITING_MAX):
             await office.place(number, "CUP")
         await office.place(WAITING_MAX)
-        await nursery.start(office.desk.watch_arrivals)
+        await office.start(office.desk.watch_arrivals)
         office.hall.woken.clear()
         office.desk.room_came(lambda wanted: wanted[0].sku == "TEAPOT")
         await trio.sleep(10)
         assert office.woken() == [f"main-{WAITING_MAX}"]
-        nursery.cancel_scope.cancel()
 
 
 async def test_of_many_articles_that_come_at_once_only_those_that_are_waited_for_are_looked_up(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         await office.place(1)
         await office.place(2, "CUP")
-        await nursery.start(office.desk.watch_arrivals)
-        await trio.sleep(10)
-        office.hall.woken.clear()
+        await office.watch_arrivals()
         for number in range(ARRIVALS_LOOKED_UP_MAX):
             office.desk.stock_arrived(f"SKU-{number}")
         office.desk.stock_arrived("TEAPOT")
         await trio.sleep(10)
         assert (office.woken(), office.journal.looked_up) == (["main-1"], ["TEAPOT"])
-        nursery.cancel_scope.cancel()
 
 
 async def test_of_more_articles_than_it_can_remember_none_that_is_waited_for_is_overlooked(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         await office.place(1)
-        await nursery.start(office.desk.watch_arrivals)
-        await trio.sleep(10)
-        office.hall.woken.clear()
+        await office.watch_arrivals()
         for number in range(ARRIVALS_MAX):
             office.desk.stock_arrived(f"SKU-{number}")
         office.desk.stock_arrived("TEAPOT")
         await trio.sleep(10)
         assert (office.woken(), office.journal.looked_up) == (["main-1"], ["TEAPOT"])
-        nursery.cancel_scope.cancel()
 
 
 async def test_other_rules_wake_who_could_not_be_filled_by_those_before(autojump_clock: Clock) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         await office.place(1)
-        await nursery.start(office.desk.watch_arrivals)
-        await trio.sleep(10)
-        office.hall.woken.clear()
+        await office.watch_arrivals()
         office.desk.rules_changed(lambda _wanted: True)
         await trio.sleep(10)
         assert office.woken() == ["main-1"]
-        nursery.cancel_scope.cancel()
 
 
 async def test_room_in_a_warehouse_wakes_whom_it_helps_as_long_as_there_is_some(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         for number in (3, 1, 2):
             await office.place(number)
         await office.place(4, "CUP")
-        await nursery.start(office.desk.watch_arrivals)
-        await trio.sleep(10)
-        office.hall.woken.clear()
+        await office.watch_arrivals()
         asked: list[str] = []
 
         def fillable(wanted: Sequence[Quantity]) -> bool:
@@ -320,7 +311,6 @@ async def test_room_in_a_warehouse_wakes_whom_it_helps_as_long_as_there_is_some(
         await trio.sleep(10)
         assert office.woken() == ["main-1", "main-2"]
         assert asked == ["TEAPOT", "TEAPOT", "TEAPOT", "CUP"]
-        nursery.cancel_scope.cancel()
 
 
 # --- matters ------------------------------------------------------------------------------------------------
@@ -374,14 +364,9 @@ async def test_a_desk_that_starts_anew_knows_what_is_open(autojump_clock: Clock)
         await office.desk.raise_anomaly(matter())
         await office.desk.raise_anomaly(matter("flood"))
         await office.desk.resolve("flood", "jane")
-    again = Office()
-    again.journal = office.journal
-    again.desk = Desk(office.journal, again.hall, again.now, Mailbox[Matter](10))
-    async with trio.open_nursery() as nursery:
-        await nursery.start(again.desk.run)
+    async with open_office(office.journal) as again:
         await again.desk.raise_anomaly(matter())
         await again.desk.raise_anomaly(matter("flood"))
-        nursery.cancel_scope.cancel()
     assert len(office.journal.streams["desk"]) == 4
 
 
@@ -420,27 +405,25 @@ async def test_who_looks_after_a_matter_is_known_after_a_restart_and_until_it_co
 async def test_a_partner_that_is_owed_something_and_gone_from_the_settings_is_seen_at_once(
     autojump_clock: Clock,
 ) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         request = EffectRequested("x", "shop-old", ShopStatus("9", "shipped"))
         await office.journal.append(Append("other", 0, (request,), office.now()))
-        await nursery.start(office.desk.watch_outboxes, ("erp", "shop-main"))
+        await office.start(office.desk.watch_outboxes, ("erp", "shop-main"))
         await trio.sleep(1)
         (told,) = await office.journal.anomalies(10)
         assert (told.problem, told.anomaly) == ("partner_behind", "late:shop-old")
         assert told.detail == "shop-old has still to be told something, and is not in the settings"
-        nursery.cancel_scope.cancel()
-    async with open_office(office.journal) as office, trio.open_nursery() as nursery:
-        await nursery.start(office.desk.watch_outboxes, ("erp", "shop-main", "shop-old"))
+    async with open_office(office.journal) as office:
+        await office.start(office.desk.watch_outboxes, ("erp", "shop-main", "shop-old"))
         await trio.sleep(1)
         assert await office.problems() == [], "it is put back, and is told"
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_partner_that_is_not_told_for_long_is_seen_until_it_is_told(autojump_clock: Clock) -> None:
-    async with open_office() as office, trio.open_nursery() as nursery:
+    async with open_office() as office:
         request = EffectRequested("x", "erp", ShopStatus("9", "preparing"))
         await office.journal.append(Append("other", 0, (request,), office.now()))
-        await nursery.start(office.desk.watch_outboxes, ("erp", "shop-main"))
+        await office.start(office.desk.watch_outboxes, ("erp", "shop-main"))
         await trio.sleep(OUTBOX_LATE.total_seconds() - 60)
         assert await office.problems() == []
         await trio.sleep(120)
@@ -448,4 +431,3 @@ async def test_a_partner_that_is_not_told_for_long_is_seen_until_it_is_told(auto
         await office.journal.append(Append("other", 1, (EffectDone("x", "1"),), office.now()))
         await trio.sleep(60)
         assert await office.problems() == []
-        nursery.cancel_scope.cancel()

@@ -37,15 +37,24 @@ def effect(order: int, number: int) -> PendingEffect:
     return PendingEffect(f"status:{order}.{number}", f"order-main-{order}", "shop-main", document, NINE)
 
 
+def label(order: int) -> PendingEffect:
+    """Return the purchase of a label for whoever ordered."""
+    document = LabelPurchase(
+        f"main-{order}.1.1", "swift", "home", "lyon", "FR", 900, contact=f"main-{order}:contact"
+    )
+    return PendingEffect("label:1", f"order-main-{order}", "shop-main", document, NINE)
+
+
 def name_of(document: Document) -> str:
     return document.shop_order if isinstance(document, ShopStatus) else type(document).__name__
 
 
 @dataclass(slots=True)
 class Partner:
-    """A partner that keeps exact books. `mood` is asked before and after it acts, and may raise."""
+    """A partner that keeps exact books. `before` and `after` are called as it acts, and may raise."""
 
     took_s: float = 0.1
+    is_away: bool = False
     carried_out: list[str] = field(default_factory=list)
     looked_up: list[str] = field(default_factory=list)
     calls: int = 0
@@ -74,6 +83,8 @@ class Partner:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await trio.sleep(self.took_s)
+            if self.is_away:
+                raise UnreachableError("shop", "POST")
             self.before(name)
         finally:
             self.at_once -= 1
@@ -293,18 +304,12 @@ async def test_nonsense_is_reported_once_and_holds_up_nobody_else(autojump_clock
 
 
 async def test_an_outage_of_a_minute_is_drained_after_it(autojump_clock: Clock) -> None:
-    away = True
-
-    def answer(_name: str) -> None:
-        if away:
-            raise UnreachableError("shop", "POST")
-
-    async with at_work(Office(partner=Partner(before=answer))) as office:
+    async with at_work(Office(partner=Partner(is_away=True))) as office:
         await office.request(*(effect(order, number) for number in range(2) for order in range(200)))
         await trio.sleep(60)
         assert office.drain.circuit.is_open
         assert office.partner.calls < 40, "a partner that is away is left alone"
-        away = False
+        office.partner.is_away = False
         back_at = trio.current_time()
         await office.until_told()
         assert trio.current_time() - back_at < 2 * RETRY_S_MAX
@@ -394,9 +399,8 @@ async def test_what_was_taken_before_a_failure_is_recorded_at_once(autojump_cloc
 async def test_a_document_of_an_erased_person_is_refused_without_asking_the_partner(
     autojump_clock: Clock,
 ) -> None:
-    label = LabelPurchase("main-1.1.1", "swift", "home", "lyon", "FR", 900, contact="main-1:contact")
     async with at_work(Office()) as office:
-        await office.request(PendingEffect("label:1", "order-main-1", "shop-main", label, NINE))
+        await office.request(label(1))
         await office.until_told()
         assert office.owner.refused == {"LabelPurchase": "the person's data was erased"}
         assert office.partner.calls == 0
@@ -405,13 +409,12 @@ async def test_a_document_of_an_erased_person_is_refused_without_asking_the_part
 async def test_a_person_who_is_erased_while_a_document_waits_for_its_turn_is_not_told_to_the_partner(
     autojump_clock: Clock,
 ) -> None:
-    label = LabelPurchase("main-1.1.1", "swift", "home", "lyon", "FR", 900, contact="main-9:contact")
     ada = Contact("Ada", "", "1 rue du Port", "", "69008", "Lyon", "", "FR", "ada@example.org")
     row = BesideRow("main-9:contact", "contact", "main:7", b"salt", msgspec.json.encode(ada))
-    bought = PendingEffect("label:1", "order-main-9", "shop-main", label, NINE)
+    bought = label(9)
     async with at_work(Office(partner=Partner(took_s=10))) as office:
         await office.request(*(effect(order, 1) for order in range(3)))
-        requested = EffectRequested(bought.effect, bought.partner, label)
+        requested = EffectRequested(bought.effect, bought.partner, bought.document)
         await office.journal.append(Append(bought.stream, 0, (requested,), NINE, beside=(row,)))
         office.drain.add(bought)
         await trio.sleep(5)
@@ -422,14 +425,10 @@ async def test_a_person_who_is_erased_while_a_document_waits_for_its_turn_is_not
 
 
 async def test_an_erased_person_does_not_make_a_partner_that_is_away_look_well(autojump_clock: Clock) -> None:
-    def away(_name: str) -> None:
-        raise UnreachableError("shop", "POST")
-
-    label = LabelPurchase("main-1.1.1", "swift", "home", "lyon", "FR", 900, contact="main-1:contact")
-    async with at_work(Office(partner=Partner(before=away))) as office:
+    async with at_work(Office(partner=Partner(is_away=True))) as office:
         await office.request(*(effect(order, 1) for order in range(9)))
         await trio.sleep(20)
-        await office.request(PendingEffect("label:1", "order-main-99", "shop-main", label, NINE))
+        await office.request(label(99))
         await trio.sleep(0.01)
         assert office.owner.refused
         assert office.drain.circuit.is_open
@@ -655,17 +654,11 @@ async def test_an_effect_that_crashes_by_chance_is_told_at_the_next_try(autojump
 
 
 async def test_a_partner_that_a_person_says_is_back_is_asked_at_once(autojump_clock: Clock) -> None:
-    down = True
-
-    def before(_name: str) -> None:
-        if down:
-            raise UnreachableError("shop", "POST")
-
-    async with at_work(Office(partner=Partner(before=before))) as office:
+    async with at_work(Office(partner=Partner(is_away=True))) as office:
         await office.request(*(effect(order, 1) for order in range(4)))
         await trio.sleep(600)
         assert office.drain.circuit.is_open
-        down = False
+        office.partner.is_away = False
         said = trio.current_time()
         office.drain.hurry()
         await office.until_told()
@@ -693,17 +686,11 @@ async def test_what_is_given_up_while_it_waits_for_a_partner_that_is_away_is_not
     autojump_clock: Clock,
 ) -> None:
     """Whoever gives a label up may have bought it by hand."""
-    down = True
-
-    def before(_name: str) -> None:
-        if down:
-            raise UnreachableError("shop", "POST")
-
-    async with at_work(Office(partner=Partner(before=before))) as office:
+    async with at_work(Office(partner=Partner(is_away=True))) as office:
         await office.request(*(effect(order, 1) for order in range(3)))
         await trio.sleep(600)
         assert office.drain.circuit.is_open
-        down = False
+        office.partner.is_away = False
         for order in range(3):
             office.drain.give_up(f"status:{order}.1", "bought by hand")
         await office.until_told()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
 import pytest
 from msgspec.structs import replace
@@ -75,6 +76,8 @@ from actors.domain.stock_events import PackedParcel, Quantity, Shortage
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 TEAPOT, CUP = "TEAPOT", "CUP"
+DONE = Done()
+D = TypeVar("D")
 
 
 class Story:
@@ -120,6 +123,13 @@ class Story:
         for fulfilment in fulfilments:
             self.tell(Answered("reserve", fulfilment, Granted(fulfilment, waits)))
 
+    def confirm(self, *fulfilments: str) -> None:
+        for fulfilment in fulfilments:
+            self.tell(Answered("confirm", fulfilment, Done()))
+
+    def give_back(self, fulfilment: str, answer: Answer = DONE) -> list[str]:
+        return self.tell(Answered("release", fulfilment, answer))
+
     def pack(self, fulfilment: str = "main-1.1") -> list[str]:
         lines = self.order.parts[fulfilment].lines
         return self.tell(Packed(fulfilment, (PackedParcel(f"{fulfilment}.1", lines, 900),)))
@@ -134,6 +144,13 @@ class Story:
 
     def documents(self) -> list[object]:
         return [event.document for event in self.log if isinstance(event, EffectRequested)]
+
+    def documents_of(self, kind: type[D]) -> list[D]:
+        return [document for document in self.documents() if isinstance(document, kind)]
+
+    def raised(self) -> list[AnomalyRaised]:
+        """Return everything that was put before a person so far."""
+        return [event for event in self.log if isinstance(event, AnomalyRaised)]
 
     def problems(self) -> list[str]:
         return list(self.order.anomalies.values())
@@ -181,10 +198,16 @@ def shipped() -> Story:
     return story
 
 
-def split() -> Story:
-    """Return an order of which lyon has the teapot and nantes the cup, both reserved, neither confirmed."""
+def planned_over_two() -> Story:
+    """Return an order of which lyon has the teapot and nantes the cup, neither of them asked yet."""
     story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
     story.import_(TEAPOT=1, CUP=1)
+    return story
+
+
+def split() -> Story:
+    """Return that order with both parts reserved, and neither confirmed."""
+    story = planned_over_two()
     story.grant("main-1.1", "main-1.2", waits=True)
     return story
 
@@ -365,8 +388,7 @@ def test_a_single_warehouse_may_pick_at_once() -> None:
 
 
 def test_two_warehouses_are_both_reserved_before_either_may_pick() -> None:
-    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
-    story.import_(TEAPOT=1, CUP=1)
+    story = planned_over_two()
     reserves = [step.command for step in next_steps(story.order, NINE)]
     assert [type(command) for command in reserves] == [Reserve, Reserve]
     assert all(
@@ -383,9 +405,9 @@ def test_two_warehouses_are_both_reserved_before_either_may_pick() -> None:
 
 def test_the_erp_hears_of_an_order_once_all_of_it_may_be_picked() -> None:
     story = split()
-    story.tell(Answered("confirm", "main-1.1", Done()))
+    story.confirm("main-1.1")
     assert story.documents() == []
-    story.tell(Answered("confirm", "main-1.2", Done()))
+    story.confirm("main-1.2")
     booked, status = story.documents()
     assert isinstance(booked, ErpOrder)
     assert [(line.sku, line.warehouse) for line in booked.lines] == [(TEAPOT, "lyon"), (CUP, "nantes")]
@@ -405,22 +427,20 @@ def test_a_warehouse_that_has_less_than_the_picture_showed_is_not_asked_again() 
 
 
 def test_an_order_whose_plan_comes_to_nothing_gives_back_what_it_got() -> None:
-    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
-    story.import_(TEAPOT=1, CUP=1)
+    story = planned_over_two()
     story.grant("main-1.1", waits=True)
     story.tell(Answered("reserve", "main-1.2", NotEnough((Shortage(CUP, 1, 0),))))
     assert [step.command for step in next_steps(story.order, NINE)] == [Release("main-1.1", "rerouted")]
-    story.tell(Answered("release", "main-1.1", Done()))
+    story.give_back("main-1.1")
     assert story.order.stage == "backordered"
     assert story.asked() == []
     assert story.order.wanted() == (Quantity(TEAPOT, 1), Quantity(CUP, 1))
 
 
 def test_a_part_that_was_packed_before_it_could_be_given_back_ships() -> None:
-    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
-    story.import_(TEAPOT=1, CUP=1)
+    story = planned_over_two()
     story.tell(Answered("reserve", "main-1.2", NotEnough((Shortage(CUP, 1, 0),))))
-    story.tell(Answered("release", "main-1.1", Rejected("too late: packed")))
+    story.give_back("main-1.1", Rejected("too late: packed"))
     assert story.asked() == []
     assert story.order.parts["main-1.1"].state == "confirmed"
 
@@ -434,7 +454,7 @@ def test_a_reservation_that_expired_is_routed_again(late: OrderCommand) -> None:
 
 def test_what_may_be_picked_already_is_not_touched_when_the_other_half_expires() -> None:
     story = split()
-    story.tell(Answered("confirm", "main-1.1", Done()))
+    story.confirm("main-1.1")
     story.stock = {"lyon": {}, "nantes": {}}
     story.tell(Expired("main-1.2"))
     assert story.order.stage == "backordered"
@@ -443,8 +463,7 @@ def test_what_may_be_picked_already_is_not_touched_when_the_other_half_expires()
 
 
 def test_a_floor_that_waits_is_told_to_pick_even_if_the_order_is_alone_by_now() -> None:
-    story = Story(lyon={TEAPOT: 1}, nantes={CUP: 1})
-    story.import_(TEAPOT=1, CUP=1)
+    story = planned_over_two()
     story.pack("main-1.1")
     story.grant("main-1.2", waits=True)
     assert story.asked() == [("confirm", "main-1.2")]
@@ -554,7 +573,7 @@ def test_units_that_came_while_an_order_was_held_are_found_when_it_is_not_held_a
 def test_units_missing_from_what_was_given_back_meanwhile_are_still_seen() -> None:
     story = picking()
     story.tell(Cancel("jane"))
-    story.tell(Answered("release", "main-1.1", Done()))
+    story.give_back("main-1.1")
     assert story.tell(FellShort("main-1.1", TEAPOT, 1)) == ["FulfilmentFellShort", "AnomalyRaised"]
     (anomaly,) = story.order.anomalies
     assert story.tell(ResolveAnomaly(anomaly, "jane")) == ["AnomalyResolved"]
@@ -629,7 +648,7 @@ def test_what_has_left_is_told_to_the_erp_and_then_to_the_shop() -> None:
 
 def test_a_delivery_note_never_goes_before_its_order() -> None:
     story = split()
-    story.tell(Answered("confirm", "main-1.1", Done()))
+    story.confirm("main-1.1")
     story.stock = {"lyon": {}, "nantes": {}}
     story.tell(Expired("main-1.2"))
     story.pack("main-1.1")
@@ -637,7 +656,7 @@ def test_a_delivery_note_never_goes_before_its_order() -> None:
     story.dispatch("main-1.1")
     told = [type(document).__name__ for document in story.documents()]
     assert told.index("ErpOrder") < told.index("ErpDeliveryNote")
-    booked = next(document for document in story.documents() if isinstance(document, ErpOrder))
+    booked = story.documents_of(ErpOrder)[0]
     assert {line.sku: line.units for line in booked.lines} == {TEAPOT: 1, CUP: 1}, "as it was sold"
 
 
@@ -649,14 +668,13 @@ def test_a_dispatch_that_the_warehouse_refuses_is_put_before_a_person() -> None:
 
 def test_an_order_has_shipped_when_its_last_part_has() -> None:
     story = split()
-    for fulfilment in ("main-1.1", "main-1.2"):
-        story.tell(Answered("confirm", fulfilment, Done()))
+    story.confirm("main-1.1", "main-1.2")
     for fulfilment in ("main-1.1", "main-1.2"):
         story.pack(fulfilment)
         story.settle_all()
     assert "OrderShipped" not in story.dispatch("main-1.1")
     assert "OrderShipped" in story.dispatch("main-1.2")
-    tracking = [document for document in story.documents() if isinstance(document, ShopTracking)]
+    tracking = story.documents_of(ShopTracking)
     assert [len(document.parcels) for document in tracking] == [1, 2]
 
 
@@ -784,14 +802,14 @@ def test_a_cancel_gives_back_all_parts_and_only_then_ends_the_order() -> None:
     story = split()
     story.tell(Cancel("jane"))
     assert story.asked() == [("release", "main-1.1"), ("release", "main-1.2")]
-    assert story.tell(Answered("release", "main-1.1", Done())) == ["AllocationReleased"]
-    assert "OrderCancelled" in story.tell(Answered("release", "main-1.2", Done()))
+    assert story.give_back("main-1.1") == ["AllocationReleased"]
+    assert "OrderCancelled" in story.give_back("main-1.2")
 
 
 def test_what_the_erp_had_booked_is_cancelled_there() -> None:
     story = picking()
     story.tell(Cancel("shop"))
-    story.tell(Answered("release", "main-1.1", Done()))
+    story.give_back("main-1.1")
     assert "erp-cancel:main-1" in story.order.effects
 
 
@@ -801,18 +819,17 @@ def test_a_cancel_that_comes_too_late_says_where_to_intercept(begin: Callable[[]
     assert story.tell(Cancel("jane")) == ["CancelAsked", "CancelRefused", "AnomalyRaised"]
     refused = next(event for event in story.log if isinstance(event, CancelRefused))
     assert "main-1.1 at lyon" in refused.where
-    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    raised = story.raised()[0]
     assert "the rest goes on" not in raised.mend
     assert story.tell(Cancel("jane")) == []
 
 
 def test_a_cancel_that_comes_too_late_for_a_part_says_how_the_rest_is_stopped() -> None:
     story = split()
-    for fulfilment in ("main-1.1", "main-1.2"):
-        story.tell(Answered("confirm", fulfilment, Done()))
+    story.confirm("main-1.1", "main-1.2")
     story.pack()
     story.tell(Cancel("jane"))
-    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    raised = story.raised()[0]
     assert "intercept main-1.1 at lyon (packed)" in raised.mend
     assert "the rest goes on: refund its lines in the shop to stop it" in raised.mend
 
@@ -820,8 +837,7 @@ def test_a_cancel_that_comes_too_late_for_a_part_says_how_the_rest_is_stopped() 
 def half_cancelled_in_the_shop() -> Story:
     """Return an order that the shop has cancelled when lyon had packed the teapot, and nantes not the cup."""
     story = split()
-    for fulfilment in ("main-1.1", "main-1.2"):
-        story.tell(Answered("confirm", fulfilment, Done()))
+    story.confirm("main-1.1", "main-1.2")
     story.pack("main-1.1")
     story.settle_all()
     assert "OrderHeld" in story.import_("cancelled", TEAPOT=1, CUP=1)
@@ -831,7 +847,7 @@ def half_cancelled_in_the_shop() -> Story:
 def test_what_the_shop_cancels_too_late_for_a_part_is_held_and_none_of_it_leaves_by_itself() -> None:
     story = half_cancelled_in_the_shop()
     assert story.asked() == []
-    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    raised = story.raised()[0]
     assert "wharfctl order release main-1" in raised.mend
     assert story.import_("cancelled", TEAPOT=1, CUP=1) == [], "it is told once"
     story.tell(ReleaseHold("manual", "jane"))
@@ -843,7 +859,7 @@ def test_what_is_left_of_an_order_that_was_cancelled_too_late_is_ended_by_refund
     story = half_cancelled_in_the_shop()
     story.import_("open", TEAPOT=1)
     assert story.asked() == [("release", "main-1.2")]
-    story.tell(Answered("release", "main-1.2", Done()))
+    story.give_back("main-1.2")
     story.tell(ReleaseHold("manual", "jane"))
     story.dispatch("main-1.1")
     assert story.order.stage == "shipped"
@@ -851,11 +867,10 @@ def test_what_is_left_of_an_order_that_was_cancelled_too_late_is_ended_by_refund
 
 def test_a_floor_that_was_faster_than_the_cancel_refuses_it_and_the_order_goes_on() -> None:
     story = split()
-    for fulfilment in ("main-1.1", "main-1.2"):
-        story.tell(Answered("confirm", fulfilment, Done()))
+    story.confirm("main-1.1", "main-1.2")
     story.tell(Cancel("jane"))
-    story.tell(Answered("release", "main-1.1", Done()))
-    events = story.tell(Answered("release", "main-1.2", Rejected("too late: packed")))
+    story.give_back("main-1.1")
+    events = story.give_back("main-1.2", Rejected("too late: packed"))
     assert events == ["CancelRefused", "AnomalyRaised", "OrderRouted"]
     assert story.order.wanted() == ()
 
@@ -890,16 +905,12 @@ def two_houses() -> Story:
     return story
 
 
-def given_back(story: Story, fulfilment: str, answer: Answer) -> list[str]:
-    return story.tell(Answered("release", fulfilment, answer))
-
-
 def test_an_order_that_is_rerouted_gives_its_units_back_before_it_asks_elsewhere() -> None:
     story = two_houses()
     assert story.tell(Reroute("jane", "lyon")) == ["RerouteAsked"]
     assert story.asked() == [("release", "main-1.1")]
     assert story.tell(Reroute("paul")) == [], "it is under way already"
-    assert given_back(story, "main-1.1", Done()) == ["AllocationReleased", "OrderRouted"]
+    assert story.give_back("main-1.1") == ["AllocationReleased", "OrderRouted"]
     assert story.asked() == [("reserve", "main-1.2")]
     assert story.order.parts["main-1.2"].warehouse == "nantes"
 
@@ -907,7 +918,7 @@ def test_an_order_that_is_rerouted_gives_its_units_back_before_it_asks_elsewhere
 def test_what_is_packed_meanwhile_is_shipped_and_not_rerouted() -> None:
     story = two_houses()
     story.tell(Reroute("jane", "lyon"))
-    assert given_back(story, "main-1.1", Rejected("too late: packed")) == []
+    assert story.give_back("main-1.1", Rejected("too late: packed")) == []
     story.pack()
     assert story.order.stage == "packed"
     assert ("release", "main-1.1") not in story.asked()
@@ -916,7 +927,7 @@ def test_what_is_packed_meanwhile_is_shipped_and_not_rerouted() -> None:
 def avoiding_the_only_house() -> Story:
     story = picking()
     story.tell(Reroute("jane", "lyon"))
-    assert given_back(story, "main-1.1", Done())[:2] == ["AllocationReleased", "OrderBackordered"]
+    assert story.give_back("main-1.1")[:2] == ["AllocationReleased", "OrderBackordered"]
     return story
 
 
@@ -970,7 +981,7 @@ def test_a_held_order_is_given_back_at_once_and_routed_when_it_is_released() -> 
     story = two_houses()
     story.tell(Hold("manual", "x", None, "jane"))
     story.tell(Reroute("jane"))
-    assert given_back(story, "main-1.1", Done()) == ["AllocationReleased"]
+    assert story.give_back("main-1.1") == ["AllocationReleased"]
     assert story.tell(ReleaseHold("manual", "jane")) == ["HoldReleased", "OrderRouted"]
 
 
@@ -1011,7 +1022,7 @@ def test_what_was_refused_is_asked_again_once_it_is_mended_under_a_name_of_its_o
     assert story.problems() == ["refused_by_partner"]
     story.tell(AskAgain("anna"))
     assert list(story.order.effects)[-1] == "erp-order:main-1~3"
-    first, *others = (each for each in story.documents() if isinstance(each, ErpOrder))
+    first, *others = story.documents_of(ErpOrder)
     assert others == [first, first]
 
 
@@ -1032,9 +1043,9 @@ def test_what_a_cancelled_order_was_refused_is_not_booked_any_more() -> None:
     story = picking()
     story.tell(Refused("erp-order:main-1", "Référence inexistante"))
     story.tell(Cancel("anna"))
-    story.tell(Answered("release", "main-1.1", Done()))
+    story.give_back("main-1.1")
     story.tell(AskAgain("anna"))
-    assert sum(isinstance(each, ErpOrder) for each in story.documents()) == 1
+    assert len(story.documents_of(ErpOrder)) == 1
 
 
 def test_a_status_that_the_order_is_beyond_is_not_told_any_more() -> None:
@@ -1061,7 +1072,7 @@ def test_an_order_goes_on_by_itself_when_its_address_is_mended_in_the_shop() -> 
     story.import_("open", "the delivery address has no postcode")
     assert story.tell(READDRESSED) == ["ContactCorrected", "HoldReleased", "OrderRouted", "AnomalyResolved"]
     story.grant("main-1.1")
-    assert {each.contact for each in story.documents() if isinstance(each, ErpOrder)} == {"main-1:contact:2"}
+    assert {each.contact for each in story.documents_of(ErpOrder)} == {"main-1:contact:2"}
 
 
 def test_an_address_that_is_mended_by_halves_keeps_the_order_for_what_is_left() -> None:
@@ -1089,7 +1100,7 @@ def test_another_address_is_too_late_once_all_is_labelled_and_a_person_hears_whi
     assert story.tell(READDRESSED) == ["AnomalyRaised"]
     assert story.tell(READDRESSED) == []
     assert story.problems() == ["changed_in_shop"]
-    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    raised = story.raised()[0]
     assert "main-1.1.1" in raised.detail
     assert story.order.facts.contact.id == "main-1:contact"
     assert shipped().tell(READDRESSED) == []
@@ -1098,7 +1109,7 @@ def test_another_address_is_too_late_once_all_is_labelled_and_a_person_hears_whi
 def test_another_phone_number_of_a_parcel_that_has_its_label_is_not_said_to_be_another_address() -> None:
     story = packed()
     assert story.tell(replace(READDRESSED, readdressed="phone")) == ["AnomalyRaised"]
-    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    raised = story.raised()[0]
     assert (raised.anomaly, raised.problem) == ("main-1:phone", "changed_in_shop")
     assert "main-1.1.1" in raised.detail
     assert "intercept" not in raised.mend
@@ -1116,17 +1127,16 @@ def test_what_stands_on_no_label_is_nobodys_matter_once_there_is_one() -> None:
 
 def test_another_address_is_that_of_the_parcels_that_have_no_label_yet() -> None:
     story = split()
-    for part in ("main-1.1", "main-1.2"):
-        story.tell(Answered("confirm", part, Done()))
+    story.confirm("main-1.1", "main-1.2")
     story.pack("main-1.1")
     story.settle_all()
     story.dispatch("main-1.1")
     moved = replace(copy_of({TEAPOT: 1, CUP: 1}), contact=READDRESSED.contact, readdressed="address")
     assert story.tell(moved) == ["ContactCorrected", "AnomalyRaised"]
     story.pack("main-1.2")
-    labels = [each for each in story.documents() if isinstance(each, LabelPurchase)]
+    labels = story.documents_of(LabelPurchase)
     assert [label.contact for label in labels] == ["main-1:contact", "main-1:contact:2"]
-    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    raised = story.raised()[0]
     assert "main-1.1.1" in raised.detail
     assert "main-1.2.1" not in raised.detail
 
@@ -1138,7 +1148,7 @@ def test_the_parcel_that_was_labelled_beside_one_whose_label_was_refused_is_name
     story.tell(Refused("label:main-1.1.2", "ship_to.postcode: unknown"))
     events = story.tell(READDRESSED)
     assert events == ["ContactCorrected", "EffectRequested", "AnomalyResolved", "AnomalyRaised"]
-    raised = [event for event in story.log if isinstance(event, AnomalyRaised)][-1]
+    raised = story.raised()[-1]
     assert "main-1.1.1" in raised.detail
     assert "main-1.1.2" not in raised.detail
 
@@ -1151,7 +1161,7 @@ def test_a_parcel_goes_where_the_shop_says_it_goes_when_it_is_packed(begin: Call
     assert story.tell(replace(READDRESSED, address_problems=("the delivery address has no city",))) == []
     if story.order.stage == "picking":
         story.pack()
-        labels = [each for each in story.documents() if isinstance(each, LabelPurchase)]
+        labels = story.documents_of(LabelPurchase)
         assert {label.contact for label in labels} == {"main-1:contact:2"}
 
 
@@ -1234,8 +1244,7 @@ def changes(story: Story) -> list[list[tuple[str, str, int]]]:
     """Return the lines of each change that the ERP was asked for: SKU, warehouse, units."""
     return [
         [(line.sku, line.warehouse, line.units) for line in each.lines]
-        for each in story.documents()
-        if isinstance(each, ErpChange)
+        for each in story.documents_of(ErpChange)
     ]
 
 
@@ -1243,7 +1252,7 @@ def test_units_that_the_shop_takes_out_before_the_pack_are_given_back_and_the_er
     story = picking()
     assert story.tell(copy_of({TEAPOT: 1})) == ["LinesEdited"]
     assert story.asked() == [("release", "main-1.1")]
-    assert story.tell(Answered("release", "main-1.1", Done())) == ["AllocationReleased", "OrderRouted"]
+    assert story.give_back("main-1.1") == ["AllocationReleased", "OrderRouted"]
     story.grant("main-1.2")
     assert story.order.stage == "picking"
     assert changes(story) == [[(TEAPOT, "lyon", 1)]]
@@ -1261,8 +1270,7 @@ def test_units_that_the_shop_adds_are_routed_and_what_is_promised_stays() -> Non
 
 def test_an_edit_that_could_not_be_followed_is_over_once_the_next_one_can_be() -> None:
     story = split()
-    story.tell(Answered("confirm", "main-1.1", Done()))
-    story.tell(Answered("confirm", "main-1.2", Done()))
+    story.confirm("main-1.1", "main-1.2")
     story.pack("main-1.1")
     story.tell(copy_of({CUP: 1}))
     assert story.problems() == ["changed_in_shop"], "the teapot stands packed"
@@ -1274,7 +1282,7 @@ def test_a_price_that_the_shop_changes_moves_nothing_and_changes_the_erp_order()
     story = picking()
     cheaper = replace(copy_of({}), lines=(OrderLine(TEAPOT, TEAPOT, 2, Decimal("4.00")),))
     assert story.tell(cheaper) == ["LinesEdited", "EffectRequested"]
-    (change,) = (each for each in story.documents() if isinstance(each, ErpChange))
+    (change,) = story.documents_of(ErpChange)
     assert [line.unit_price for line in change.lines] == [Decimal("4.00")]
     assert story.asked() == []
 
@@ -1295,7 +1303,7 @@ def test_an_order_that_the_erp_has_not_booked_yet_is_booked_as_it_was_edited() -
     assert story.tell(copy_of({CUP: 3}, "unpaid")) == ["LinesEdited"]
     story.tell(copy_of({CUP: 3}))
     story.grant("main-1.1")
-    (booked,) = (each for each in story.documents() if isinstance(each, ErpOrder))
+    (booked,) = story.documents_of(ErpOrder)
     assert [(line.sku, line.units) for line in booked.lines] == [(CUP, 3)]
     assert changes(story) == []
 
@@ -1303,17 +1311,17 @@ def test_an_order_that_the_erp_has_not_booked_yet_is_booked_as_it_was_edited() -
 def test_what_the_floor_packed_while_the_shop_took_it_out_is_stopped_and_named() -> None:
     story = picking()
     story.tell(copy_of({TEAPOT: 1}))
-    assert story.tell(Answered("release", "main-1.1", Rejected("too late: packed"))) == []
+    assert story.give_back("main-1.1", Rejected("too late: packed")) == []
     assert "OrderHeld" in story.pack()
     assert story.asked() == [], "it does not leave by itself"
     assert story.problems() == ["edited_too_late"]
-    raised = next(event for event in story.log if isinstance(event, AnomalyRaised))
+    raised = story.raised()[0]
     assert "wharfctl order release main-1, then wharfctl return lyon main-1 SLIP TEAPOT 1" in raised.mend
     story.tell(ReleaseHold("manual", "jane"))
     story.settle_all()
     assert story.asked() == [("dispatch", "main-1.1")]
     story.dispatch()
-    (note,) = (each for each in story.documents() if isinstance(each, ErpDeliveryNote))
+    (note,) = story.documents_of(ErpDeliveryNote)
     assert [(line.sku, line.units) for line in note.lines] == [(TEAPOT, 2)]
     assert story.order.stage == "shipped"
     story.tell(TakeBack("SLIP/TEAPOT", "lyon", TEAPOT, 1, "sellable", "", "jane"))
@@ -1328,13 +1336,12 @@ def test_an_order_ends_when_the_shop_takes_out_all_that_has_not_left_and_the_erp
     story.stock = {"lyon": {TEAPOT: 1}, "nantes": {CUP: 1}}
     story.tell(Wake())
     story.grant("main-1.1", "main-1.2", waits=True)
-    for part in ("main-1.1", "main-1.2"):
-        story.tell(Answered("confirm", part, Done()))
+    story.confirm("main-1.1", "main-1.2")
     story.pack("main-1.1")
     story.settle_all()
     story.dispatch("main-1.1")
     story.tell(copy_of({TEAPOT: 1}))
-    assert "OrderShipped" in story.tell(Answered("release", "main-1.2", Done()))
+    assert "OrderShipped" in story.give_back("main-1.2")
     assert [type(each) for each in story.documents()][-2:] == [ErpCancellation, ShopStatus]
 
 
@@ -1382,12 +1389,12 @@ def test_an_order_that_is_rerouted_once_it_is_booked_takes_its_depot_along() -> 
     story.import_()
     story.grant("main-1.1")
     story.tell(Reroute("jane", "lyon"))
-    story.tell(Answered("release", "main-1.1", Done()))
+    story.give_back("main-1.1")
     assert changes(story) == []
     story.grant("main-1.2")
     assert changes(story) == [[(TEAPOT, "nantes", 2)]]
     story.tell(Reroute("jane", "lyon"))
-    story.tell(Answered("release", "main-1.2", Done()))
+    story.give_back("main-1.2")
     story.grant("main-1.3")
     assert changes(story)[1:] == [], "it came back to the same depot"
 
@@ -1416,7 +1423,7 @@ def test_an_erp_order_that_was_refused_is_asked_for_as_it_was_edited_and_not_cha
     story.grant("main-1.2")
     assert changes(story) == []
     story.tell(AskAgain("jane"))
-    booked = [each for each in story.documents() if isinstance(each, ErpOrder)][-1]
+    booked = story.documents_of(ErpOrder)[-1]
     assert [(line.sku, line.units) for line in booked.lines] == [(TEAPOT, 2), (CUP, 1)]
 
 
@@ -1506,7 +1513,7 @@ def test_what_comes_back_is_credited_at_its_price_and_taken_in_by_its_warehouse_
     assert story.tell(Answered("restock", "R1", Done())) == ["GoodsRestocked"]
     assert story.tell(Answered("restock", "R1", Done())) == []
     assert story.asked() == []
-    (credit,) = (each for each in story.documents() if isinstance(each, ErpReturn))
+    (credit,) = story.documents_of(ErpReturn)
     assert (credit.reference, credit.order_reference, credit.warehouse) == ("main-1.R1", "main-1", "lyon")
     assert [(line.sku, line.units, line.unit_price) for line in credit.lines] == [(TEAPOT, 1, Decimal(5))]
 
@@ -1521,12 +1528,12 @@ def test_what_the_shop_refunds_of_what_has_left_is_expected_back_until_it_is_the
     assert story.tell(refund(1)) == ["RefundNoted", "AnomalyRaised"]
     assert story.problems() == ["refund_not_returned"]
     assert story.tell(refund(1)) == [], "the same refunds once more"
-    assert not [each for each in story.documents() if isinstance(each, ErpReturn)]
+    assert not story.documents_of(ErpReturn)
     assert story.tell(came_back(1))[-1] == "AnomalyResolved"
     assert story.tell(refund(2)) == ["RefundNoted", "AnomalyRaised"]
     story.tell(came_back(1, "R2"))
     assert story.problems() == []
-    assert len([each for each in story.documents() if isinstance(each, ErpReturn)]) == 2
+    assert len(story.documents_of(ErpReturn)) == 2
 
 
 def test_what_came_back_before_its_refund_is_not_expected_a_second_time() -> None:
@@ -1541,7 +1548,7 @@ def test_what_was_refunded_before_it_left_is_not_expected_back() -> None:
     story.import_(TEAPOT=3)
     story.tell(copy_of({TEAPOT: 2}))
     story.grant("main-1.1")
-    story.tell(Answered("release", "main-1.1", Done()))
+    story.give_back("main-1.1")
     story.grant("main-1.2")
     story.pack("main-1.2")
     story.settle_all()
@@ -1589,7 +1596,7 @@ def test_an_article_that_nobody_knew_goes_on_by_itself_once_it_is_listed() -> No
     listed = remapped(OrderLine("1.1", TEAPOT, 1, Decimal(8)), OrderLine("1.2", CUP, 4, Decimal(8)))
     assert story.tell(listed) == ["LinesCorrected", "HoldReleased", "OrderRouted", "AnomalyResolved"]
     story.grant("main-1.1")
-    (booked,) = (each for each in story.documents() if isinstance(each, ErpOrder))
+    (booked,) = story.documents_of(ErpOrder)
     assert [(line.sku, line.units) for line in booked.lines] == [(TEAPOT, 1), (CUP, 4)]
     assert {line.unit_price for line in booked.lines} == {Decimal(8)}
     assert story.tell(listed) == []
@@ -1616,7 +1623,7 @@ def test_what_is_proposed_for_an_order_that_makes_no_sense_is_about_what_is_wron
 ) -> None:
     story = Story()
     story.tell(remapped(line, problems=problems))
-    (raised,) = (event for event in story.log if isinstance(event, AnomalyRaised))
+    (raised,) = story.raised()
     assert raised.mend == (
         f"{ways}, and it goes on by itself; else wharfctl order release main-1 --hold validation"
     )
@@ -1662,8 +1669,8 @@ def test_units_of_a_sku_that_was_sold_at_two_prices_are_booked_at_theirs_over_al
         story.pack(part)
         story.settle_all()
         story.dispatch(part)
-    booked = [each for each in story.documents() if isinstance(each, ErpOrder)]
-    notes = [each for each in story.documents() if isinstance(each, ErpDeliveryNote)]
+    booked = story.documents_of(ErpOrder)
+    notes = story.documents_of(ErpDeliveryNote)
     assert len(notes) == 2
     for documents in (booked, notes):
         amounts = [line.units * line.unit_price for each in documents for line in each.lines]
