@@ -245,6 +245,8 @@ class WarehouseFloor:
         directory = self._system.directory
         if directory.knows(sku):
             return
+        if not self._system.started.is_set():
+            raise Refused(f"{sku} is not known yet: the ERP's stock is being taken over", UNAVAILABLE)
         shelves = [house.stock.shelves for house in directory.warehouses.values()]
         meant = alike(sku, collections.ChainMap(*shelves))
         hint = f"is it {' or '.join(meant)}? " if meant else ""

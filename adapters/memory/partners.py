@@ -179,8 +179,7 @@ class MemoryErp:
     async def carry_out(self, document: ErpDocument, contact: Contact | None) -> Outcome:
         """Book it, once more if it is booked already: a real ERP without a check would."""
         del contact
-        if self.away:
-            raise UnreachableError("memory erp", "book", "it is switched off")
+        self._be_there("book")
         self.booked.setdefault(_erp_key(document), []).append(document)
         self._move(document)
         await self._answer(unknown=True)
@@ -188,8 +187,13 @@ class MemoryErp:
 
     async def stock(self) -> Mapping[str, Mapping[str, int]]:
         """Return physical stock by warehouse and SKU."""
+        self._be_there("tell its stock")
         await self._answer(unknown=False)
         return {warehouse: dict(skus) for warehouse, skus in self.stock_.items()}
+
+    def _be_there(self, doing: str) -> None:
+        if self.away:
+            raise UnreachableError("memory erp", doing, "it is switched off")
 
     def duplicates(self) -> int:
         """Return how many documents were booked more than once; an order may be changed often."""

@@ -35,7 +35,7 @@ from daemon.control.asked import (
 from daemon.control.service import NOT_FOUND, Mandate, Refused
 from daemon.control.wire import Consequence, Trial
 from daemon.control.wire_floor import Label
-from daemon.warehouse_floor import WarehouseFloor
+from daemon.warehouse_floor import UNAVAILABLE, WarehouseFloor
 from tests.orders import shop_order
 
 LYON = {"lyon": {"TEAPOT": 3, "LAMP": 0}}
@@ -66,7 +66,22 @@ async def open_system(
     *,
     day: int = 23,
 ) -> AsyncGenerator[System]:
-    system = System(
+    system = new_system(journal, partners, stock, day=day)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(system.run)
+            yield system
+            system.stop()
+
+
+def new_system(
+    journal: MemoryJournal,
+    partners: Partners,
+    stock: Mapping[str, Mapping[str, int]] = LYON,
+    *,
+    day: int = 23,
+) -> System:
+    return System(
         journal,
         partners,
         (ChannelSettings("main", poll_s=1.0),),
@@ -75,11 +90,6 @@ async def open_system(
             lambda: datetime(2026, 11, day, 9, tzinfo=UTC), lambda size: b"s" * size, random.Random(1)
         ),
     )
-    with trio.fail_after(10):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(system.run)
-            yield system
-            system.stop()
 
 
 async def test_a_delivery_of_two_articles_is_booked_for_both_and_each_counts_once() -> None:
@@ -181,6 +191,20 @@ async def test_a_slip_of_a_finger_makes_no_new_article() -> None:
         ]
         while erp.stock_["lyon"].get("PAN") != 6:
             await trio.sleep(0.01)
+
+
+async def test_while_the_stock_is_still_taken_over_an_unknown_article_is_no_slip() -> None:
+    erp, journal = MemoryErp({"lyon": {"TEAPOT": 3}}), MemoryJournal()
+    erp.away = True
+    system = new_system(journal, Partners({"main": MemoryShop()}, erp, {"swift": MemoryCarrier()}))
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.run)
+            floor = WarehouseFloor(system, journal)
+            with pytest.raises(Refused, match="TEAPOT is not known yet") as refused:
+                await floor.assign_slot("lyon", SlotAssignment("TEAPOT", "A-1"), Mandate("uid 0", "a"))
+            assert refused.value.status == UNAVAILABLE  # so whoever waits for an answer asks again
+            system.stop()
 
 
 async def test_a_key_that_is_used_again_another_day_corrects_the_erp_again() -> None:
