@@ -58,6 +58,12 @@ WRITER_SESSION: Mapping[str, str] = {
     "enable_bitmapscan": "off",
 }
 
+DURABLE: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+)
+"""Whatever the server's default is: what we call durable is on the disk. A stronger setting stays."""
+
 if TYPE_CHECKING:  # generic for the type checkers alone
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -69,6 +75,11 @@ log = structlog.get_logger(__name__)
 
 class DatabaseUnavailableError(Exception):
     """The database could not be reached, or would not have us. The text names no secret."""
+
+
+def session_settings(role: str | None, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return what is set in a session of ours that works as `role` (as whom it logged in, when None)."""
+    return {**_SESSION, **extra, **({"role": role} if role else {})}
 
 
 async def connect(
@@ -158,9 +169,11 @@ async def open_pool(
 async def _connect_once(
     dsn: str, role: str | None, extra: Mapping[str, str], command_seconds_max: float
 ) -> Connection:
-    settings = {**_SESSION, **extra, **({"role": role} if role else {})}
     connection: Connection = await asyncpg.connect(
-        dsn, timeout=CONNECT_SECONDS_MAX, command_timeout=command_seconds_max, server_settings=settings
+        dsn,
+        timeout=CONNECT_SECONDS_MAX,
+        command_timeout=command_seconds_max,
+        server_settings=session_settings(role, extra),
     )
     await _make_durable(connection)
     return connection
@@ -171,8 +184,4 @@ async def _leave_as_it_is(_: object) -> None:
 
 
 async def _make_durable(connection: Connection) -> None:
-    """Whatever the server's default is: what we call durable is on the disk. A stronger setting stays."""
-    await connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
-    )
+    await connection.execute(DURABLE)
