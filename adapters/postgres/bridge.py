@@ -8,25 +8,21 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from functools import partial
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import outcome
 import trio
-from msgspec import Struct
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 SWITCH_SECONDS: Final = 0.001
-"""How long Trio's thread may compute on while the database's thread waits for Python's lock.
+"""How long Trio's thread may compute on while another waits for Python's lock.
 
-What that thread has to do takes 0.1 ms: hand an answer on, send the next batch. Python's own 5 ms are as long
-as seven commits of eight reservations.
+What the others have to do takes 0.1 ms: hand an answer on, ask the next question, end the sending of a large
+batch, for which the database waits. Python's own 5 ms are a fifth of such a batch.
 """
-
 
 _CLOSED_MEANWHILE: Final = "the database's thread was closed while it worked"
 
@@ -90,15 +86,6 @@ class Bridge:
             raise BridgeClosedError(_CLOSED_MEANWHILE)
         return done.result()
 
-    def post(self, function: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Have `function(*args)` called on the database's thread, soon; it must not raise, and nobody waits.
-
-        Raises:
-            BridgeClosedError: the thread has ended.
-        """
-        self._refuse_when_closed()
-        self._loop.call_soon_threadsafe(function, *args)
-
     def close(self) -> None:
         """Take no more work."""
         self._closed = True
@@ -106,112 +93,6 @@ class Bridge:
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise BridgeClosedError("the database's thread has ended")
-
-
-class BrokenOffError(Exception):
-    """A piece of a series was not begun, because one before it had failed."""
-
-
-class _Piece(Struct, frozen=True):
-    work: Callable[[], Coroutine[Any, Any, object]]
-    afterwards: Callable[[], Coroutine[Any, Any, None]] | None
-    tell: Callable[[Exception | None], None]
-
-
-class Series:
-    """Pieces of work that the thread does one after another: the next begins without a way back through Trio.
-
-    What a piece still has to wait for `afterwards` does not keep the next one waiting. After a failure those
-    that wait are broken off, until `mend` is called once none is left.
-    """
-
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
-        self._waiting: deque[_Piece] = deque()
-        self._at_work: asyncio.Task[None] | None = None
-        self._afterwards: set[asyncio.Task[None]] = set()
-        self._broken = False
-
-    def begin(
-        self,
-        work: Callable[[], Coroutine[Any, Any, object]],
-        ended: Callable[[Exception | None], None],
-        *,
-        afterwards: Callable[[], Coroutine[Any, Any, None]] | None = None,
-    ) -> None:
-        """Have `work()` run on the thread when all before it are done; nobody can take it back.
-
-        Trio's loop itself calls `ended`, and would not outlive an error of it: with None when all went well,
-        with BrokenOffError when one before it had failed, with BridgeClosedError when the thread ended.
-
-        Raises:
-            BridgeClosedError: the thread has ended.
-        """
-        token = trio.lowlevel.current_trio_token()
-
-        def tell(error: Exception | None) -> None:
-            with contextlib.suppress(trio.RunFinishedError):  # nobody is left who waits
-                token.run_sync_soon(ended, error)
-
-        self._bridge.post(self._take, _Piece(work, afterwards, tell))
-
-    def mend(self) -> None:
-        """Begin anew after a failure."""
-        self._broken = False
-
-    def _take(self, piece: _Piece) -> None:
-        self._waiting.append(piece)
-        if self._at_work is None:
-            self._at_work = asyncio.get_running_loop().create_task(self._work())
-            self._at_work.add_done_callback(self._ended)
-
-    async def _work(self) -> None:
-        while self._waiting:
-            await self._do(self._waiting[0])
-            self._waiting.popleft()
-        self._at_work = None
-
-    async def _do(self, piece: _Piece) -> None:
-        if self._broken:
-            piece.tell(BrokenOffError())
-            return
-        self._broken = True
-        if await _done(piece, piece.work):
-            self._broken = False
-            if piece.afterwards is None:
-                piece.tell(None)
-            else:
-                task = asyncio.get_running_loop().create_task(_finish(piece, piece.afterwards))
-                self._afterwards.add(task)
-                task.add_done_callback(partial(self._ended_afterwards, piece))
-
-    # A task that is cancelled before its first step never runs: so it is not itself that tells of its end.
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            for piece in self._waiting:
-                piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
-            self._waiting.clear()
-
-    def _ended_afterwards(self, piece: _Piece, task: asyncio.Task[None]) -> None:
-        self._afterwards.discard(task)
-        if task.cancelled():
-            piece.tell(BridgeClosedError(_CLOSED_MEANWHILE))
-
-
-async def _finish(piece: _Piece, afterwards: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    if await _done(piece, afterwards):
-        piece.tell(None)
-
-
-async def _done(piece: _Piece, work: Callable[[], Coroutine[Any, Any, object]]) -> bool:
-    """Whether it ended well; if not, it is told why."""
-    try:
-        await work()
-    except Exception as error:  # noqa: BLE001 - it is told to whoever handed the work over
-        piece.tell(error)
-        return False
-    return True
 
 
 @contextlib.asynccontextmanager

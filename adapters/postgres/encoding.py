@@ -40,8 +40,6 @@ ACCOUNTS: Final[tuple[Account, ...]] = (
     "transit",
 )
 
-Argument = str | Sequence[int] | Sequence[str] | Sequence[bytes] | None
-
 
 class UnwritableError(ValueError):
     """An append that no database could take, such as an id with a control character in it."""
@@ -178,23 +176,24 @@ class Batch:
                 raise UnwritableError(f"the row of {row.fulfilment} comes without an event that names it")
             self._changes.take_fulfilment(partition, row, position, opened=row.fulfilment in opened)
 
-    def arguments(self, owner: str, fences: dict[int, int]) -> tuple[Argument, ...]:
-        """Return the arguments of `journal_append` in their order.
+    def arguments(self, owner: str, fences: dict[int, int]) -> list[bytes | None]:
+        """Return the arguments of `journal_append` in their order, as a driver sends texts.
 
         Raises:
             UnwritableError: a text holds the separator, or the zero byte.
+            UnicodeEncodeError: a text is no Unicode.
         """
         partitions = sorted(self.before)
-        return (
+        texts = (
             owner,
-            partitions,
-            [fences[partition] for partition in partitions],
-            [self.before[partition].position for partition in partitions],
-            [self._after[partition].position for partition in partitions],
-            [self._after[partition].hash for partition in partitions],
-            [partition for partition, _, _ in self.unsure],
-            [stream for _, stream, _ in self.unsure],
-            [version for _, _, version in self.unsure],
+            _numbers(partitions),
+            _numbers([fences[partition] for partition in partitions]),
+            _numbers([self.before[partition].position for partition in partitions]),
+            _numbers([self._after[partition].position for partition in partitions]),
+            _hashes([self._after[partition].hash for partition in partitions]),
+            _numbers([partition for partition, _, _ in self.unsure]),
+            _quoted([stream for _, stream, _ in self.unsure]),
+            _numbers([version for _, _, version in self.unsure]),
             *self._event_columns(),
             *self._movement_columns(),
             *self._balance_columns(),
@@ -202,6 +201,7 @@ class Batch:
             *_fulfilment_columns(self._changes.changed),
             rest_of(self._changes, self._beside, self._answers),
         )
+        return [_wire(text) for text in texts]
 
     def _event_columns(self) -> tuple[str, ...]:
         return (
@@ -245,6 +245,15 @@ class Batch:
         # An account that nothing touched is left out: most batches touch two of the nine.
         columns = [_numbers(_filled(accounts.get(account), len(skus))) for account in ACCOUNTS]
         return (_numbers(partitions), _texts(warehouses), _texts(skus), _texts([""] * len(skus)), *columns)
+
+
+def _wire(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    wire = text.encode()
+    if b"\0" in wire:  # the driver would end the text there
+        raise UnwritableError("a text holds the zero byte")
+    return wire
 
 
 def _readable(data: bytes) -> bytes:
@@ -294,6 +303,16 @@ def _numbers(values: list[int]) -> str:
 
 def _nullable(values: list[int | None]) -> str:
     return "{" + repr(values)[1:-1].replace("None", "NULL") + "}"
+
+
+def _hashes(values: Sequence[bytes]) -> str:
+    return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
+
+
+def _quoted(values: Sequence[str]) -> str:
+    """Return the literal of an array of texts, whatever they hold."""
+    escaped = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return "{" + ",".join([f'"{value}"' for value in escaped]) + "}"
 
 
 def _texts(values: Sequence[str], count: int | None = None) -> str:

@@ -6,12 +6,10 @@ The SQLSTATEs that begin with WF are our own; see the migration that defines `jo
 from enum import Enum
 from typing import Final
 
-import asyncpg
-
 from actors.ports.journal import ConflictError, CorruptionError, FencedError
-from adapters.postgres.bridge import BrokenOffError
 from adapters.postgres.encoding import UnwritableError
 from adapters.postgres.gone import GONE
+from adapters.postgres.pipeline import RefusedError
 
 
 class Verdict(Enum):
@@ -47,22 +45,22 @@ _INTEGRITY_VIOLATION = "23"
 
 def judge(error: Exception) -> Verdict:
     """Return what `error`, raised by a commit, means. What we do not know stops the daemon."""
-    if not isinstance(error, asyncpg.PostgresError):
+    if not isinstance(error, RefusedError):
         return Verdict.FENCED
-    state = error.sqlstate or ""
+    state = error.sqlstate
     known = _BY_STATE.get(state)
     if known is not None:
         return known
     if state.startswith(_DATA_EXCEPTION):
         return Verdict.UNWRITABLE
     if state.startswith(_INTEGRITY_VIOLATION):
-        return Verdict.CONFLICT if error.constraint_name in _CONFLICTING else Verdict.CORRUPT
+        return Verdict.CONFLICT if error.constraint in _CONFLICTING else Verdict.CORRUPT
     return Verdict.FENCED
 
 
 def as_journal_error(error: Exception) -> Exception:
     """Return what the journal raises for `error`, which a commit raised."""
-    if isinstance(error, UnwritableError | BrokenOffError):
+    if isinstance(error, UnwritableError):
         return error
     if isinstance(error, UnicodeEncodeError):
         return UnwritableError(f"a text is no Unicode: {error.reason}")

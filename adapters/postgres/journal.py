@@ -43,15 +43,16 @@ from adapters.postgres.connect import (
     open_pool,
 )
 from adapters.postgres.encoding import Tip
-from adapters.postgres.flushing import Flusher
+from adapters.postgres.flushing import FLUSHING, Flusher
 from adapters.postgres.forget import erase
 from adapters.postgres.gone import GONE, or_unavailable
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, Term, acquire, give_back, renew_forever
 from adapters.postgres.lookups import Lookups
 from adapters.postgres.migrate import carried_migrations, migrate_here
 from adapters.postgres.picture import stock_picture
+from adapters.postgres.pipeline import Pipeline, open_pipeline
 from adapters.postgres.tidy import tidy_forever
-from adapters.postgres.writer import Claim, Committed, Writer
+from adapters.postgres.writer import WRITING, Claim, Committed, Writer
 
 S = TypeVar("S", bound=Connection | Pool)
 T = TypeVar("T")
@@ -267,6 +268,13 @@ class _Pools(NamedTuple):
     searches: Pool
 
 
+class _Pipelines(NamedTuple):
+    """What the writer writes by. Apart, so that a flush keeps no batch waiting."""
+
+    writing: Pipeline
+    flushing: Pipeline
+
+
 @contextlib.asynccontextmanager
 async def open_journal(  # noqa: PLR0913 - all by name, and most by default
     dsn: str,
@@ -304,7 +312,7 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
     async with open_bridge() as bridge:
         with or_unavailable():
             await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
-        async with _sessions(bridge, dsn, database_seconds_max) as (connection, flusher, pools):
+        async with _sessions(bridge, dsn, database_seconds_max) as (connection, pipelines, pools):
             with or_unavailable():
                 claim = await acquire(
                     bridge,
@@ -319,7 +327,8 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
                 with or_unavailable():
                     tips = await bridge.run(_load_tips, connection, sorted(claim.fences))
                 term = Term(lease_seconds)
-                writer = Writer(bridge, connection, flusher, claim, tips, observe or _ignore)
+                flusher = Flusher(pipelines.flushing)
+                writer = Writer(connection, pipelines.writing, flusher, claim, tips, observe or _ignore)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(writer.run)
                     nursery.start_soon(_renew, bridge, pools.renewals, claim, term, renew_seconds)
@@ -336,7 +345,7 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
 @contextlib.asynccontextmanager
 async def _sessions(
     bridge: Bridge, dsn: str, seconds_max: float
-) -> AsyncGenerator[tuple[Connection, Flusher, "_Pools"]]:
+) -> AsyncGenerator[tuple[Connection, "_Pipelines", "_Pools"]]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def opened(sessions: Callable[[], Coroutine[Any, Any, S]]) -> S:
@@ -345,8 +354,15 @@ async def _sessions(
             stack.push_async_callback(_end, bridge, made)
             return made
 
-        connection = await opened(lambda: _connect(dsn, seconds_max, WRITER_SESSION))
-        flusher = Flusher(await opened(lambda: _connect(dsn, seconds_max, {})))
+        async def pipeline(statements: Mapping[str, str], session: Mapping[str, str]) -> Pipeline:
+            made = await open_pipeline(dsn, statements, role=ROLE, extra=session)
+            stack.callback(made.close)
+            return made
+
+        connection = await opened(lambda: connect(dsn, role=ROLE, seconds_max=seconds_max))
+        pipelines = _Pipelines(
+            writing=await pipeline(WRITING, WRITER_SESSION), flushing=await pipeline(FLUSHING, {})
+        )
         pools = _Pools(
             reads=await opened(lambda: open_pool(dsn)),
             renewals=await opened(lambda: open_pool(dsn, size_max=1)),
@@ -354,16 +370,12 @@ async def _sessions(
                 lambda: open_pool(dsn, size_min=0, size_max=SEARCHERS, command_seconds_max=SEARCH_SECONDS_MAX)
             ),
         )
-        yield connection, flusher, pools
+        yield connection, pipelines, pools
 
 
 async def _end(bridge: Bridge, sessions: Connection | Pool) -> None:
     with trio.CancelScope(shield=True):
         await bridge.run(_terminate, sessions)
-
-
-async def _connect(dsn: str, seconds_max: float, session: Mapping[str, str]) -> Connection:
-    return await connect(dsn, role=ROLE, seconds_max=seconds_max, extra=session)
 
 
 async def _terminate(sessions: Connection | Pool) -> None:

@@ -30,7 +30,7 @@ most."""
 
 # Advisory locks. 1464353108 lets one take partitions at a time, and nobody during a rebuild. Of the two
 # classes, 1464353106 is shared by appends until they commit and exclusive for a takeover (see
-# `journal_fence`); 1464353107 is shared by an owner's writer for as long as its connection lives.
+# `journal_fence`); 1464353107 is shared by an owner for as long as the connection lives by which it owns.
 _ONE_AT_A_TIME = "SELECT pg_try_advisory_xact_lock(1464353108)"
 _LOCK = "SELECT pg_advisory_xact_lock(1464353106, free) FROM unnest($1::smallint[]) AS free"
 _FREE = """
@@ -109,9 +109,9 @@ async def acquire(
     A daemon that works on whole warehouses and channels wants all of them or none: `partitions_min` says so.
     Without `standby` it is not waited for.
 
-    Free is what was given back, what ran out, and what belonged to a writer whose connection is gone; nothing
+    Free is what was given back, what ran out, and what belonged to an owner whose connection is gone; nothing
     is while somebody else takes partitions, or the projections are rebuilt.
-    `connection` is the writer's: it tells the others by its locks that we are alive.
+    `connection` tells the others by its locks that we are alive.
 
     Raises:
         LeaseTakenError: there are too few free ones, without `standby`.

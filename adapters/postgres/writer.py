@@ -17,12 +17,12 @@ from msgspec import Struct
 
 from actors.domain.partitions import partition_of
 from actors.ports.journal import Append, ConflictError, CorruptionError, FencedError
-from adapters.postgres.bridge import Bridge, Series
 from adapters.postgres.connect import COMMAND_SECONDS_MAX, Connection
 from adapters.postgres.encoding import Batch, Tip, UnwritableError
 from adapters.postgres.failures import as_journal_error
 from adapters.postgres.flushing import Flusher
 from adapters.postgres.lifeline import lifeline
+from adapters.postgres.pipeline import Ended, Pipeline
 from adapters.postgres.ticket import Ticket, fence_all
 
 BATCH_EVENTS_MAX: Final = 4_096
@@ -52,7 +52,15 @@ OUTLAST_SECONDS_MAX: Final = 2 * COMMAND_SECONDS_MAX
 """At the end: twice as long as a commit may take, since two may be under way one after the other."""
 
 _CALL: Final = f"SELECT journal_append({', '.join(f'${number}' for number in range(1, 56))})"
-_CALL_APART: Final = f"{_CALL}, set_config('synchronous_commit', 'off', true)"
+_DURABLE: Final = "append"
+_APART: Final = "append_unflushed"
+
+WRITING: Final[Mapping[str, str]] = {
+    # Each the only statement, and so the whole transaction: it never waits for us while it holds locks.
+    _DURABLE: _CALL,
+    _APART: f"{_CALL}, set_config('synchronous_commit', 'off', true)",
+}
+"""What a writer's pipeline has to have prepared."""
 
 log = structlog.get_logger(__name__)
 
@@ -91,15 +99,15 @@ class Writer:
 
     def __init__(
         self,
-        bridge: Bridge,
         connection: Connection,
+        pipeline: Pipeline,
         flusher: Flusher,
         claim: Claim,
         tips: Mapping[int, Tip],
         observe: Callable[[Committed], None],
     ) -> None:
         self._connection = connection
-        self._series = Series(bridge)
+        self._pipeline = pipeline
         self._flusher = flusher
         self._under_way: deque[_UnderWay] = deque()
         self._claim = claim
@@ -159,18 +167,26 @@ class Writer:
             FencedError: a partition was taken over, or the database is gone.
             CorruptionError: the books contradict themselves.
         """
-        stopped = "the journal was closed"
-        try:
-            with (
-                lifeline(self._connection, self._lose_connection),
-                lifeline(self._flusher.connection, self._lose_connection),
-            ):
-                await self._run()
-        except (FencedError, CorruptionError) as error:
-            stopped = str(error)
-            raise
-        finally:
-            self._stop(stopped)
+        failure: FencedError | CorruptionError | None = None
+        answering = trio.CancelScope(shield=True)  # a cancelled writer still waits for answers
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._hand_on_answers, answering)
+            try:
+                with lifeline(self._connection, self._lose_connection):
+                    await self._run()
+            except (FencedError, CorruptionError) as error:
+                failure = error
+            finally:
+                answering.cancel()
+                self._stop(str(failure or "the journal was closed"))
+        if failure is not None:
+            raise failure
+
+    async def _hand_on_answers(self, answering: trio.CancelScope) -> None:
+        with answering:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._pipeline.run, self._lose_connection)
+                nursery.start_soon(self._flusher.run, self._lose_connection)
 
     async def _run(self) -> None:
         try:
@@ -184,7 +200,7 @@ class Writer:
                     if failed is not None:
                         raise failed
                 elif self._may_seal():
-                    self._commit(self._seal())
+                    await self._commit(self._seal())
                 else:
                     self._work = trio.Event()
         finally:
@@ -253,22 +269,24 @@ class Writer:
         self._room.unpark_all()
         return sealed
 
-    def _commit(self, commit: _UnderWay) -> None:
-        # From sealing it to here nobody else runs, so the batches keep their order.
-        began = trio.current_time()
-        ended = partial(self._end, commit, began)
+    async def _commit(self, commit: _UnderWay) -> None:
+        durable = partial(self._end, commit, trio.current_time())
         try:
             arguments = commit.batch.arguments(self._claim.owner, self._claim.fences)
+        except (UnwritableError, UnicodeEncodeError) as error:
+            durable(error)
+            return
+        with trio.CancelScope(shield=True):  # or it would be under way, and nobody could tell
             if commit.batch.events >= FLUSH_APART_EVENTS:
-                call, afterwards = _CALL_APART, self._flusher.flushed
+                await self._pipeline.execute(_APART, arguments, partial(self._flush, durable))
             else:
-                call, afterwards = _CALL, None
-            # The only statement, and so the whole transaction: it never waits for us while it holds locks.
-            self._series.begin(
-                partial(self._connection.fetch, call, *arguments), ended, afterwards=afterwards
-            )
-        except Exception as error:  # noqa: BLE001 - it is told to the askers, and the writer acts on it
-            ended(error)
+                await self._pipeline.execute(_DURABLE, arguments, durable)
+
+    def _flush(self, durable: Ended, error: Exception | None) -> None:
+        if error is None:
+            self._flusher.after_flush(durable)
+        else:
+            durable(error)
 
     def _end(self, commit: _UnderWay, began: float, error: Exception | None) -> None:
         batch = commit.batch
@@ -302,16 +320,17 @@ class Writer:
         return None
 
     def _roll_back(self) -> None:
+        # One behind the refused one is refused too, but where they have no partition in common.
+        refused = [commit for commit in self._under_way if commit.error is not None]
         self._tips.update(self._open.before)
-        for commit in reversed(self._under_way):
+        for commit in reversed(refused):
             self._tips.update(commit.batch.before)
         self._versions.clear()
-        for commit in self._under_way:
+        for commit in refused:
             self._one_by_one.extend(commit.tickets)
         self._one_by_one.extend(self._waiting)
         self._under_way.clear()
         self._open, self._waiting = Batch(self._tips), []
-        self._series.mend()
         self._room.unpark_all()
 
     async def _commit_alone(self, ticket: Ticket) -> Exception | None:
@@ -322,11 +341,10 @@ class Writer:
             ticket.settle(error)
             return None
         commit = self._seal()
-        self._commit(commit)
+        await self._commit(commit)
         with trio.CancelScope(shield=True):  # it ends by itself, as every command of the connection does
             await self._outlast_what_is_under_way()
         self._under_way.clear()
-        self._series.mend()
         if commit.error is None:
             return None
         self._tips.update(commit.batch.before)
