@@ -32,6 +32,7 @@ from actors.domain.stock_events import (
     FulfilmentPacked,
     PickFellShort,
     ReservationConfirmed,
+    ReservationReduced,
     ReservationRefused,
     ReservationReleased,
     SlotAssigned,
@@ -56,6 +57,7 @@ OfFulfilment = (
     | ReservationRefused
     | ReservationConfirmed
     | ReservationReleased
+    | ReservationReduced
     | UnitsPicked
     | PickFellShort
     | FulfilmentPacked

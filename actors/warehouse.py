@@ -23,6 +23,7 @@ from actors.domain.stock_events import (
     FulfilmentDispatched,
     FulfilmentPacked,
     PickFellShort,
+    ReservationReduced,
     ReservationReleased,
     StockAdjusted,
     StockCounted,
@@ -296,6 +297,9 @@ class Warehouse:
                     if isinstance(event, ReservationReleased):
                         for line in (*event.reserved, *event.picked):
                             self._directory.stock_arrived(line.sku)
+                case ReservationReduced(_, released):
+                    for line in released:
+                        self._directory.stock_arrived(line.sku)
                 case (
                     StockReceived(_, sku)
                     | UnitsReturned(_, _, sku)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.domain.order_events import (
+    AllocationReduced,
     AllocationRefused,
     AllocationReleased,
     EffectDone,
@@ -22,6 +23,7 @@ from actors.domain.order_events import (
     OrderRouted,
     ParcelLabelled,
     ParcelTracked,
+    ReductionRefused,
 )
 from actors.ports.journal import Event, Recorded
 from daemon.control.wire_orders import Step
@@ -33,6 +35,8 @@ OfWarehouse = (
     FulfilmentAllocated
     | AllocationRefused
     | AllocationReleased
+    | AllocationReduced
+    | ReductionRefused
     | FulfilmentFellShort
     | FulfilmentReady
     | FulfilmentShipped
@@ -76,6 +80,8 @@ class _Reader:
                 FulfilmentAllocated()
                 | AllocationRefused()
                 | AllocationReleased()
+                | AllocationReduced()
+                | ReductionRefused()
                 | FulfilmentFellShort()
                 | FulfilmentReady()
                 | FulfilmentShipped()

@@ -19,6 +19,7 @@ from actors.domain.stock_events import (
     PackedParcel,
     PickFellShort,
     ReservationConfirmed,
+    ReservationReduced,
     ReservationRefused,
     ReservationReleased,
     Shortage,
@@ -166,11 +167,8 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             return (Movement(sku, "reserved", "picked", units),)
         case FulfilmentDispatched(_, lines):
             return tuple([Movement(line.sku, "picked", "customer", line.units) for line in lines])
-        case ReservationReleased(_, reserved, picked, _):
-            return (
-                *(Movement(line.sku, "reserved", "available", line.units) for line in reserved),
-                *(Movement(line.sku, "picked", "available", line.units) for line in picked),
-            )
+        case ReservationReleased() | ReservationReduced():
+            return _given_back(event)
         case PickFellShort(_, sku, missing, _, _):
             return (Movement(sku, "reserved", "quarantine", missing),)
         case StockOpened(sku, units, _, _):
@@ -195,6 +193,15 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             return ()
         case _:
             assert_never(event)
+
+
+def _given_back(event: ReservationReleased | ReservationReduced) -> tuple[Movement, ...]:
+    if isinstance(event, ReservationReduced):
+        return tuple(Movement(line.sku, "reserved", "available", line.units) for line in event.released)
+    return (
+        *(Movement(line.sku, "reserved", "available", line.units) for line in event.reserved),
+        *(Movement(line.sku, "picked", "available", line.units) for line in event.picked),
+    )
 
 
 def _of_a_delivery(event: StockReceived | UnitsReturned) -> Movement:
@@ -246,11 +253,8 @@ def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:
             return packed
         case FulfilmentDispatched(fulfilment):
             return _close(stock, stock.fulfilments[fulfilment], "dispatched")
-        case ReservationConfirmed(fulfilment):
-            confirmed = stock.fulfilments[fulfilment]
-            confirmed.state = "floor"
-            confirmed.expires_at = None
-            return confirmed
+        case ReservationConfirmed() | ReservationReduced():
+            return _promise_otherwise(stock.fulfilments[event.fulfilment], event)
         case ReservationReleased(fulfilment):
             return _close(stock, stock.fulfilments[fulfilment], "released")
         case ReservationRefused(fulfilment, order, shortages):
@@ -293,6 +297,20 @@ def _picked(fulfilment: Fulfilment, sku: str, *, picked: int, missing: int) -> F
         raise ValueError(msg)
     line.picked += picked
     line.missing += missing
+    return fulfilment
+
+
+def _promise_otherwise(
+    fulfilment: Fulfilment, event: ReservationConfirmed | ReservationReduced
+) -> Fulfilment:
+    if isinstance(event, ReservationConfirmed):
+        fulfilment.state = "floor"
+        fulfilment.expires_at = None
+        return fulfilment
+    gone = {line.sku: line.units for line in event.released}
+    for line in fulfilment.lines:
+        line.units -= gone.get(line.sku, 0)
+    fulfilment.lines = tuple(line for line in fulfilment.lines if line.units)
     return fulfilment
 
 

@@ -32,6 +32,8 @@ from actors.domain.stock_commands import (
     Done,
     Granted,
     NotEnough,
+    Reduce,
+    Reduced,
     Rejected,
     Release,
     Reserve,
@@ -61,7 +63,7 @@ class Step(Struct, frozen=True, gc=False):
     kind: StepKind
     fulfilment: str
     warehouse: str
-    command: Reserve | Confirm | Release | Dispatch | Restock
+    command: Reserve | Confirm | Release | Reduce | Dispatch | Restock
 
 
 def next_steps(order: Order, now: datetime) -> tuple[Step, ...]:
@@ -99,7 +101,7 @@ def short_of_a_floor(steps: Sequence[Step], now: datetime) -> tuple[Step, ...]:
 
 def _question(
     order: Order, kind: PartStep, part: Part, now: datetime
-) -> Reserve | Confirm | Release | Dispatch:
+) -> Reserve | Confirm | Release | Reduce | Dispatch:
     match kind:
         case "reserve":
             expires_at = now + ALLOCATION_LASTS if _waits_for_others(order) else None
@@ -108,6 +110,8 @@ def _question(
             return Confirm(part.fulfilment)
         case "release":
             return Release(part.fulfilment, "cancelled" if order.cancel_asked else "rerouted")
+        case "reduce":
+            return Reduce(part.fulfilment, order.keeping[part.fulfilment])
         case "dispatch":
             return Dispatch(part.fulfilment)
         case _:
@@ -188,7 +192,7 @@ def reserve_answered(draft: Draft, part: Part, command: Answered) -> None:
             # Its floor picks already, whatever has become of the other parts since it was asked.
             draft.add(FulfilmentAllocated(part.fulfilment))
             confirm(draft, part.fulfilment)
-        case Granted() | Done():
+        case Granted() | Done() | Reduced():
             draft.add(FulfilmentAllocated(part.fulfilment))
         case NotEnough(shortages):
             draft.add(AllocationRefused(part.fulfilment, shortages))

@@ -10,7 +10,7 @@ from actors.domain.order_events import Beside, HoldKind, OrderLine, ParcelStatus
 from actors.domain.stock_commands import Answer
 from actors.domain.stock_events import Condition, PackedParcel
 
-PartStep = Literal["reserve", "confirm", "release", "dispatch"]
+PartStep = Literal["reserve", "confirm", "release", "reduce", "dispatch"]
 StepKind = PartStep | Literal["restock"]
 Standing = Literal["open", "unpaid", "cancelled", "shipped"]
 Readdressed = Literal["", "address", "phone", "else"]

@@ -158,6 +158,30 @@ class AllocationReleased(Struct, frozen=True, gc=False, tag="order.allocation_re
     reason: Literal["cancelled", "expired", "rerouted"]
 
 
+class PromisesKept(Struct, frozen=True, gc=False, tag="order.promises_kept"):
+    """After an edit so much of what is promised is still wanted: it stays so without a gap.
+
+    `kept` are all parts of which something stays and that would else be given back. Of those that hold more,
+    the warehouse is asked to take the rest back alone; it refuses once its floor has begun.
+    """
+
+    kept: tuple[PlannedFulfilment, ...]
+
+
+class AllocationReduced(Struct, frozen=True, gc=False, tag="order.allocation_reduced"):
+    """The warehouse took back what is not wanted any more: these units alone are promised from now on."""
+
+    fulfilment: str
+    lines: tuple[Quantity, ...]
+
+
+class ReductionRefused(Struct, frozen=True, gc=False, tag="order.reduction_refused"):
+    """The warehouse cannot take back a part of it alone, so that all of it is given back and routed anew."""
+
+    fulfilment: str
+    why: str
+
+
 class RerouteAsked(Struct, frozen=True, gc=False, tag="order.reroute_asked"):
     """A person wants it routed anew: what is not packed is given back, and not asked of `avoid` again.
 
@@ -309,6 +333,9 @@ OrderEvent = (
     | FulfilmentAllocated
     | AllocationRefused
     | AllocationReleased
+    | PromisesKept
+    | AllocationReduced
+    | ReductionRefused
     | RerouteAsked
     | OrderConfirmed
     | FulfilmentFellShort

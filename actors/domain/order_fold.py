@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from actors.domain.anomaly_events import AnomalyEvent, AnomalyRaised, AnomalyResolved
 from actors.domain.order_events import (
+    AllocationReduced,
     AllocationRefused,
     AllocationReleased,
     CancelAsked,
@@ -39,6 +40,8 @@ from actors.domain.order_events import (
     OrderShipped,
     ParcelLabelled,
     ParcelTracked,
+    PromisesKept,
+    ReductionRefused,
     RefundNoted,
     RerouteAsked,
     ServiceNamed,
@@ -94,6 +97,9 @@ DetourEvent = (
     | OrderBackordered
     | AllocationRefused
     | AllocationReleased
+    | PromisesKept
+    | AllocationReduced
+    | ReductionRefused
     | RerouteAsked
     | FulfilmentFellShort
     | RefundNoted
@@ -199,11 +205,19 @@ def _fold_detour(  # noqa: C901, PLR0911, PLR0912 - one case an event
             return replace(_move(order, fulfilment, "gone"), refused={**order.refused, **said})
         case AllocationReleased(fulfilment):
             return _move(order, fulfilment, "gone")
+        case PromisesKept():
+            return _keep(order, event)
+        case AllocationReduced():
+            return _reduce(order, event)
+        case ReductionRefused(fulfilment):
+            return replace(order, keeping=_without(order.keeping, fulfilment))
         case RerouteAsked(_, avoid):
             left = {part.fulfilment for part in order.live() if part.state in REROUTABLE}
             shunned = order.shunned | {avoid} if avoid else frozenset()
             pardoned = order.parts_planned
-            return replace(order, giving_back=frozenset(left), shunned=shunned, parts_pardoned=pardoned)
+            return replace(
+                order, giving_back=frozenset(left), keeping={}, shunned=shunned, parts_pardoned=pardoned
+            )
         case FulfilmentFellShort():
             return _fall_short(order, event)
         case RefundNoted() | GoodsReturned() | GoodsRestocked():
@@ -277,6 +291,40 @@ def _edit(order: Order, event: LinesEdited) -> Order:
     }
     backordered = order.backordered if edited.wanted() else None
     return replace(edited, giving_back=order.giving_back | left, backordered=backordered)
+
+
+def _keep(order: Order, event: PromisesKept) -> Order:
+    """Have parts give back less than all; one that is to keep all that it holds gives back nothing.
+
+    Unless it was asked for a part of it before: its warehouse may have taken that back already.
+    """
+    kept = {each.fulfilment: each.lines for each in event.kept}
+    untouched = {
+        fulfilment
+        for fulfilment, lines in kept.items()
+        if fulfilment not in order.keeping and lines == order.parts[fulfilment].lines
+    }
+    keeping = {fulfilment: lines for fulfilment, lines in kept.items() if fulfilment not in untouched}
+    return replace(order, giving_back=order.giving_back - untouched, keeping=keeping)
+
+
+def _reduce(order: Order, event: AllocationReduced) -> Order:
+    """Take it that a part holds less; what its floor has not found of it since is not held either."""
+    fulfilment = event.fulfilment
+    held = tuple(
+        Quantity(line.sku, units)
+        for line in event.lines
+        if (units := line.units - order.short.get((fulfilment, line.sku), 0)) > 0
+    )
+    part = order.parts[fulfilment]
+    smaller = replace(part, lines=held, state=part.state if held else "gone")
+    return replace(
+        order,
+        parts={**order.parts, fulfilment: smaller},
+        giving_back=order.giving_back - {fulfilment},
+        keeping=_without(order.keeping, fulfilment),
+        erp=moved_on(order.erp),
+    )
 
 
 def _ask(order: Order, event: EffectRequested) -> Order:

@@ -24,6 +24,7 @@ from actors.domain.order_events import (
     OrderReappeared,
     ServiceNamed,
 )
+from actors.domain.order_reduction import keep_promises
 from actors.domain.order_returns import note_refund
 from actors.domain.order_shipping import ask_again, ask_labels, follow_edit, has_labels_asked
 from actors.domain.order_state import REROUTABLE, Order, effect_id, erp_has_order
@@ -289,10 +290,12 @@ def _packed_beyond(order: Order, lines: Iterable[OrderLine]) -> bool:
 
 
 def _take_edit(draft: Draft, command: Import) -> None:
-    """Follow the shop: give back what holds too much, route what is new, have the ERP change its order."""
-    before = draft.order.facts
+    """Follow the shop: give back what is too much, route what is new, have the ERP change its order."""
+    order_before = draft.order
+    before = order_before.facts
     said_of_former = _line_problems(draft.order, lambda _sku: False)
     draft.add(LinesEdited(command.lines, command.total, command.shipping))
+    keep_promises(draft, order_before)
     if (too_late := f"{draft.order.id}:edited") in draft.order.anomalies:
         draft.add(AnomalyResolved(too_late, "system"))
     if command.shipping != before.shipping and erp_has_order(draft.order):

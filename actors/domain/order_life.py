@@ -60,11 +60,12 @@ from actors.domain.order_shipping import (
     dispatch_answered,
     has_labels_asked,
     packed,
+    reduce_answered,
     refused,
     settled,
     tracked,
 )
-from actors.domain.order_state import CLOCKS, Order, expected_back, silence_id, to_restock
+from actors.domain.order_state import CLOCKS, REROUTABLE, Order, expected_back, silence_id, to_restock
 
 __all__ = ["Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
@@ -169,6 +170,8 @@ def _answered(draft: Draft, command: Answered) -> None:
             confirm_answered(draft, part, command)
         case "release" if part.state != "gone":
             release_answered(draft, part, command)
+        case "reduce" if part.state in REROUTABLE and part.fulfilment in draft.order.keeping:
+            reduce_answered(draft, part, command)
         case "dispatch" if part.state == "packed":
             dispatch_answered(draft, part, command)
         case _:

@@ -22,6 +22,7 @@ from actors.domain.order_allocation import confirm, go_on
 from actors.domain.order_commands import Answered, Packed, Refused, Settled, Tracked
 from actors.domain.order_draft import Draft, erp_lines, erp_open_lines, erp_order, shop, show
 from actors.domain.order_events import (
+    AllocationReduced,
     EffectDone,
     EffectRefused,
     EffectRequested,
@@ -32,9 +33,11 @@ from actors.domain.order_events import (
     OrderShipped,
     ParcelLabelled,
     ParcelTracked,
+    ReductionRefused,
 )
+from actors.domain.order_reduction import packed_as_kept
 from actors.domain.order_state import Order, Part, asked_again, effect_id, first_asked, to_give_back
-from actors.domain.stock_commands import Rejected
+from actors.domain.stock_commands import Reduced, Rejected
 
 
 def packed(draft: Draft, command: Packed) -> None:
@@ -42,6 +45,9 @@ def packed(draft: Draft, command: Packed) -> None:
     part = draft.order.parts.get(command.fulfilment)
     if part is None or part.state not in ("planned", "allocated", "confirmed"):
         return
+    kept = packed_as_kept(draft.order, part, command.parcels)
+    if kept is not None:
+        draft.add(AllocationReduced(part.fulfilment, kept))
     if part.state == "planned":
         draft.add(FulfilmentAllocated(part.fulfilment))
     if part.state != "confirmed":
@@ -50,6 +56,8 @@ def packed(draft: Draft, command: Packed) -> None:
     part = draft.order.parts[command.fulfilment]
     if part.fulfilment in draft.order.giving_back:
         _hold_surplus(draft, part)
+    elif kept is not None:
+        follow_edit(draft)
     ask_labels(draft, part)
 
 
@@ -69,8 +77,20 @@ def _hold_surplus(draft: Draft, part: Part) -> None:
         draft.raise_anomaly(f"surplus:{part.fulfilment}", "edited_too_late", why, mend)
 
 
+def reduce_answered(draft: Draft, part: Part, command: Answered) -> None:
+    """Take a warehouse's answer to a reduction; a late copy of one may tell of more than is kept by now."""
+    match command.answer:
+        case Reduced(lines) if lines == draft.order.keeping[part.fulfilment]:
+            draft.add(AllocationReduced(part.fulfilment, lines))
+            follow_edit(draft)
+        case Rejected(why):
+            draft.add(ReductionRefused(part.fulfilment, why))
+        case _:
+            return
+
+
 def follow_edit(draft: Draft) -> None:
-    """Do what follows from other lines, as soon as everything that held too much is given back."""
+    """Do what follows from other lines, as soon as everything that is too much is given back."""
     if any(to_give_back(draft.order)):
         return
     go_on(draft)

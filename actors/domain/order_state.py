@@ -120,7 +120,8 @@ class Order(Struct, frozen=True, gc=False):
     wants avoided; `parts_pardoned` is how many parts were planned when a person last had it routed anew.
     `short` is what floors did not find, by fulfilment and SKU. `refused` is what warehouses said they have
     instead of what was asked, by warehouse and SKU, until the search for units has come to an end: the
-    picture may be older. `giving_back` are the parts that a person wants given back and routed anew.
+    picture may be older. `giving_back` are the parts that hold too much since an edit, or that a person wants
+    routed anew; `keeping` is what some of them keep, by fulfilment, while they give back the rest alone.
     `refusals` are what partners would not take, by the effect that first asked. `former_lines` are of SKUs
     that the shop has taken out since: a floor may have packed them. `vanished` is why it was stopped since
     the shop last showed it whole, whether or not a person has let it go on. `erp` is the ERP's side, `back`
@@ -147,6 +148,7 @@ class Order(Struct, frozen=True, gc=False):
     refused: Mapping[tuple[str, str], int] = {}
     backordered: OrderBackordered | None = None
     giving_back: frozenset[str] = frozenset()
+    keeping: Mapping[str, tuple[Quantity, ...]] = {}
     effects: Mapping[str, Document] = {}
     effects_asked: frozenset[str] = frozenset()
     refusals: Mapping[str, Document] = {}
@@ -247,8 +249,8 @@ def own_steps(order: Order) -> tuple[tuple[PartStep, Part], ...]:
         return ()
     if order.cancel_asked:
         return tuple(("release", part) for part in order.live())
-    if order.giving_back and (rerouted := list(to_give_back(order))):
-        return tuple(("release", part) for part in rerouted)
+    if order.giving_back and (too_much := list(to_give_back(order))):
+        return tuple(("reduce" if part.fulfilment in order.keeping else "release", part) for part in too_much)
     # Asked twice at each turn of each order, and there is nearly always nothing: one look at each part.
     planned: list[Part] = []
     allocated: list[Part] = []
@@ -272,7 +274,7 @@ def own_steps(order: Order) -> tuple[tuple[PartStep, Part], ...]:
 
 
 def to_give_back(order: Order) -> Iterable[Part]:
-    """Return the parts that a person wants routed anew and no floor has packed by now."""
+    """Return the parts that have to give back all or some of their units, and no floor has packed by now."""
     if not order.giving_back:
         return ()
     return (

@@ -114,6 +114,16 @@ class Release(Struct, frozen=True, gc=False, tag=True):
     reason: Literal["cancelled", "expired", "rerouted"]
 
 
+class Reduce(Struct, frozen=True, gc=False, tag=True):
+    """Promise only what is to be kept from now on, as long as the floor has scanned nothing of it.
+
+    `keep` has at least one unit, and of no SKU more than is promised.
+    """
+
+    fulfilment: str
+    keep: tuple[Quantity, ...]
+
+
 class Pick(Struct, frozen=True, gc=False, tag=True):
     """A scan: so many units of this SKU were taken from this slot."""
 
@@ -165,6 +175,7 @@ StockCommand = (
     | Reserve
     | Confirm
     | Release
+    | Reduce
     | Pick
     | ReportShort
     | Pack
@@ -186,6 +197,12 @@ class NotEnough(Struct, frozen=True, gc=False, tag=True):
     shortages: tuple[Shortage, ...]
 
 
+class Reduced(Struct, frozen=True, gc=False, tag=True):
+    """Exactly these units are promised (now, or since an earlier copy of the command)."""
+
+    lines: tuple[Quantity, ...]
+
+
 class Done(Struct, frozen=True, gc=False, tag=True):
     """It is so (now, or since an earlier copy of the command)."""
 
@@ -196,4 +213,4 @@ class Rejected(Struct, frozen=True, gc=False, tag=True):
     why: str
 
 
-Answer = Granted | NotEnough | Done | Rejected
+Answer = Granted | NotEnough | Reduced | Done | Rejected

@@ -25,6 +25,8 @@ from actors.domain.stock_commands import (
     Pack,
     Pick,
     Receive,
+    Reduce,
+    Reduced,
     Rejected,
     Release,
     ReportShort,
@@ -40,6 +42,7 @@ from actors.domain.stock_events import (
     PickFellShort,
     Quantity,
     ReservationConfirmed,
+    ReservationReduced,
     ReservationRefused,
     ReservationReleased,
     Shortage,
@@ -80,8 +83,8 @@ def decide(stock: Stock, command: StockCommand) -> Decision:
             return _pack(stock, command)
         case Dispatch(fulfilment):
             return _dispatch(stock, fulfilment)
-        case Release():
-            return _release(stock, command)
+        case Release() | Reduce():
+            return _release(stock, command) if isinstance(command, Release) else _reduce(stock, command)
         case ReportShort():
             return _fall_short(stock, command)
         case Restock():
@@ -302,3 +305,24 @@ def _release(stock: Stock, command: Release) -> Decision:
     reserved = tuple(Quantity(line.sku, line.to_pick) for line in known.lines if line.to_pick)
     picked = tuple(Quantity(line.sku, line.picked) for line in known.lines if line.picked)
     return Decision((ReservationReleased(command.fulfilment, reserved, picked, command.reason),), DONE)
+
+
+def _reduce(stock: Stock, command: Reduce) -> Decision:
+    known = stock.known(command.fulfilment)
+    if known is None or known.state in ("released", "refused"):
+        return Decision((), Rejected("there is no such reservation any more"))
+    promised = {line.sku: line.units for line in known.lines}
+    keep = {line.sku: line.units for line in command.keep}
+    if keep == promised:
+        return Decision((), Reduced(command.keep))
+    if known.state not in ("reserved", "floor"):
+        return Decision((), Rejected(f"too late: {known.state}"))
+    if any(line.picked or line.missing for line in known.lines):
+        return Decision((), Rejected("its floor has begun with it"))
+    kept_twice = len(keep) < len(command.keep)
+    if not keep or kept_twice or any(not 0 < keep[sku] <= promised.get(sku, 0) for sku in keep):
+        return Decision((), Rejected("only what is promised can be kept, and at least one unit of it"))
+    released = tuple(
+        Quantity(sku, units - keep.get(sku, 0)) for sku, units in promised.items() if units > keep.get(sku, 0)
+    )
+    return Decision((ReservationReduced(command.fulfilment, released),), Reduced(command.keep))

@@ -149,6 +149,16 @@ class ReservationReleased(Struct, frozen=True, gc=False, tag="stock.released"):
     reason: Literal["cancelled", "expired", "rerouted"]
 
 
+class ReservationReduced(Struct, frozen=True, gc=False, tag="stock.reservation_reduced"):
+    """Fewer units are promised from now on; the others stay so without a gap.
+
+    `released` are those that are not (reserved to available).
+    """
+
+    fulfilment: str
+    released: tuple[Quantity, ...]
+
+
 class UnitsPicked(Struct, frozen=True, gc=False, tag="stock.picked"):
     """A scan took units from a slot for a fulfilment (reserved to picked)."""
 
@@ -216,6 +226,7 @@ StockEvent = (
     | ReservationRefused
     | ReservationConfirmed
     | ReservationReleased
+    | ReservationReduced
     | UnitsPicked
     | PickFellShort
     | FulfilmentPacked

@@ -17,7 +17,7 @@ from actors.domain.order_events import ParcelLabelled
 from actors.domain.order_state import Order
 from actors.domain.routing import RoutingRules, WarehouseRule
 from actors.domain.stock_commands import Done, Pack, Pick, Receive
-from actors.domain.stock_events import PackedParcel, Quantity
+from actors.domain.stock_events import PackedParcel, Quantity, ReservationReleased
 from actors.partners import Partners
 from actors.ports.partner import Outcome
 from actors.ports.people import Contact
@@ -143,6 +143,29 @@ async def test_of_orders_that_come_in_one_page_the_first_placed_has_the_last_uni
                 await trio.sleep(0.005)
             served += [row.order for row in await house.journal.orders_in(["picking"], 10)]
     assert served == ["main-1"] * 8
+
+
+async def test_an_order_that_is_made_smaller_keeps_its_units_and_another_gets_those_that_it_gives_back() -> (
+    None
+):
+    async with open_house({"lyon": {"TEAPOT": 3}, "nantes": {}}) as house:
+        house.shop.place(order_for(1, ("TEAPOT", 3)))
+        await house.until(1, "picking")
+        house.shop.place(order_for(2, ("TEAPOT", 2)))
+        house.shop.place(order_for(3, ("TEAPOT", 1)))
+        await house.until(2, "backordered")
+        await house.until(3, "backordered")
+        house.shop.place(order_for(1, ("TEAPOT", 1)))
+        await house.until(2, "picking")
+        smaller = await house.order(1)
+        assert smaller.parts["main-1.1"].lines == (Quantity("TEAPOT", 1),)
+        assert (smaller.stage, smaller.parts_planned) == ("picking", 1)
+        moved = [each.event for each in await house.journal.read("stock-lyon")]
+        assert not any(isinstance(event, ReservationReleased) for event in moved)
+        await house.pick_and_pack("lyon")
+        await house.until(1, "shipped")
+        await house.until(2, "shipped")
+        await house.until(3, "backordered")
 
 
 async def test_an_order_that_nobody_can_fill_waits_for_the_reception_that_frees_it() -> None:

@@ -49,7 +49,7 @@ from daemon.control.asked import (
 from daemon.control.service import Mandate, Refused
 from daemon.control.wire import Trial, WarehouseTold
 from daemon.control.wire_floor import StockLevel
-from daemon.control.wire_orders import ExpectedTold, PackingTold
+from daemon.control.wire_orders import ExpectedTold, PackingTold, Step
 from daemon.gates import SystemGates
 from daemon.order_desk import OrderDesk
 from daemon.warehouse_floor import WarehouseFloor
@@ -302,6 +302,21 @@ async def test_an_orders_timeline_says_who_did_what_and_how_long_a_partner_took(
         ]
         assert {step.actor for step in done} == {"erp", "shop-main"}
         assert all(step.seconds is not None and step.call.startswith(f"{step.actor}: ") for step in done)
+
+
+async def test_an_orders_timeline_says_what_it_kept_after_an_edit_and_who_took_back_the_rest() -> None:
+    async with open_desk(shop_order("1", ("TEAPOT", 2))) as opened:
+        await opened.until("main-1", "picking")
+        opened.shop.place(shop_order("1", ("TEAPOT", 1)))
+        told: dict[str, Step] = {}
+        while "order.allocation_reduced" not in told:
+            await trio.sleep(0.01)
+            told = {step.kind: step for step in (await opened.desk.order("main-1")).timeline}
+        kept, back = told["order.promises_kept"], told["order.allocation_reduced"]
+        one = ({"sku": "TEAPOT", "units": 1},)
+        part = {"fulfilment": "main-1.1", "warehouse": "lyon", "lines": one}
+        assert (kept.actor, kept.data) == ("order", {"kept": (part,)})
+        assert (back.actor, back.cause, back.data["lines"]) == ("warehouse lyon", "main-1.1", one)
 
 
 async def test_what_a_person_settles_or_retries_reaches_whom_it_concerns() -> None:

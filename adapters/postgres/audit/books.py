@@ -14,6 +14,7 @@ from actors.domain.stock_events import (
     PickFellShort,
     Quantity,
     ReservationConfirmed,
+    ReservationReduced,
     ReservationRefused,
     ReservationReleased,
     SlotAssigned,
@@ -121,12 +122,8 @@ class Books:
             case FulfilmentDispatched(fulfilment, lines):
                 self._dispatch(position, self._promised(position, fulfilment, "packed"), lines)
                 return [(line.sku, _PICKED, _CUSTOMER, line.units) for line in lines]
-            case ReservationReleased(_, reserved, picked):
-                self._release(position, event)
-                return [
-                    *((line.sku, _RESERVED, _AVAILABLE, line.units) for line in reserved),
-                    *((line.sku, _PICKED, _AVAILABLE, line.units) for line in picked),
-                ]
+            case ReservationReleased() | ReservationReduced():
+                return self._give_back(position, event)
             case ReservationRefused() | ReservationConfirmed() | FulfilmentPacked():
                 self._note(position, warehouse, event)
                 return []
@@ -172,6 +169,16 @@ class Books:
             self._wrong(position, f"{promise.fulfilment} leaves with something else than what was packed")
         self._end(promise, "dispatched")
 
+    def _give_back(self, position: int, event: ReservationReleased | ReservationReduced) -> list[Move]:
+        if isinstance(event, ReservationReduced):
+            self._reduce(position, event)
+            return [(line.sku, _RESERVED, _AVAILABLE, line.units) for line in event.released]
+        self._release(position, event)
+        return [
+            *((line.sku, _RESERVED, _AVAILABLE, line.units) for line in event.reserved),
+            *((line.sku, _PICKED, _AVAILABLE, line.units) for line in event.picked),
+        ]
+
     def _release(self, position: int, event: ReservationReleased) -> None:
         promise = self._promised(position, event.fulfilment, "reserved", "floor")
         left = {sku: promise.to_pick(sku) for sku in promise.promised}
@@ -180,6 +187,20 @@ class Books:
         ):
             self._wrong(position, f"{promise.fulfilment} gives back something else than what it holds")
         self._end(promise, "released")
+
+    def _reduce(self, position: int, event: ReservationReduced) -> None:
+        promise = self._promised(position, event.fulfilment, "reserved", "floor")
+        if promise.picked or promise.missing:
+            self._wrong(position, f"{promise.fulfilment} is reduced after its floor began with it")
+        for sku, units in _summed(event.released).items():
+            if units > promise.to_pick(sku):
+                self._wrong(
+                    position, f"{units} of {sku} go back of {promise.to_pick(sku)} of {promise.fulfilment}"
+                )
+            promise.promised[sku] = promise.promised.get(sku, 0) - units
+        promise.promised = _above_zero(promise.promised)
+        if not promise.promised:
+            self._wrong(position, f"{promise.fulfilment} is reduced to nothing, and not released")
 
     def _note(
         self,

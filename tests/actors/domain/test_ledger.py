@@ -27,6 +27,8 @@ from actors.domain.stock_commands import (
     Pack,
     Pick,
     Receive,
+    Reduce,
+    Reduced,
     Rejected,
     Release,
     ReportShort,
@@ -34,7 +36,7 @@ from actors.domain.stock_commands import (
     Restock,
     StockCommand,
 )
-from actors.domain.stock_decisions import decide
+from actors.domain.stock_decisions import Decision, decide
 from actors.domain.stock_events import (
     PackedParcel,
     Quantity,
@@ -70,6 +72,7 @@ commands: st.SearchStrategy[StockCommand] = st.one_of(
     reserves,
     st.builds(Confirm, names),
     st.builds(Release, names, st.sampled_from(["cancelled", "expired", "rerouted"])),
+    st.builds(Reduce, names, lines),
     st.builds(Pick, names, st.just(""), skus, units),
     st.builds(ReportShort, names, st.just(""), skus, units, st.just("not there")),
     st.builds(Dispatch, names),
@@ -147,7 +150,7 @@ def test_what_is_promised_is_exactly_what_open_promises_hold(asked: list[StockCo
         assert shelf.picked == sum(line.picked for line in held)
 
 
-REPEATED_SAFELY = Reserve | Confirm | Release | Pack | Dispatch | Receive
+REPEATED_SAFELY = Reserve | Confirm | Release | Reduce | Pack | Dispatch | Receive
 """The others carry a key, see `stock_decisions`."""
 
 
@@ -236,6 +239,29 @@ def test_a_warehouse_restored_from_its_tables_is_the_one_folded_from_its_events(
         return restore(await journal.stock_picture("lyon"))
 
     assert trio.run(project) == carry_out_all(asked)[0]
+
+
+@given(runs, reserves, st.builds(Reduce, st.just("main-9.1"), lines))
+def test_what_a_reduction_keeps_stays_promised_and_the_rest_may_be_sold_again(
+    asked: list[StockCommand], reserve: Reserve, command: Reduce
+) -> None:
+    stock, _ = carry_out_all(asked)
+    carry_out(stock, replace(reserve, fulfilment="main-9.1"))
+    promise = stock.fulfilments.get("main-9.1")
+    held = Counter({line.sku: line.to_pick for line in promise.lines}) if promise is not None else Counter()
+    free = {sku: stock.available(sku) for sku in stock.shelves}
+    keep = Counter({line.sku: line.units for line in command.keep})
+    events, answer = carry_out(stock, command)
+    if not keep <= held:
+        assert isinstance(answer, Rejected)
+        assert events == ()
+        return
+    assert answer == Reduced(command.keep)
+    assert promise is not None
+    assert Counter({line.sku: line.to_pick for line in promise.lines}) == keep
+    given_back = {sku: stock.available(sku) - free[sku] for sku in stock.shelves}
+    assert +Counter(given_back) == held - keep
+    assert not any(move.source == "available" for event in events for move in movements(event))
 
 
 @given(st.dictionaries(skus, st.integers(-5, 20)), st.integers(0, 5), st.integers(0, 5))
@@ -443,6 +469,61 @@ def test_whoever_has_picked_for_what_was_given_back_hears_what_to_put_back_and_w
     assert decide(house, Pack("main-1.1", (parcel(),))).answer == told
 
 
+def test_of_a_promise_that_is_reduced_nobody_can_take_what_is_kept() -> None:
+    house = on_the_floor(asked=3, stock=3)
+    less = (Quantity("TEAPOT", 2),)
+    assert carry_out(house, Reduce("main-1.1", less))[1] == Reduced(less)
+    another = Reserve("main-2.1", "main-2", less)
+    assert carry_out(house, another)[1] == NotEnough((Shortage("TEAPOT", 2, 1),))
+    assert carry_out(house, Pick("main-1.1", "A-1", "TEAPOT", 2))[1] == Done()
+
+
+def test_a_line_that_is_dropped_is_not_picked_any_more_and_the_others_are() -> None:
+    house = Stock()
+    for sku in ("TEAPOT", "CUP"):
+        carry_out(house, Receive(f"D-{sku}", sku, 1, "A-1"))
+    both = (Quantity("TEAPOT", 1), Quantity("CUP", 1))
+    carry_out(house, Reserve("main-1.1", "main-1", both, NOON))
+    assert carry_out(house, Reduce("main-1.1", both[:1]))[1] == Reduced(both[:1])
+    carry_out(house, Confirm("main-1.1"))
+    gone = decide(house, Pick("main-1.1", "A-1", "CUP", 1)).answer
+    assert gone == Rejected("CUP does not belong to main-1.1")
+    carry_out(house, Pick("main-1.1", "A-1", "TEAPOT", 1))
+    assert carry_out(house, Pack("main-1.1", (parcel(count=1),)))[1] == Done()
+
+
+def test_a_promise_that_its_floor_has_begun_with_is_not_reduced_any_more() -> None:
+    less = (Quantity("TEAPOT", 1),)
+    for scan in (
+        Pick("main-1.1", "A-1", "TEAPOT", 1),
+        ReportShort("main-1.1", "A-1", "TEAPOT", 1, "not there"),
+    ):
+        house = on_the_floor(asked=2)
+        carry_out(house, scan)
+        assert carry_out(house, Reduce("main-1.1", less)) == ((), Rejected("its floor has begun with it"))
+
+
+def test_a_reduction_that_was_made_is_still_so_when_it_is_asked_for_again_from_a_floor_that_works() -> None:
+    house = on_the_floor(asked=2)
+    less = Reduce("main-1.1", (Quantity("TEAPOT", 1),))
+    carry_out(house, less)
+    for scan in (
+        Pick("main-1.1", "A-1", "TEAPOT", 1),
+        Pack("main-1.1", (parcel(count=1),)),
+        Dispatch("main-1.1"),
+    ):
+        assert carry_out(house, scan)[1] == Done()
+        assert decide(house, less) == Decision((), Reduced(less.keep))
+
+
+def test_a_promise_is_never_reduced_to_nothing_nor_made_larger() -> None:
+    house = on_the_floor(asked=2)
+    for keep in ((), (Quantity("TEAPOT", 0),), (Quantity("TEAPOT", 3),), (Quantity("CUP", 1),)):
+        events, answer = carry_out(house, Reduce("main-1.1", keep))
+        assert events == ()
+        assert isinstance(answer, Rejected)
+
+
 def test_only_packed_parcels_leave_the_house() -> None:
     house = picked()
     assert isinstance(decide(house, Dispatch("main-1.1")).answer, Rejected)
@@ -507,6 +588,7 @@ class WarehouseByHand(RuleBasedStateMachine):
         self.left: dict[str, Counter[str]] = {}
         self.basket: dict[str, Counter[str]] = {}
         self.stage: dict[str, str] = {}
+        self.promised: dict[str, Counter[str]] = {}
         self.number = 0
 
     def ask(self, command: StockCommand) -> Answer:
@@ -548,6 +630,7 @@ class WarehouseByHand(RuleBasedStateMachine):
         self.free -= Counter()
         self.free.subtract(wanted)
         self.left[name], self.basket[name] = wanted, Counter()
+        self.promised[name] = Counter(wanted)
         self.stage[name] = "waits" if waits else "floor"
         return name
 
@@ -611,10 +694,37 @@ class WarehouseByHand(RuleBasedStateMachine):
             self.free.update(self.basket[name])
             self.left[name], self.basket[name], self.stage[name] = Counter(), Counter(), "released"
 
+    @rule(name=promises, keep=lines)
+    def reduce(self, name: str, keep: tuple[Quantity, ...]) -> None:
+        kept = Counter({line.sku: line.units for line in keep})
+        answer = self.ask(Reduce(name, keep))
+        if self.stage[name] == "released":
+            assert isinstance(answer, Rejected)
+        elif kept == self.promised[name]:
+            assert answer == Reduced(keep)
+        elif (
+            self.stage[name] in ("waits", "floor")
+            and self.left[name] == self.promised[name]
+            and kept <= self.promised[name]
+        ):
+            assert answer == Reduced(keep)
+            self.free.update(self.left[name] - kept)
+            self.left[name], self.promised[name] = Counter(kept), kept
+        else:
+            assert isinstance(answer, Rejected)
+
+    @rule(name=promises, sku=skus)
+    def want_one_less(self, name: str, sku: str) -> None:
+        fewer = self.promised[name] - Counter({sku: 1})
+        if fewer:
+            self.reduce(name=name, keep=tuple(Quantity(each, units) for each, units in fewer.items()))
+
     @rule(data=st.data())
     def repeat_something(self, data: st.DataObject) -> None:
         done = [
-            command for command in self.asked if not isinstance(command, Release | Confirm | Pack | Dispatch)
+            command
+            for command in self.asked
+            if not isinstance(command, Release | Reduce | Confirm | Pack | Dispatch)
         ]
         if done:
             command = data.draw(st.sampled_from(done))

@@ -50,6 +50,7 @@ from actors.domain.order_events import (
     Beside,
     CancelRefused,
     EffectRequested,
+    LinesEdited,
     OrderEvent,
     OrderHeld,
     OrderImported,
@@ -67,6 +68,8 @@ from actors.domain.stock_commands import (
     Done,
     Granted,
     NotEnough,
+    Reduce,
+    Reduced,
     Rejected,
     Release,
     Reserve,
@@ -1248,16 +1251,203 @@ def changes(story: Story) -> list[list[tuple[str, str, int]]]:
     ]
 
 
-def test_units_that_the_shop_takes_out_before_the_pack_are_given_back_and_the_erp_order_changed() -> None:
+def units_of(**units: int) -> tuple[Quantity, ...]:
+    return tuple(Quantity(sku, count) for sku, count in units.items())
+
+
+def reduced(story: Story, fulfilment: str = "main-1.1", **units: int) -> list[str]:
+    """Have a warehouse take back all of a part but these units."""
+    return story.tell(Answered("reduce", fulfilment, Reduced(units_of(**units))))
+
+
+def asked_to_keep(story: Story) -> dict[str, tuple[Quantity, ...]]:
+    """Return what warehouses are asked to keep of the parts that they are to reduce."""
+    steps = next_steps(story.order, NINE)
+    return {step.fulfilment: step.command.keep for step in steps if isinstance(step.command, Reduce)}
+
+
+def test_units_that_the_shop_takes_out_are_given_back_and_the_others_stay_promised() -> None:
     story = picking()
-    assert story.tell(copy_of({TEAPOT: 1})) == ["LinesEdited"]
+    assert story.tell(copy_of({TEAPOT: 1})) == ["LinesEdited", "PromisesKept"]
+    assert asked_to_keep(story) == {"main-1.1": units_of(TEAPOT=1)}
+    assert story.tell(copy_of({TEAPOT: 1})) == [], "a second copy changes nothing"
+    assert reduced(story, TEAPOT=1) == ["AllocationReduced", "EffectRequested"]
+    assert (story.order.stage, story.asked()) == ("picking", [])
+    assert changes(story) == [[(TEAPOT, "lyon", 1)]]
+    assert story.tell(copy_of({TEAPOT: 1})) == []
+    assert reduced(story, TEAPOT=1) == [], "nor does a late copy of the answer"
+    assert story.problems() == []
+    story.pack()
+    story.settle_all()
+    story.dispatch()
+    assert story.order.stage == "shipped"
+
+
+def test_a_line_that_the_shop_takes_out_is_given_back_and_the_others_stay_promised() -> None:
+    story = Story()
+    story.import_(TEAPOT=1, CUP=2)
+    story.grant("main-1.1")
+    story.tell(copy_of({CUP: 2}))
+    assert asked_to_keep(story) == {"main-1.1": units_of(CUP=2)}
+    reduced(story, CUP=2)
+    assert changes(story) == [[(CUP, "lyon", 2)]]
+
+
+def test_of_lines_that_are_lowered_and_raised_what_can_stay_stays_and_the_rest_is_routed_anew() -> None:
+    story = Story()
+    story.import_(TEAPOT=2, CUP=1)
+    story.grant("main-1.1")
+    assert story.tell(copy_of({TEAPOT: 1, CUP: 3})) == ["LinesEdited", "PromisesKept"]
+    assert asked_to_keep(story) == {"main-1.1": units_of(TEAPOT=1, CUP=1)}
+    assert reduced(story, TEAPOT=1, CUP=1) == ["AllocationReduced", "OrderRouted"]
+    assert story.order.parts["main-1.2"].lines == units_of(CUP=2)
+    story.grant("main-1.2")
+    assert changes(story) == [[(TEAPOT, "lyon", 1), (CUP, "lyon", 1), (CUP, "lyon", 2)]]
+
+
+def test_what_its_floor_has_begun_with_is_given_back_whole_and_routed_anew() -> None:
+    story = picking()
+    story.tell(copy_of({TEAPOT: 1}))
+    no = Answered("reduce", "main-1.1", Rejected("its floor has begun with it"))
+    assert story.tell(no) == ["ReductionRefused"]
+    assert story.tell(no) == []
     assert story.asked() == [("release", "main-1.1")]
     assert story.give_back("main-1.1") == ["AllocationReleased", "OrderRouted"]
     story.grant("main-1.2")
-    assert story.order.stage == "picking"
     assert changes(story) == [[(TEAPOT, "lyon", 1)]]
-    assert story.tell(copy_of({TEAPOT: 1})) == [], "a second copy changes nothing"
-    assert story.problems() == []
+
+
+def test_an_order_of_which_nothing_that_a_part_holds_is_wanted_gives_the_part_back_whole() -> None:
+    story = picking()
+    assert story.tell(copy_of({CUP: 1})) == ["LinesEdited"]
+    assert story.asked() == [("release", "main-1.1")]
+
+
+def test_an_order_that_two_warehouses_hold_gives_back_what_is_too_much_where_it_lies() -> None:
+    story = Story(lyon={TEAPOT: 2}, nantes={CUP: 1})
+    story.import_(TEAPOT=2, CUP=1)
+    story.grant("main-1.1", "main-1.2", waits=True)
+    story.confirm("main-1.1", "main-1.2")
+    story.tell(copy_of({TEAPOT: 1}))
+    assert story.asked() == [("reduce", "main-1.1"), ("release", "main-1.2")]
+    assert reduced(story, TEAPOT=1) == ["AllocationReduced"], "nothing follows before all is back"
+    assert "OrderRouted" not in story.give_back("main-1.2")
+    assert changes(story) == [[(TEAPOT, "lyon", 1)]]
+
+
+def test_of_an_article_that_two_warehouses_hold_both_give_back_all_and_it_is_routed_anew() -> None:
+    """One of the floors may have packed it by now; which can give it back they say only one by one."""
+    story = Story(lyon={TEAPOT: 1}, nantes={TEAPOT: 2})
+    story.import_(TEAPOT=3)
+    story.grant("main-1.1", "main-1.2", waits=True)
+    story.confirm("main-1.1", "main-1.2")
+    assert story.tell(copy_of({TEAPOT: 2})) == ["LinesEdited"]
+    assert story.asked() == [("release", "main-1.1"), ("release", "main-1.2")]
+
+
+def test_what_waits_for_other_warehouses_of_its_plan_is_reduced_before_it_is_confirmed() -> None:
+    story = Story(lyon={TEAPOT: 2}, nantes={CUP: 1})
+    story.import_(TEAPOT=2, CUP=1)
+    story.grant("main-1.1", "main-1.2", waits=True)
+    story.tell(copy_of({TEAPOT: 1, CUP: 1}))
+    assert story.asked() == [("reduce", "main-1.1")]
+    reduced(story, TEAPOT=1)
+    assert story.asked() == [("confirm", "main-1.1"), ("confirm", "main-1.2")]
+
+
+def test_what_no_warehouse_has_promised_yet_is_given_back_whole() -> None:
+    story = Story()
+    story.import_()
+    assert story.tell(copy_of({TEAPOT: 1})) == ["LinesEdited"]
+    assert story.asked() == [("release", "main-1.1")]
+
+
+def test_what_a_warehouse_may_have_taken_back_already_is_not_counted_on_when_more_is_wanted_again() -> None:
+    story = Story()
+    story.import_(TEAPOT=3)
+    story.grant("main-1.1")
+    story.tell(copy_of({TEAPOT: 1}))
+    assert story.tell(copy_of({TEAPOT: 3})) == ["LinesEdited"]
+    assert asked_to_keep(story) == {"main-1.1": units_of(TEAPOT=1)}
+    assert reduced(story, TEAPOT=1) == ["AllocationReduced", "OrderRouted"]
+    assert story.order.parts["main-1.2"].lines == units_of(TEAPOT=2)
+
+
+def test_of_two_edits_in_a_row_the_answer_to_the_first_is_not_taken_for_one_to_the_second() -> None:
+    story = Story()
+    story.import_(TEAPOT=3)
+    story.grant("main-1.1")
+    story.tell(copy_of({TEAPOT: 2}))
+    assert story.tell(copy_of({TEAPOT: 1})) == ["LinesEdited", "PromisesKept"]
+    assert reduced(story, TEAPOT=2) == []
+    assert asked_to_keep(story) == {"main-1.1": units_of(TEAPOT=1)}
+    assert reduced(story, TEAPOT=1)[0] == "AllocationReduced"
+
+
+def test_a_held_order_gives_back_what_is_too_much_at_once_and_routes_the_rest_when_it_may_go_on() -> None:
+    story = Story()
+    story.import_(TEAPOT=2, CUP=1)
+    story.grant("main-1.1")
+    story.tell(Hold("manual", "a person looks", None, "jane"))
+    story.tell(copy_of({TEAPOT: 1, CUP: 2}))
+    assert story.asked() == [("reduce", "main-1.1")]
+    assert reduced(story, TEAPOT=1, CUP=1) == ["AllocationReduced"]
+    assert story.asked() == []
+    assert story.tell(ReleaseHold("manual", "jane")) == ["HoldReleased", "OrderRouted"]
+
+
+def test_a_cancel_while_units_are_taken_back_gives_back_all() -> None:
+    story = picking()
+    story.tell(copy_of({TEAPOT: 1}))
+    story.tell(Cancel("jane"))
+    assert story.asked() == [("release", "main-1.1")]
+    story.give_back("main-1.1")
+    assert story.order.ended == "cancelled"
+
+
+def test_what_was_to_be_given_back_whole_before_an_edit_still_is() -> None:
+    story = picking()
+    story.tell(Reroute("jane", "lyon"))
+    assert story.tell(copy_of({TEAPOT: 1})) == ["LinesEdited"]
+    assert story.asked() == [("release", "main-1.1")]
+
+
+def test_what_is_packed_as_it_was_to_be_kept_is_not_too_much_although_the_answer_was_lost() -> None:
+    story = picking()
+    story.tell(copy_of({TEAPOT: 1}))
+    parcel = PackedParcel("main-1.1.1", units_of(TEAPOT=1), 900)
+    assert story.tell(Packed("main-1.1", (parcel,))) == [
+        "AllocationReduced",
+        "FulfilmentReady",
+        "EffectRequested",
+        "EffectRequested",
+    ]
+    assert changes(story) == [[(TEAPOT, "lyon", 1)]]
+    assert story.order.holds == {}
+    assert story.asked() == []
+
+
+def test_what_a_floor_did_not_find_of_a_reduced_part_is_missing_once_whoever_tells_first() -> None:
+    story = Story(lyon={TEAPOT: 3}, nantes={TEAPOT: 1})
+    story.import_(TEAPOT=3)
+    story.grant("main-1.1")
+    story.tell(copy_of({TEAPOT: 2}))
+    story.tell(FellShort("main-1.1", TEAPOT, 1))  # the floor was there before the answer
+    assert reduced(story, TEAPOT=2) == ["AllocationReduced", "OrderRouted"]
+    assert [(part.warehouse, part.lines) for part in story.order.live()] == [
+        ("lyon", units_of(TEAPOT=1)),
+        ("nantes", units_of(TEAPOT=1)),
+    ]
+    assert story.tell(FellShort("main-1.1", TEAPOT, 1)) == []
+
+
+def test_a_log_from_before_units_could_be_taken_back_alone_goes_on_as_it_did() -> None:
+    """An edit gave back the whole part then, and its daemon died before the warehouse was asked."""
+    story = picking()
+    edited = copy_of({TEAPOT: 1})
+    story.order = evolve(story.order, LinesEdited(edited.lines, edited.total, edited.shipping), NINE)
+    assert story.asked() == [("release", "main-1.1")]
+    assert story.give_back("main-1.1") == ["AllocationReleased", "OrderRouted"]
 
 
 def test_units_that_the_shop_adds_are_routed_and_what_is_promised_stays() -> None:
@@ -1293,8 +1483,8 @@ def test_an_edit_of_what_costs_nothing_is_followed_too() -> None:
     story = Story()
     story.tell(free[0])
     story.grant("main-1.1")
-    assert story.tell(free[1]) == ["LinesEdited"]
-    assert story.asked() == [("release", "main-1.1")]
+    assert story.tell(free[1]) == ["LinesEdited", "PromisesKept"]
+    assert story.asked() == [("reduce", "main-1.1")]
 
 
 def test_an_order_that_the_erp_has_not_booked_yet_is_booked_as_it_was_edited() -> None:
@@ -1311,6 +1501,7 @@ def test_an_order_that_the_erp_has_not_booked_yet_is_booked_as_it_was_edited() -
 def test_what_the_floor_packed_while_the_shop_took_it_out_is_stopped_and_named() -> None:
     story = picking()
     story.tell(copy_of({TEAPOT: 1}))
+    story.tell(Answered("reduce", "main-1.1", Rejected("too late: packed")))
     assert story.give_back("main-1.1", Rejected("too late: packed")) == []
     assert "OrderHeld" in story.pack()
     assert story.asked() == [], "it does not leave by itself"

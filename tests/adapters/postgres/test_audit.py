@@ -26,6 +26,7 @@ from actors.domain.stock_events import (
     PackedParcel,
     Quantity,
     ReservationConfirmed,
+    ReservationReduced,
     ReservationReleased,
     StockAdjusted,
     StockCounted,
@@ -418,6 +419,19 @@ def test_what_was_kept_or_raised_later_is_compared_as_well(log_dsn: str, sql: Ca
             (FulfilmentDispatched("F-floor", ONE),), "F-floor is floor, and not packed", id="left unpacked"
         ),
         pytest.param((ReservationConfirmed("F-floor"),), "F-floor is floor, and not reserved", id="twice"),
+        pytest.param(
+            (ReservationReduced("F-floor", ONE),), "reduced after its floor began", id="reduced once picked"
+        ),
+        pytest.param(
+            (UnitsReserved("F", "O9", ONE, None), ReservationReduced("F", (Quantity("CUP", 2),))),
+            "2 of CUP go back of 1 of F",
+            id="reduced by more than it holds",
+        ),
+        pytest.param(
+            (UnitsReserved("F", "O9", ONE, None), ReservationReduced("F", ONE)),
+            "reduced to nothing",
+            id="reduced to nothing",
+        ),
     ],
 )
 def test_a_promise_that_goes_a_way_that_there_is_not_is_seen(

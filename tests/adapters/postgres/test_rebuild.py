@@ -7,8 +7,10 @@ import asyncpg
 import pytest
 import trio
 
-from actors.domain.stock_events import UnitsReturned
+from actors.domain.ledger import FulfilmentLine, Shelf, Stock, apply
+from actors.domain.stock_events import Quantity, ReservationReduced, StockEvent, UnitsReserved, UnitsReturned
 from actors.ports.journal import Append
+from actors.rows import fulfilment_row
 from adapters.postgres.audit import audit
 from adapters.postgres.bridge import open_bridge
 from adapters.postgres.journal import open_journal
@@ -72,6 +74,31 @@ def test_what_came_back_is_rebuilt_with_its_delivery(log_dsn: str, sql: SQL) -> 
     sql("DELETE FROM delivery", "SELECT 1")
     assert trio.run(rebuild, log_dsn) == 25
     assert content(sql) == before
+
+
+def test_a_promise_that_was_reduced_is_rebuilt_with_what_it_keeps(log_dsn: str, sql: SQL) -> None:
+    reserved = UnitsReserved("F-less", "O6", (Quantity("CUP", 3), Quantity("POT", 1)), NOW)
+    reduced = ReservationReduced("F-less", (Quantity("CUP", 1), Quantity("POT", 1)))
+    events: tuple[StockEvent, ...] = (reserved, reduced)
+
+    async def promise() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            stock = Stock(shelves={"CUP": Shelf(available=6), "POT": Shelf(available=5)})
+            for number, event in enumerate(events):  # each in an append of its own, as its actor does
+                fulfilment = apply(stock, event)
+                assert fulfilment is not None
+                row = fulfilment_row(fulfilment, "paris")
+                await journal.append(Append("stock-paris", 16 + number, (event,), NOW, fulfilments=(row,)))
+            assert stock.fulfilments["F-less"].lines == (FulfilmentLine("CUP", 2),)
+
+    trio.run(promise)
+    before = content(sql)
+    report = trio.run(audit, log_dsn)
+    assert (report.ok, report.events, report.movements) == (True, 25, 19)
+    sql("DELETE FROM fulfilment", "SELECT 1")
+    assert trio.run(rebuild, log_dsn) == 25
+    assert content(sql) == before
+    assert trio.run(audit, log_dsn).ok
 
 
 def test_nothing_is_rebuilt_under_a_daemon_at_work(log_dsn: str) -> None:
