@@ -23,6 +23,8 @@ from actors.domain.stock_commands import (
     Pack,
     Pick,
     Receive,
+    Reduce,
+    Reduced,
     Rejected,
     Release,
     ReportShort,
@@ -201,6 +203,22 @@ async def test_of_those_that_ask_at_the_same_moment_whoever_was_placed_first_is_
         house.handle.mailbox.wake()
         await house.handle.mailbox.emptied()
         assert list(house.handle.stock.fulfilments) == ["main-9.1"]
+
+
+async def test_whoever_waits_for_units_hears_of_those_that_a_reduction_gives_back_and_no_room_comes_of_it(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house:
+        await house.ask(Receive("D1", "TEAPOT", 3, "A-1"))
+        await house.ask(reserve(1, 3))
+        await trio.sleep(1)
+        house.arrived.clear()
+        less = Reduce("main-1.1", (Quantity("TEAPOT", 1),))
+        for _ in range(2):
+            assert await house.ask(less) == Reduced(less.keep)
+        await trio.sleep(1)
+        assert (house.arrived, house.roomier) == (["TEAPOT"], [])
+        assert house.handle.stock.available("TEAPOT") == 2
 
 
 async def test_nobody_hears_an_answer_before_it_is_durable(autojump_clock: Clock) -> None:
