@@ -1,9 +1,9 @@
 """The one writer: takes all appends that wait, commits them together, and answers all.
 
 An append is encoded and chained in its caller's task, into the batch that is still open; the writer's task
-seals that batch and commits it on the database's thread while the next one fills. While one batch is being
-flushed to the disk the next is being written. It owns the chain's tips, the versions of hot streams and the
-connection; it knows nothing of reads or leases.
+seals that batch and sends it behind the one that is being written, while the next one fills. While one batch
+is being flushed to the disk the next is being written. It owns the chain's tips, the versions of hot streams
+and the pipeline; it knows nothing of reads or leases.
 """
 
 from collections import deque
@@ -37,7 +37,7 @@ APPEND_EVENTS_MAX: Final = 32_768
 """One append may exceed a batch, but not the `line` and memory that a single transaction should take."""
 
 EARLY_EVENTS: Final = 8
-"""A batch of so many waits at the connection while another is written, so that the database need not wait.
+"""A batch of so many is sent behind one that is being written, so that the database need not wait for us.
 With fewer it would be a commit for hardly anything."""
 
 VERSIONS_MAX: Final = 100_000
@@ -95,18 +95,21 @@ class _UnderWay:
 
 
 class Writer:
-    """Appends to the partitions of a claim. `run` has to run; when it ends, every append is refused."""
+    """Appends to the partitions of a claim. `run` has to run; when it ends, every append is refused.
+
+    `claiming` is the connection by whose life others know that the claim is still held.
+    """
 
     def __init__(
         self,
-        connection: Connection,
+        claiming: Connection,
         pipeline: Pipeline,
         flusher: Flusher,
         claim: Claim,
         tips: Mapping[int, Tip],
         observe: Callable[[Committed], None],
     ) -> None:
-        self._connection = connection
+        self._claiming = claiming
         self._pipeline = pipeline
         self._flusher = flusher
         self._under_way: deque[_UnderWay] = deque()
@@ -172,7 +175,7 @@ class Writer:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._hand_on_answers, answering)
             try:
-                with lifeline(self._connection, self._lose_connection):
+                with lifeline(self._claiming, self._lose_connection):
                     await self._run()
             except (FencedError, CorruptionError) as error:
                 failure = error
@@ -255,8 +258,8 @@ class Writer:
     def _may_seal(self) -> bool:
         """Whether the open batch is to go to the database now.
 
-        It goes when nothing is under way. One that is worth a commit goes before that and waits there for its
-        turn, so that the database need not wait for us; a smaller one stays open for others to join.
+        It goes when nothing is under way. One that is worth a commit is sent behind the one that is, so that
+        the database need not wait for us; a smaller one stays open for others to join.
         """
         if not self._waiting or self._one_by_one or any(commit.error for commit in self._under_way):
             return False
