@@ -22,7 +22,7 @@ def libpq_address(dsn: str) -> tuple[bytes, dict[str, str]]:
     What libpq has no keyword for is to asyncpg a setting of the server's, such as `?search_path=shop`.
     """
     parts = urlsplit(dsn)
-    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    asked = dict(parse_qsl(parts.query))
     if "database" in asked:
         asked["dbname"] = asked.pop("database")
     keywords = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
@@ -31,4 +31,5 @@ def libpq_address(dsn: str) -> tuple[bytes, dict[str, str]]:
     if not (parts.hostname or known.get("host") or os.environ.get("PGHOST")):
         known["host"] = _HOSTS
     query = urlencode({**known, **_OURS}, quote_via=quote)
-    return f"{dsn.partition('?')[0]}?{query}".encode(), settings
+    before = dsn.partition("#")[0].partition("?")[0]  # to libpq a fragment would be a part of the name
+    return f"{before}?{query}".encode(), settings

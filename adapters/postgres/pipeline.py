@@ -136,6 +136,8 @@ class Pipeline:
         self._take_answers()  # libpq reads while it waits, and the socket tells of that no more
 
     def _take_answers(self) -> None:
+        if self._lost is not None:
+            return  # answers may still lie here, but whoever waited for them has been told
         try:
             self._connection.consume_input()
         except psycopg.OperationalError as error:

@@ -39,6 +39,13 @@ def test_the_database_may_be_named_by_asyncpgs_own_word() -> None:
     assert (keywords["host"], keywords["dbname"], settings) == ("/run/pg", "shop", {})
 
 
+def test_a_fragment_and_a_setting_without_a_value_mean_nothing() -> None:
+    assert told("postgresql://db/shop#old")[0] == "postgresql://db/shop"
+    _, keywords, settings = told("postgresql://db/shop?search_path=&password=#old")
+    assert "password" not in keywords
+    assert settings == {}
+
+
 @pytest.mark.parametrize(
     ("dsn", "named"),
     [("postgresql:///shop", None), ("postgresql://ann@/shop", None), ("postgresql://[::1]/shop", "::1")],

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import cast
 
 import asyncpg
 import pytest
 import trio
 import trio.testing
+from psycopg import pq
 from psycopg.pq.abc import PGconn
 
 from adapters.postgres.connect import DatabaseUnavailableError
@@ -212,6 +214,29 @@ async def test_nobody_reads_from_a_connection_while_a_thread_sends_by_it_again_a
             nursery.cancel_scope.cancel()
     pipeline.close()
     assert not any(connection.reads)
+
+
+class Answered(Lent):
+    """One by which the answer has come when the thread is done."""
+
+    def is_busy(self) -> int:
+        return 0
+
+    def get_result(self) -> object:
+        return SimpleNamespace(status=pq.ExecStatus.PIPELINE_SYNC)
+
+
+async def test_an_answer_that_lies_there_after_the_loss_is_told_to_nobody() -> None:
+    connection, told = Answered(), Told()
+    pipeline = Pipeline(cast("PGconn", connection), 0.1)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipeline.run, told.of_the_loss)
+            nursery.start_soon(pipeline.execute, "keep", [LARGE], told.of("large"))
+            await told.until(lambda: told.lost == 1)
+            connection.go_on.release()
+    pipeline.close()
+    assert [(name, type(error)) for name, error in told.outcomes] == [("large", PipelineLostError)]
 
 
 @pytest.mark.usefixtures("table")
