@@ -2,7 +2,7 @@
 
 import os
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from psycopg import pq
 
@@ -31,5 +31,16 @@ def libpq_address(dsn: str) -> tuple[bytes, dict[str, str]]:
     if not (parts.hostname or known.get("host") or os.environ.get("PGHOST")):
         known["host"] = _HOSTS
     query = urlencode({**known, **_OURS}, quote_via=quote)
-    before = dsn.partition("#")[0].partition("?")[0]  # to libpq a fragment would be a part of the name
-    return f"{before}?{query}".encode(), settings
+    return f"{_before_query(parts)}?{query}".encode(), settings
+
+
+def _before_query(parts: SplitResult) -> str:
+    """Return it quoted anew: libpq refuses a stray `%`, and shows the password that holds it."""
+    auth, at, hosts = parts.netloc.partition("@") if "@" in parts.netloc else ("", "", parts.netloc)
+    user, colon, password = auth.partition(":")
+    database = _quoted(parts.path.removeprefix("/"))
+    return f"{parts.scheme}://{_quoted(user)}{colon}{_quoted(password)}{at}{hosts}/{database}"
+
+
+def _quoted(text: str) -> str:
+    return quote(unquote(text), safe="")

@@ -39,6 +39,10 @@ def test_the_database_may_be_named_by_asyncpgs_own_word() -> None:
     assert (keywords["host"], keywords["dbname"], settings) == ("/run/pg", "shop", {})
 
 
+def test_a_stray_percent_is_quoted_lest_libpq_refuse_it_and_show_the_password() -> None:
+    assert told("postgresql://ann:s%zz@db/shop")[0] == "postgresql://ann:s%25zz@db/shop"
+
+
 def test_a_fragment_and_a_setting_without_a_value_mean_nothing() -> None:
     assert told("postgresql://db/shop#old")[0] == "postgresql://db/shop"
     _, keywords, settings = told("postgresql://db/shop?search_path=&password=#old")
