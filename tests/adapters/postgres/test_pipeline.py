@@ -229,10 +229,11 @@ class Answered(Lent):
 async def test_an_answer_that_lies_there_after_the_loss_is_told_to_nobody() -> None:
     connection, told = Answered(), Told()
     pipeline = Pipeline(cast("PGconn", connection), 0.1)
+    row: list[bytes | None] = [LARGE]
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pipeline.run, told.of_the_loss)
-            nursery.start_soon(pipeline.execute, "keep", [LARGE], told.of("large"))
+            nursery.start_soon(pipeline.execute, "keep", row, told.of("large"))
             await told.until(lambda: told.lost == 1)
             connection.go_on.release()
     pipeline.close()
