@@ -2,7 +2,7 @@
 
 import os
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from psycopg import pq
 
@@ -19,27 +19,28 @@ _OURS: Final = {
 def libpq_address(dsn: str) -> tuple[bytes, dict[str, str]]:
     """Return the address for libpq, and the settings of the session that asyncpg reads out of it.
 
-    What libpq has no keyword for is to asyncpg a setting of the server's, such as `?search_path=shop`.
+    What libpq has no keyword for is to asyncpg a setting of the server's, such as `?search_path=shop`. What
+    stands before the `?` counts more than the same in the query; to libpq it is the other way round.
     """
     parts = urlsplit(dsn)
+    auth, at, hosts = parts.netloc.partition("@") if "@" in parts.netloc else ("", "", parts.netloc)
+    user, colon, password = auth.partition(":")
+    database = parts.path.removeprefix("/")
     asked = dict(parse_qsl(parts.query))
     if "database" in asked:
         asked["dbname"] = asked.pop("database")
+    stands = {"host": hosts, "port": hosts, "user": user, "password": password, "dbname": database}
+    asked = {name: value for name, value in asked.items() if not stands.get(name)}
+    if asked.get("host", "/")[0] != "/":
+        hosts = asked.pop("host")  # it may name a port, which libpq reads in front only
+    if not (hosts or asked.get("host") or os.environ.get("PGHOST")):
+        asked["host"] = _HOSTS
     keywords = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     settings = {name: value for name, value in asked.items() if name not in keywords}
     known = {name: value for name, value in asked.items() if name in keywords}
-    if not (parts.hostname or known.get("host") or os.environ.get("PGHOST")):
-        known["host"] = _HOSTS
-    query = urlencode({**known, **_OURS}, quote_via=quote)
-    return f"{_before_query(parts)}?{query}".encode(), settings
-
-
-def _before_query(parts: SplitResult) -> str:
-    """Return it quoted anew: libpq refuses a stray `%`, and shows the password that holds it."""
-    auth, at, hosts = parts.netloc.partition("@") if "@" in parts.netloc else ("", "", parts.netloc)
-    user, colon, password = auth.partition(":")
-    database = _quoted(parts.path.removeprefix("/"))
-    return f"{parts.scheme}://{_quoted(user)}{colon}{_quoted(password)}{at}{hosts}/{database}"
+    # Quoted anew: libpq refuses a stray `%`, and shows the password that holds it.
+    before = f"{parts.scheme}://{_quoted(user)}{colon}{_quoted(password)}{at}{hosts}/{_quoted(database)}"
+    return f"{before}?{urlencode({**known, **_OURS}, quote_via=quote)}".encode(), settings
 
 
 def _quoted(text: str) -> str:

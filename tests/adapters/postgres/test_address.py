@@ -67,3 +67,21 @@ def test_a_host_of_the_environment_is_left_to_libpq(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PGHOST", "db.example")
     _, keywords, _ = told("postgresql:///shop")
     assert "host" not in keywords
+
+
+@pytest.mark.parametrize(
+    ("dsn", "before"),
+    [
+        ("postgresql://u:a@h:1/d?host=x&port=2&user=y&password=b&dbname=e", "postgresql://u:a@h:1/d"),
+        ("postgresql:///d?host=h:7", "postgresql://h:7/d"),
+        ("postgresql://u@/d?host=h1,h2&port=7", "postgresql://u@h1,h2/d"),
+    ],
+)
+def test_what_stands_in_front_counts_more_and_hosts_stand_there_with_their_ports(
+    dsn: str, before: str
+) -> None:
+    found, keywords, settings = told(dsn)
+    assert found == before
+    assert settings == {}
+    assert keywords.keys() & {"host", "user", "password", "dbname"} == set()
+    assert keywords.get("port") == ("7" if "port=7" in dsn else None)
