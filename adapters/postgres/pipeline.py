@@ -91,8 +91,11 @@ class Pipeline:
             else:
                 self._connection.send_query_prepared(statement.encode(), values)
                 self._connection.pipeline_sync()
+            # Where there is no room to send, libpq reads; what it has read, the socket tells of no more.
             while self._connection.flush():
+                self._take_answers()
                 await trio.lowlevel.wait_writable(self._socket)
+            self._take_answers()
         except psycopg.OperationalError as error:
             self._lose(_first_line(error))
 
@@ -133,7 +136,6 @@ class Pipeline:
         finally:
             self._lent.set()
             self._lent = None
-        self._take_answers()  # libpq reads while it waits, and the socket tells of that no more
 
     def _take_answers(self) -> None:
         if self._lost is not None:

@@ -303,7 +303,8 @@ async def test_what_people_ask_keeps_no_actor_waiting_and_costs_no_lease(dsn: st
 
 async def test_a_search_that_is_ended_ends_nobody_but_who_asked(dsn: str, sql: SQL) -> None:
     """As whoever keeps the database ends a query that runs for too long."""
-    stop = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%FROM stock_movement AS m%'"
+    searching = "datname = current_database() AND query LIKE '%FROM stock_movement AS m%'"
+    stop = f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {searching}"
     with trio.fail_after(20):
         async with (
             open_bridge() as bridge,

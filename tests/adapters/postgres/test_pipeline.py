@@ -86,6 +86,11 @@ async def in_thread(sql: SQL, *statements: str) -> list[asyncpg.Record]:
     return await trio.to_thread.run_sync(lambda: sql(*statements))
 
 
+def whose(query: str) -> str:
+    """The sessions at work for this test: one of an earlier test may still be about to end."""
+    return f"FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '{query}%'"
+
+
 @pytest.mark.usefixtures("table")
 async def test_each_statement_is_a_transaction_of_its_own_told_in_its_turn(dsn: str, sql: SQL) -> None:
     told = Told()
@@ -171,7 +176,7 @@ class Lent:
     def send_query_prepared(self, name: bytes, values: object) -> None:
         del name, values
         self.sending = True
-        self.go_on.acquire()
+        self.go_on.acquire(timeout=20)  # a thread is not cancelled: a test that fails has to end
         self.sending = False
 
     def pipeline_sync(self) -> None:
@@ -240,6 +245,37 @@ async def test_an_answer_that_lies_there_after_the_loss_is_told_to_nobody() -> N
     assert [(name, type(error)) for name, error in told.outcomes] == [("large", PipelineLostError)]
 
 
+class Crowded(Answered):
+    """One without room to send: libpq reads the answer meanwhile, and no socket tells of it any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = 1
+        self.answers: list[object] = []
+
+    def send_query_prepared(self, name: bytes, values: object) -> None:
+        """It goes with what is flushed."""
+
+    def flush(self) -> int:
+        if not self.refusals:
+            return 0
+        self.refusals -= 1
+        self.answers.append(super().get_result())
+        return 1
+
+    def get_result(self) -> object:
+        return self.answers.pop() if self.answers else None
+
+
+async def test_an_answer_that_came_while_there_was_no_room_to_send_is_told_at_once() -> None:
+    connection, told = Crowded(), Told()
+    pipeline = Pipeline(cast("PGconn", connection), 30)
+    with trio.fail_after(10):
+        await pipeline.execute("keep", [b"small"], told.of("small"))
+    pipeline.close()
+    assert told.outcomes == [("small", None)]
+
+
 @pytest.mark.usefixtures("table")
 async def test_when_the_connection_is_lost_all_that_wait_are_told_and_whoever_comes_later(
     dsn: str, sql: SQL
@@ -249,9 +285,7 @@ async def test_when_the_connection_is_lost_all_that_wait_are_told_and_whoever_co
         async with running(dsn, told) as pipeline:
             await pipeline.execute("sleep", [b"30"], told.of("at work"))
             await pipeline.execute("keep", [b"1", b"a"], told.of("behind"))
-            kill = (
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-            )
+            kill = f"SELECT pg_terminate_backend(pid) {whose('SELECT pg_sleep')}"
             while not await in_thread(sql, kill):
                 await trio.sleep(0.01)
             await told.until(lambda: told.lost == 1)
@@ -271,9 +305,7 @@ async def test_a_database_that_does_not_answer_is_given_up(dsn: str, sql: SQL, b
         async with running(dsn, told, answer_seconds_max=0.5) as pipeline:
             await pipeline.execute("keep", [b"1", b"a"], told.of("first"))
             await told.all_of(1)
-            (backend,) = await in_thread(
-                sql, "SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT INTO kept (number%'"
-            )
+            (backend,) = await in_thread(sql, f"SELECT pid {whose('INSERT INTO kept (number')}")
             os.kill(backend["pid"], signal.SIGSTOP)
             try:
                 await pipeline.execute("keep", [b"2", body], told.of("second"))
