@@ -44,9 +44,8 @@ VERSIONS_MAX: Final = 100_000
 """Streams whose version is kept, some 15 MB. For another the database is asked, within the same commit."""
 
 FLUSH_APART_EVENTS: Final = 64
-"""From so many events on, the next batch is written while this one goes to the disk.
-
-With fewer, to hand the flush over costs more than it gains."""
+"""From so many events on, the next batch is written while this one goes to the disk, if one is close.
+With fewer, or with none behind it, to hand the flush over costs more than it gains."""
 
 OUTLAST_SECONDS_MAX: Final = 2 * COMMAND_SECONDS_MAX
 """At the end: twice as long as a commit may take, since two may be under way one after the other."""
@@ -280,7 +279,8 @@ class Writer:
             durable(error)
             return
         with trio.CancelScope(shield=True):  # or it would be under way, and nobody could tell
-            if commit.batch.events >= FLUSH_APART_EVENTS:
+            # Where one is under way already, the next is likely to follow this one as closely.
+            if commit.batch.events >= FLUSH_APART_EVENTS and len(self._under_way) > 1:
                 await self._pipeline.execute(_APART, arguments, partial(self._flush, durable))
             else:
                 await self._pipeline.execute(_DURABLE, arguments, durable)
