@@ -34,11 +34,9 @@ PAUSE_S_MAX = 60.0
 FAILURES_UNSEEN_MAX = 5
 """A shop that is away this often in a row is put before a person."""
 
-LOOK_AGAIN_POLLS = 12
-"""Polls between two looks at what a person was asked to mend in the shop: a minute at five seconds."""
-
-LOOK_AT_OPEN_TURN = LOOK_AGAIN_POLLS // 2
-"""Orders that are still to leave are read again as often, between two such looks."""
+REREAD_S = 60.0
+"""How often what a person was asked to mend in the shop is looked at, and between two such looks some of the
+orders that are still to leave: a second's work of a shop, which does not grow with how often it is polled."""
 
 PUSH_MAX = 250
 """Articles pushed before the shop's orders are read again: about a second's work of a shop."""
@@ -68,6 +66,7 @@ class ChannelSettings:
     `orders_since` draws the line for a channel that is new: orders placed before are left alone until
     somebody adopts them; None takes all that are open.
     `sells_all` tells whether its shop is meant to sell every SKU.
+    `reread_s` is how often what no poll tells is looked at.
     `release_wait_s` is how long an order that waited is kept from the floor by a shop that does not answer.
     `stock_with` names another channel, which shows this one's stock as well; "" for none.
     """
@@ -79,6 +78,7 @@ class ChannelSettings:
     orders_since: datetime | None = None
     sells_all: bool = True
     stock_with: str = ""
+    reread_s: float = REREAD_S
     release_wait_s: float = WAIT_S
 
 
@@ -138,7 +138,6 @@ class Channel:
         self._sharing: list[Channel] = []
         self._orders = _Matter(f"channel:{settings.name}", "shop_unusable")
         self._stock = _Matter(f"channel:{settings.name}:stock", "stock_not_shown")
-        self._turn = 0
         self._polling = trio.Lock()
         self._precedence = directory.precedence
         self._moved = trio.Event()
@@ -147,6 +146,8 @@ class Channel:
         self._cursor: str | None = None
         self.polled_at: float | None = None
         self._made_at = trio.current_time()
+        self._open_due_at = self._made_at + settings.reread_s / 2
+        self._mended_due_at = self._made_at + settings.reread_s
 
     def _stock_moved(self) -> None:
         self._moved.set()
@@ -217,12 +218,20 @@ class Channel:
         every_s = self._settings.poll_s
         pause_s = every_s if is_whole else min(every_s, AFTER_PARTIAL_S_MAX)
         self._orders.due_at = trio.current_time() + pause_s
-        self._turn += 1
-        if self._turn % LOOK_AGAIN_POLLS == 0 or self._intake.is_looking:
-            await self._intake.look_again()
-        if self._turn % LOOK_AGAIN_POLLS == LOOK_AT_OPEN_TURN:
-            await self._sweep.look_at_open()
+        await self._reread()
         await self._sweep.compare()
+
+    async def _reread(self) -> None:
+        """Look at what moves no date in the shop, as often as is due; one that fails is not made up for."""
+        now, every_s = trio.current_time(), self._settings.reread_s
+        is_mended_due = now >= self._mended_due_at
+        if is_mended_due:
+            self._mended_due_at = now + every_s
+        if is_mended_due or self._intake.is_looking:
+            await self._intake.look_again()
+        if now >= self._open_due_at:
+            self._open_due_at = now + every_s
+            await self._sweep.look_at_open()
 
     async def _rest(self) -> None:
         """Return when something is due, or a moment after the ledger has moved, or to see whether it has."""

@@ -144,6 +144,7 @@ def _channel(name: str, terms: ChannelTerms) -> ChannelSettings:
     return ChannelSettings(
         name,
         poll_s=terms.poll_seconds,
+        reread_s=terms.reread_seconds,
         safety=terms.safety_stock,
         buffer=terms.buffer,
         orders_since=orders_since,

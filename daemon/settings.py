@@ -92,6 +92,8 @@ class ChannelTerms(Struct, frozen=True, kw_only=True):
 
     Attributes:
         poll_seconds: how often it is asked for changes.
+        reread_seconds: how often orders are read again that a person was asked to mend in it, and 300 of
+            those that have still to leave: an edited address moves no date that a poll could see.
         safety_stock: units of each SKU that no channel may sell.
         buffer: units of each SKU that this channel may not sell, for what is sold faster than it is told.
         first_import_hours: what a new channel takes over by itself: open orders that were placed so long ago
@@ -110,6 +112,7 @@ class ChannelTerms(Struct, frozen=True, kw_only=True):
     """
 
     poll_seconds: Annotated[float, Meta(ge=0.05, le=3600)] = 5.0
+    reread_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     safety_stock: Units = 0
     buffer: Units = 0
     first_import_hours: Annotated[int, Meta(ge=0, le=876_000)] = 24

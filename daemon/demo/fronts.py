@@ -90,6 +90,7 @@ class SimulatedFront:
         """Return them: everything is near and quick."""
         return f"""\
 poll_seconds = 0.5
+reread_seconds = 6
 settle_seconds = 0.2
 service_of = {{ "{SERVICE_CARRIER}" = "standard" }}
 """

@@ -107,6 +107,7 @@ class RealFront:
         services = ", ".join(f'"{reference}" = "standard"' for reference in self._delivery.carriers)
         return f"""\
 poll_seconds = 1.0
+reread_seconds = 12
 after_order = {self._last_order}
 service_of = {{ {services} }}
 

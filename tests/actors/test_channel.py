@@ -1,11 +1,12 @@
 """A channel: no order is lost on its way in, and the shop sells nothing that is not free."""
 
 import dataclasses
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 import trio
@@ -17,9 +18,9 @@ from actors.channel import (
     AFTER_PARTIAL_S_MAX,
     DEBOUNCE_S,
     FAILURES_UNSEEN_MAX,
-    LOOK_AGAIN_POLLS,
     LOOK_EVERY_S,
     PUSH_MAX,
+    REREAD_S,
     Channel,
     ChannelSettings,
 )
@@ -56,9 +57,11 @@ class Shop(MemoryShop):
     refuses: set[str] = field(default_factory=set)
     moves: set[str] = field(default_factory=set)
     takes_no_stock: bool = False
+    cannot_reread: bool = False
     seconds_a_push: float = 0.0
     pushed: list[dict[str, int]] = field(default_factory=list)
     polled: list[str | None] = field(default_factory=list)
+    reread_at: list[float] = field(default_factory=list)
     ahead_s: float = 0.0
     away_after: int = 1_000_000
 
@@ -66,6 +69,14 @@ class Shop(MemoryShop):
         self.away = self.away or len(self.polled) >= self.away_after
         self.polled.append(cursor)
         return replace(await MemoryShop.poll(self, cursor), ahead_s=self.ahead_s)
+
+    async def reread(
+        self, shop_orders: Collection[str], *, whole: bool = True
+    ) -> Mapping[str, ShopOrder | UnreadableOrder]:
+        self.reread_at.append(trio.current_time())
+        if self.cannot_reread:
+            raise UnreachableError("shop main", "GET", "500")
+        return await MemoryShop.reread(self, shop_orders, whole=whole)
 
     async def push_stock(self, levels: Mapping[str, int]) -> Pushed:
         if self.takes_no_stock:
@@ -265,9 +276,36 @@ async def test_an_order_that_was_mended_in_the_shop_comes_in_by_itself(autojump_
         await nursery.start(house.channel.run)
         await trio.sleep(1)
         house.shop.orders[0] = order(2)  # without the shop's order moving its date: no poll shows it
-        await trio.sleep(5 * (LOOK_AGAIN_POLLS + 2))
+        await trio.sleep(REREAD_S + 10)
         assert await house.stage(2) == "backordered"
         assert await house.problems() == []
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("poll_s", [1, 5, 45])
+async def test_open_orders_are_read_again_once_a_minute_however_often_the_shop_is_polled(
+    autojump_clock: Clock, poll_s: int
+) -> None:
+    async with open_house(poll_s=poll_s) as house, trio.open_nursery() as nursery:
+        house.shop.place(order(1, "unpaid"))
+        await nursery.start(house.channel.run)
+        await trio.sleep(6 * REREAD_S)
+        assert len(house.shop.reread_at) >= 4
+        pauses = [later - at for at, later in pairwise(house.shop.reread_at)]
+        assert all(REREAD_S <= pause < REREAD_S + poll_s + 1 for pause in pauses)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_shop_that_fails_while_orders_are_read_again_is_not_asked_for_them_at_each_poll(
+    autojump_clock: Clock,
+) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        house.shop.place(order(1, "unpaid"))
+        house.shop.cannot_reread = True
+        await nursery.start(house.channel.run)
+        await trio.sleep(3 * REREAD_S)
+        assert len(house.shop.reread_at) == 3
+        assert len(house.shop.polled) > 20
         nursery.cancel_scope.cancel()
 
 
@@ -478,7 +516,7 @@ async def test_units_of_an_order_that_cannot_be_read_are_not_sold_to_the_next(au
             await trio.sleep(4)
             assert house.shop.levels == {"TEAPOT": 5, "CUP": 8, "SIX-CUPS": 1}
             house.shop.orders[0] = order(1, "cancelled", units=2)
-            await trio.sleep(5 * LOOK_AGAIN_POLLS + 6)
+            await trio.sleep(REREAD_S + 6)
             assert house.shop.levels == {"TEAPOT": 7, "CUP": 14, "SIX-CUPS": 2}
             nursery.cancel_scope.cancel()
 

@@ -192,7 +192,8 @@ async def _open(
     scenario = plan(0, 1)
     async with open_stage(scenario, 1, folder, dsn) as stage, trio.open_nursery() as nursery:
         text = stage.config.read_text()
-        for old, new in (("poll_seconds = 0.5", "poll_seconds = 0.15"), *changed):
+        quick = (("poll_seconds = 0.5", "poll_seconds = 0.15"), ("reread_seconds = 6", "reread_seconds = 2"))
+        for old, new in (*quick, *changed):
             assert old in text
             text = text.replace(old, new)
         stage.config.write_text(text)
