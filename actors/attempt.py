@@ -4,10 +4,10 @@ It neither records nor repeats anything.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import trio
+from msgspec import Struct
 
 from actors.circuit import Circuit
 from actors.domain.documents import Document
@@ -29,8 +29,7 @@ class PartnerDoor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True, gc=False):
     """An effect that the partner has carried out, what came of it, and the person it was about."""
 
     effect: PendingEffect
@@ -39,24 +38,21 @@ class Taken:
     name: str = "ok"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True, gc=False):
     """The partner will not take it, or nobody is to ask it any more."""
 
     why: str
     name: str = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """Nobody knows yet, or the partner cannot be asked: it is tried again."""
 
     error: PartnerError
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PutOff:
+class PutOff(Struct, frozen=True, gc=False):
     """It was not begun any more, since the daemon drains or is no owner any more."""
 
     name: str = "put_off"

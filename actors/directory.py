@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct
+
 from actors.copies import ShopCopies
 from actors.domain.ledger import Stock
 from actors.domain.order_commands import OrderCommand
@@ -22,8 +24,7 @@ Clock = Callable[[], datetime]
 TellOrder = Callable[[str, OrderCommand], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(Struct, frozen=True, gc=False):
     """A command with its sender's idempotency key."""
 
     key: str

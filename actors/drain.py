@@ -208,8 +208,7 @@ class Drain:
             read_at = trio.current_time()
             contacts = await self._journal.contacts(persons) if persons else {}
             for lane in lanes:
-                with concerning_stream(lane.stream):
-                    self._hand_on(nursery, _Errand(self._lanes, lane, persons, contacts, read_at))
+                self._hand_on(nursery, _Errand(self._lanes, lane, persons, contacts, read_at))
 
     async def _give_way(self) -> None:
         if self._precedence is None or not self._precedence.is_held:
@@ -228,7 +227,8 @@ class Drain:
         """Hand a lane to who calls the partner, or to who records where nobody has to be asked."""
         refusal = self._refusal(errand, errand.lane.effects[0])
         if refusal is not None:
-            nursery.start_soon(self._conclude, errand, refusal)
+            with concerning_stream(errand.lane.stream):
+                nursery.start_soon(self._conclude, errand, refusal)
         else:
             self._errands.append(errand)
             self._idle.unpark()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 import trio
+from msgspec import Struct
 
 from actors.directory import Directory, UnknownWarehouseError
 from actors.domain.anomaly_events import AnomalyRaised
@@ -46,8 +47,7 @@ NAMES_BESIDE = frozenset({OrderImported, ContactCorrected, OrderRetold, ParcelLa
 """Events that name rows beside the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderMessage:
+class OrderMessage(Struct, frozen=True, gc=False):
     """A command, rows to be stored beside the log with its events, and its sender's key, if any.
 
     `read_at` is when a copy of the shop's was asked for, on the clock of Trio; None for what is no copy.

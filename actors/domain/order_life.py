@@ -87,7 +87,7 @@ def consider(order: Order, command: OrderCommand, facts: Facts) -> Draft:
     elif order.imported is not None:
         _decide(draft, command)
     if draft.order.imported is not None:
-        if any(isinstance(event, HoldReleased) for event in draft.events):
+        if HoldReleased in map(type, draft.events):
             _label_what_is_packed(draft)
         end_if_cancelled(draft)
         _resolve_what_moved_on(draft)

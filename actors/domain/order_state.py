@@ -262,6 +262,8 @@ def own_steps(order: Order) -> tuple[tuple[PartStep, Part], ...]:
             allocated.append(part)
         elif ready_to_dispatch(order, part):
             ready.append(part)
+    if not (planned or allocated or ready):
+        return ()
     if order.backordered is not None and (planned or allocated):
         return tuple(("release", part) for part in order.live() if part.state in ("planned", "allocated"))
     if order.holds:

@@ -260,9 +260,13 @@ class Writer:
         It goes when nothing is under way. One that is worth a commit is sent behind the one that is, so that
         the database need not wait for us; a smaller one stays open for others to join.
         """
-        if not self._waiting or self._one_by_one or any(commit.error for commit in self._under_way):
+        if not self._waiting or self._one_by_one:
             return False
-        return not self._under_way or (len(self._under_way) == 1 and self._open.events >= EARLY_EVENTS)
+        if not self._under_way:
+            return True
+        if len(self._under_way) > 1 or self._open.events < EARLY_EVENTS:
+            return False
+        return self._under_way[0].error is None
 
     def _seal(self) -> _UnderWay:
         sealed = _UnderWay(self._open, self._waiting)
