@@ -50,7 +50,7 @@ SKUS = ("CUP", "LID", "TEAPOT")
 ORDERS = 30
 TROUBLE_S = 600.0
 DAYS_MAX = 1
-"""A world that comes to rest does so within the hour; for one that does not, a day is half a minute of work."""
+"""A world that comes to rest does so within the hour; one that does not takes half a minute for a day."""
 SEEDS = int(os.environ.get("WHARFINGER_SIMULATION_SEEDS", "5"))
 
 RULES = Rules(
