@@ -6,7 +6,7 @@ Each part lives in a module of its own: the writer, the reads, the leases, the m
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import asyncpg
 import msgspec
@@ -32,29 +32,19 @@ from actors.ports.people import Contact
 from adapters.postgres import inspection, reads
 from adapters.postgres.audit.record import last_audit
 from adapters.postgres.bridge import Bridge, open_bridge
-from adapters.postgres.connect import (
-    ROLE,
-    SEARCH_SECONDS_MAX,
-    SEARCHERS,
-    WRITER_SESSION,
-    Connection,
-    Pool,
-    connect,
-    open_pool,
-)
+from adapters.postgres.connect import Connection, Pool
 from adapters.postgres.encoding import Tip
-from adapters.postgres.flushing import FLUSHING, Flusher
+from adapters.postgres.flushing import Flusher
 from adapters.postgres.forget import erase
 from adapters.postgres.gone import GONE, or_unavailable
 from adapters.postgres.leases import LEASE_SECONDS, RENEW_SECONDS, Term, acquire, give_back, renew_forever
 from adapters.postgres.lookups import Lookups
 from adapters.postgres.migrate import carried_migrations, migrate_here
 from adapters.postgres.picture import stock_picture
-from adapters.postgres.pipeline import Pipeline, open_pipeline
+from adapters.postgres.sessions import Pools, open_sessions
 from adapters.postgres.tidy import tidy_forever
-from adapters.postgres.writer import WRITING, Claim, Committed, Writer
+from adapters.postgres.writer import Claim, Committed, Writer
 
-S = TypeVar("S", bound=Connection | Pool)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -67,7 +57,7 @@ _contact = msgspec.json.Decoder(Contact).decode
 class PostgresJournal:
     """The journal (see `actors.ports.journal`), as `open_journal` yields it."""
 
-    def __init__(self, bridge: Bridge, pools: "_Pools", writer: Writer, claim: Claim, term: Term) -> None:
+    def __init__(self, bridge: Bridge, pools: Pools, writer: Writer, claim: Claim, term: Term) -> None:
         self._bridge = bridge
         self._pool = pools.reads
         self._searches = pools.searches
@@ -260,21 +250,6 @@ class PostgresJournal:
             raise CorruptionError(str(error)) from error
 
 
-class _Pools(NamedTuple):
-    """Apart, so that nobody stands in line behind who may take longer than he can wait."""
-
-    reads: Pool
-    renewals: Pool
-    searches: Pool
-
-
-class _Pipelines(NamedTuple):
-    """What the writer writes by. Apart, so that a flush keeps no batch waiting."""
-
-    writing: Pipeline
-    flushing: Pipeline
-
-
 @contextlib.asynccontextmanager
 async def open_journal(  # noqa: PLR0913 - all by name, and most by default
     dsn: str,
@@ -312,7 +287,7 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
     async with open_bridge() as bridge:
         with or_unavailable():
             await bridge.run(migrate_here, dsn, database_seconds_max, carried_migrations())
-        async with _sessions(bridge, dsn, database_seconds_max) as (connection, pipelines, pools):
+        async with open_sessions(bridge, dsn, database_seconds_max) as (connection, pipelines, pools):
             with or_unavailable():
                 claim = await acquire(
                     bridge,
@@ -340,48 +315,6 @@ async def open_journal(  # noqa: PLR0913 - all by name, and most by default
             finally:
                 with trio.move_on_after(GIVE_BACK_SECONDS_MAX, shield=True):
                     await give_back(bridge, connection, claim)
-
-
-@contextlib.asynccontextmanager
-async def _sessions(
-    bridge: Bridge, dsn: str, seconds_max: float
-) -> AsyncGenerator[tuple[Connection, "_Pipelines", "_Pools"]]:
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def opened(sessions: Callable[[], Coroutine[Any, Any, S]]) -> S:
-            with or_unavailable():
-                made = await bridge.run(sessions)
-            stack.push_async_callback(_end, bridge, made)
-            return made
-
-        async def pipeline(statements: Mapping[str, str], session: Mapping[str, str]) -> Pipeline:
-            made = await open_pipeline(dsn, statements, role=ROLE, extra=session)
-            stack.callback(made.close)
-            return made
-
-        connection = await opened(lambda: connect(dsn, role=ROLE, seconds_max=seconds_max))
-        pipelines = _Pipelines(
-            writing=await pipeline(WRITING, WRITER_SESSION), flushing=await pipeline(FLUSHING, {})
-        )
-        pools = _Pools(
-            reads=await opened(lambda: open_pool(dsn)),
-            renewals=await opened(lambda: open_pool(dsn, size_max=1)),
-            searches=await opened(
-                lambda: open_pool(dsn, size_min=0, size_max=SEARCHERS, command_seconds_max=SEARCH_SECONDS_MAX)
-            ),
-        )
-        yield connection, pipelines, pools
-
-
-async def _end(bridge: Bridge, sessions: Connection | Pool) -> None:
-    with trio.CancelScope(shield=True):
-        await bridge.run(_terminate, sessions)
-
-
-async def _terminate(sessions: Connection | Pool) -> None:
-    # Nothing is under way any more, and a database that is gone must not hold us up: no farewell is waited
-    # for.
-    sessions.terminate()
 
 
 async def _renew(bridge: Bridge, pool: Pool, claim: Claim, term: Term, renew_seconds: float) -> None:
