@@ -51,6 +51,7 @@ class Play:
     place_every_s: float | None = None
     left_alone: set[str] = field(default_factory=set)
     too_late: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
     crews: dict[str, Crew] = field(default_factory=dict)
     placed_first: str = ""
 
@@ -63,6 +64,7 @@ class Play:
         """The customer of an order that is cancelled too late calls now."""
         if order in self.too_late:
             self.too_late.discard(order)
+            self.called.add(order)
             await self.stage.front.cancel(order.removeprefix("main-"))
         await trio.lowlevel.checkpoint()
 
@@ -75,6 +77,7 @@ class Play:
             for crew in self.crews.values():
                 nursery.start_soon(crew.work, PEOPLE)
             nursery.start_soon(self._look_on)
+            nursery.start_soon(self._answer_who_called)
             seconds = patience_s(len(self.stage.scenario.orders))
             with trio.move_on_after(seconds) as bound:
                 await self._place_all()
@@ -144,6 +147,22 @@ class Play:
             if not (under_way or untold) and is_sound(await figures(self.stage, NO_AUDIT, 0.0)):
                 return
             await trio.sleep(LOOK_EVERY_S)
+
+    async def _answer_who_called(self) -> None:
+        """Be the person who is asked about an order that was cancelled when a part of it had left.
+
+        Any order may be split while units are short. The customer is talked round, and the rest follows.
+        """
+        while True:
+            await trio.sleep(LOOK_EVERY_S)
+            for order in sorted(self.called):
+                state = await self._state(order)
+                if state == "held":
+                    await self.stage.client.post(
+                        f"/v1/orders/{order}/release", {"hold": "manual"}, f"talked-round-{order}"
+                    )
+                elif state in DONE:
+                    self.called.discard(order)
 
     async def _look_on(self) -> None:
         while True:
