@@ -1,8 +1,9 @@
 """A batch is sent before the one ahead of it is committed: what becomes of it when that one is refused."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 
 import pytest
@@ -18,7 +19,10 @@ from adapters.postgres.pipeline import open_pipeline
 from adapters.postgres.writer import EARLY_EVENTS, Committed
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
-HOLD = {"hold": "SELECT pg_sleep(0.5) FROM pg_advisory_xact_lock(1464353106, $1)"}
+HOLD = {
+    "hold": "SELECT pg_advisory_lock(1464353106, $1)",
+    "release": "SELECT pg_advisory_unlock(1464353106, $1)",
+}
 """As a takeover does: an append to the partition waits for it."""
 
 
@@ -31,17 +35,20 @@ def streams_in(partition: int) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def held_up(dsn: str, partition: int) -> AsyncGenerator[None]:
-    """Let whoever writes to the partition in the body wait for a while."""
+async def held_up(dsn: str, partition: int) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
+    """Let whoever writes to the partition wait, until what is yielded has been called."""
     pipeline = await open_pipeline(dsn, HOLD, role=None)
+
+    async def done(statement: str) -> None:
+        over = trio.Event()
+        await pipeline.execute(statement, [b"%d" % partition], lambda _: over.set())
+        await over.wait()
+
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(pipeline.run, lambda: None)
-            over = trio.Event()
-            await pipeline.execute("hold", [b"%d" % partition], lambda _: over.set())
-            await trio.sleep(0.1)
-            yield
-            await over.wait()
+            await done("hold")
+            yield partial(done, "release")
             nursery.cancel_scope.cancel()
     finally:
         pipeline.close()
@@ -72,10 +79,13 @@ async def test_what_was_sent_behind_a_refused_batch_is_recorded_once_and_nothing
     refused, recorded = Outcome(), Outcome()
     with trio.fail_after(20):
         async with open_journal(dsn, owner="the test", observe=commits.append) as journal:
-            async with held_up(dsn, 7), trio.open_nursery() as nursery:
+            async with held_up(dsn, 7) as release, trio.open_nursery() as nursery:
                 nursery.start_soon(refused.of, journal, note(ahead, expected=5))
                 await trio.testing.wait_all_tasks_blocked()
                 nursery.start_soon(recorded.of, journal, note(behind, 0, EARLY_EVENTS))
+                await trio.testing.wait_all_tasks_blocked()  # both are on their way
+                assert (refused.told, recorded.told) == (0, 0)
+                await release()
             assert (refused.told, recorded.told, recorded.error) == (1, 1, None)
             assert isinstance(refused.error, ConflictError)
             assert [commit.events for commit in commits] == [EARLY_EVENTS]
