@@ -44,6 +44,9 @@ _SESSION: Mapping[str, str] = {
     "timezone": "UTC",
     "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "10s",  # a frozen daemon must not hold locks for long
+    # What claims our partitions is silent for good. A firewall on the way forgets such a connection within
+    # minutes; after two hours the server would take us for dead, and a standby our partitions.
+    "tcp_keepalives_idle": "60",
     "jit": "off",  # to compile one of our statements takes longer than to run it
     "client_min_messages": "warning",
 }
