@@ -146,6 +146,9 @@ class Pipeline:
             self._lose(_first_line(error))
             return
         for result in self._results():
+            if not self._under_way:
+                self._lose("the database answered what nobody had asked")
+                return
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 self._under_way[0].error = _as_error(result)
             elif result.status == pq.ExecStatus.PIPELINE_SYNC:

@@ -248,6 +248,21 @@ async def test_an_answer_that_lies_there_after_the_loss_is_told_to_nobody() -> N
     assert [(name, type(error)) for name, error in told.outcomes] == [("large", PipelineLostError)]
 
 
+async def test_an_answer_that_nobody_asked_for_is_a_loss_of_the_connection() -> None:
+    connection, told = Answered(), Told()
+    pipeline = Pipeline(cast("PGconn", connection), 30)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipeline.run, told.of_the_loss)
+            connection.servers.send(b"an answer")
+            await told.until(lambda: told.lost == 1)
+            await pipeline.execute("keep", [b"small"], told.of("later"))
+    pipeline.close()
+    assert [(name, str(error)) for name, error in told.outcomes] == [
+        ("later", "the database answered what nobody had asked")
+    ]
+
+
 class Crowded(Answered):
     """One without room to send: libpq reads the answer meanwhile, and no socket tells of it any more."""
 
