@@ -90,7 +90,7 @@ class Pipeline:
                 await self._send_by_thread(statement, values)
             else:
                 self._connection.send_query_prepared(statement.encode(), values)
-                self._connection.pipeline_sync()
+                _send_end(self._connection)
             # Where there is no room to send, libpq reads; what it has read, the socket tells of no more.
             while self._connection.flush():
                 self._take_answers()
@@ -263,8 +263,16 @@ def _send_whole(connection: PGconn, own_socket: socket.socket, statement: bytes,
     writable = select.poll()
     writable.register(own_socket, select.POLLOUT)
     writable.poll()
-    connection.pipeline_sync()
+    _send_end(connection)
     connection.nonblocking = 1
+
+
+def _send_end(connection: PGconn) -> None:
+    """Send what ends a statement, and makes a transaction of it."""
+    try:
+        connection.pipeline_sync()
+    except psycopg.OperationalError as error:  # psycopg says that it is no pipeline, whatever has failed
+        raise psycopg.OperationalError(connection.get_error_message()) from error
 
 
 def _as_error(result: PGresult) -> RefusedError | PipelineLostError:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import asyncpg
+import psycopg
 import pytest
 import trio
 import trio.testing
@@ -261,6 +262,29 @@ async def test_an_answer_that_nobody_asked_for_is_a_loss_of_the_connection() -> 
     assert [(name, str(error)) for name, error in told.outcomes] == [
         ("later", "the database answered what nobody had asked")
     ]
+
+
+class CutOff(Lent):
+    """One whose server went while it was sent to."""
+
+    def send_query_prepared(self, name: bytes, values: object) -> None:
+        """It goes with the end."""
+
+    def pipeline_sync(self) -> None:
+        raise psycopg.OperationalError("connection not in pipeline mode")  # as psycopg 3.3 calls any failure
+
+    def get_error_message(self) -> str:
+        return "server closed the connection unexpectedly\n\tThis probably means"
+
+
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["small", "large"])
+async def test_a_connection_that_is_lost_while_a_statement_is_sent_says_by_what(body: bytes) -> None:
+    connection, told = CutOff(), Told()
+    pipeline = Pipeline(cast("PGconn", connection), 30)
+    with trio.fail_after(10):
+        await pipeline.execute("keep", [body], told.of("cut off"))
+    pipeline.close()
+    assert [str(error) for _, error in told.outcomes] == ["server closed the connection unexpectedly"]
 
 
 class Crowded(Answered):
