@@ -41,6 +41,7 @@ _CONFLICTING: Final = frozenset(
 )
 _DATA_EXCEPTION = "22"
 _INTEGRITY_VIOLATION = "23"
+_LIMIT_EXCEEDED = "54"  # such as a name that is too long for an index
 
 
 def judge(error: Exception) -> Verdict:
@@ -51,7 +52,7 @@ def judge(error: Exception) -> Verdict:
     known = _BY_STATE.get(state)
     if known is not None:
         return known
-    if state.startswith(_DATA_EXCEPTION):
+    if state.startswith((_DATA_EXCEPTION, _LIMIT_EXCEEDED)):
         return Verdict.UNWRITABLE
     if state.startswith(_INTEGRITY_VIOLATION):
         return Verdict.CONFLICT if error.constraint in _CONFLICTING else Verdict.CORRUPT

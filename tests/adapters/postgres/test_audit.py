@@ -1,6 +1,7 @@
 """The audit against a log that is right, and against every way we could think of to make it wrong."""
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -127,6 +128,20 @@ def test_a_text_that_no_statement_could_read_again_is_refused_and_the_audit_goes
     trio.run(record)
     report = audited(log_dsn)
     assert (report.ok, report.events) == (True, 24)
+
+
+def test_a_name_that_is_too_long_for_an_index_is_refused_and_ends_nobody(log_dsn: str) -> None:
+    """As a partner may tell one: what is random does not shrink, and an index takes 2,704 bytes."""
+    long = random.Random(1).randbytes(4_000).hex()
+
+    async def record() -> None:
+        async with open_journal(log_dsn, owner="the test") as journal:
+            with pytest.raises(UnwritableError):
+                await journal.append(Append("order-2", 0, (), NOW, answers=(KeyedAnswer(long, b"done"),)))
+            await journal.append(Append("stock-paris", 16, (StockAdjusted("CUP", 1, ""),), NOW))
+
+    trio.run(record)
+    assert audited(log_dsn).ok
 
 
 HALF = "half a pair: \ud800"
