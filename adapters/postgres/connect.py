@@ -47,6 +47,7 @@ _SESSION: Mapping[str, str] = {
     # What claims our partitions is silent for good. A firewall on the way forgets such a connection within
     # minutes; after two hours the server would take us for dead, and a standby our partitions.
     "tcp_keepalives_idle": "60",
+    "idle_session_timeout": "0",  # which an administrator may have set for people who forget to log out
     "jit": "off",  # to compile one of our statements takes longer than to run it
     "client_min_messages": "warning",
 }
