@@ -270,6 +270,7 @@ def _fall_short(order: Order, event: FulfilmentFellShort) -> Order:
         parts={**order.parts, event.fulfilment: shorter},
         avoid=order.avoid | {(part.warehouse, event.sku)},
         short={**order.short, key: order.short.get(key, 0) + event.missing},
+        erp=moved_on(order.erp),
     )
 
 

@@ -66,17 +66,18 @@ def _stays(order: Order, holding: Lines) -> Iterator[tuple[Part, tuple[Quantity,
             yield part, keeps
 
 
-def packed_as_kept(order: Order, part: Part, parcels: Iterable[PackedParcel]) -> tuple[Quantity, ...] | None:
-    """Return what the part was to keep if that is what its floor packed, else None.
+def packed_less(order: Order, part: Part, parcels: Iterable[PackedParcel]) -> tuple[Quantity, ...] | None:
+    """Return what the part was left with if its floor packed less than it holds, else None.
 
-    Then its warehouse took the rest back before, and the order has not heard its answer.
+    What was not found the order has heard by then. So its warehouse took the rest back before, as an edit
+    asked it to, and the order has not heard its answer; it may have asked for something else since.
     """
-    kept = order.keeping.get(part.fulfilment)
-    if kept is None:
-        return None
-    found = Counter({line.sku: line.units - order.short.get((part.fulfilment, line.sku), 0) for line in kept})
     packed = _units(line for parcel in parcels for line in parcel.lines)
-    return kept if packed == +found else None
+    if part.fulfilment not in order.giving_back or packed == _units(part.lines):
+        return None
+    return tuple(
+        Quantity(sku, units + order.short.get((part.fulfilment, sku), 0)) for sku, units in packed.items()
+    )
 
 
 def _units(lines: Iterable[Quantity]) -> Counter[str]:

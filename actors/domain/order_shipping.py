@@ -35,7 +35,7 @@ from actors.domain.order_events import (
     ParcelTracked,
     ReductionRefused,
 )
-from actors.domain.order_reduction import packed_as_kept
+from actors.domain.order_reduction import packed_less
 from actors.domain.order_state import Order, Part, asked_again, effect_id, first_asked, to_give_back
 from actors.domain.stock_commands import Reduced, Rejected
 
@@ -45,18 +45,19 @@ def packed(draft: Draft, command: Packed) -> None:
     part = draft.order.parts.get(command.fulfilment)
     if part is None or part.state not in ("planned", "allocated", "confirmed"):
         return
-    kept = packed_as_kept(draft.order, part, command.parcels)
-    if kept is not None:
-        draft.add(AllocationReduced(part.fulfilment, kept))
+    is_too_much = part.fulfilment in draft.order.giving_back
+    left = packed_less(draft.order, part, command.parcels)
+    if left is not None:
+        draft.add(AllocationReduced(part.fulfilment, left))
     if part.state == "planned":
         draft.add(FulfilmentAllocated(part.fulfilment))
     if part.state != "confirmed":
         confirm(draft, part.fulfilment)
     draft.add(FulfilmentReady(command.fulfilment, command.parcels))
     part = draft.order.parts[command.fulfilment]
-    if part.fulfilment in draft.order.giving_back:
+    if is_too_much:
         _hold_surplus(draft, part)
-    elif kept is not None:
+    if left is not None and not draft.order.holds:
         follow_edit(draft)
     ask_labels(draft, part)
 

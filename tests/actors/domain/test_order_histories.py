@@ -727,6 +727,47 @@ FOUND_SHORT_AND_GIVEN_BACK_BETWEEN_TWO_CRASHES: History = (
     (World.restart, 0, 0),
 )
 
+REDUCED_UNHEARD_THEN_EDITED_AND_PACKED: History = (
+    (World.receive, 0, 6),
+    (World.receive, 2, 6),
+    (World.glance, 7, 9),
+    (World.edit_units, 4, 2),
+    (World.edit_and_die, 2, 5),
+    (World.work, 4, 3),
+    (World.work, 5, 4),
+    (World.edit_and_die, 2, 8),
+)
+REDUCED_UNHEARD_THEN_MORE_WANTED_AND_PACKED: History = (
+    (World.receive, 6, 1),
+    (World.edit_units, 4, 6),
+    (World.settle, 8, 1),
+    (World.receive, 5, 5),
+    (World.glance, 3, 7),
+    (World.edit_units, 2, 9),
+    (World.edit_and_die, 0, 8),
+    (World.work, 3, 0),
+    (World.work, 6, 5),
+    (World.edit_units, 6, 3),
+)
+FOUND_SHORT_OF_WHAT_IS_NOT_WANTED_ANY_MORE: History = (
+    (World.receive, 3, 2),
+    (World.edit, 5, 6),
+    (World.glance, 9, 4),
+    (World.wait, 7, 6),
+    (World.receive, 2, 1),
+    (World.die_soon, 6, 7),
+    (World.receive, 2, 9),
+    (World.reroute, 3, 1),
+    (World.receive, 1, 9),
+    (World.glance, 3, 7),
+    (World.edit, 4, 3),
+    (World.work, 5, 7),
+    (World.work, 6, 6),
+    (World.work, 2, 4),
+    (World.work, 0, 1),
+    (World.mend, 0, 8),
+)
+
 
 def live_through(history: History) -> World:
     world = World(WANTED)
@@ -749,6 +790,21 @@ def test_what_was_found_short_is_heard_of_although_two_daemons_died_before_they_
     assert world.orders["main-1"].ended == "cancelled"
     world.bring_to_an_end()
     assert world.problems("main-1") == {"short_pick"}
+
+
+@pytest.mark.parametrize(
+    "history", [REDUCED_UNHEARD_THEN_EDITED_AND_PACKED, REDUCED_UNHEARD_THEN_MORE_WANTED_AND_PACKED]
+)
+def test_what_a_warehouse_took_back_before_a_crash_shows_in_what_its_floor_packs(history: History) -> None:
+    world = live_through(history)
+    world.bring_to_an_end()
+    assert world.orders["main-1"].ended == "shipped"
+
+
+def test_the_erp_keeps_nothing_open_of_what_was_not_found_and_is_not_wanted_any_more() -> None:
+    world = live_through(FOUND_SHORT_OF_WHAT_IS_NOT_WANTED_ANY_MORE)
+    world.bring_to_an_end()
+    assert world.orders["main-1"].ended == "shipped"
 
 
 def walk(seed: int, steps: int = 120, actions: Sequence[Action] = ACTIONS) -> World:
