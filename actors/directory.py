@@ -125,8 +125,17 @@ class Directory:
         self._heading.setdefault(warehouse, set()).add(fulfilment)
 
     def has_answered(self, warehouse: str, fulfilment: str) -> None:
-        """Note that the warehouse was asked: from here on its own stock tells."""
-        self._heading.get(warehouse, set()).discard(fulfilment)
+        """Note that the warehouse was asked: from here on its own stock tells.
+
+        What it did not promise made way without a move of its stock, of which nobody else would tell.
+        """
+        heading = self._heading.get(warehouse, set())
+        if fulfilment not in heading:
+            return
+        heading.discard(fulfilment)
+        handle = self.warehouses.get(warehouse)
+        if handle is None or fulfilment not in handle.stock.fulfilments:
+            self.room_came(warehouse)
 
     def load(self, warehouse: str) -> int:
         """Return how many fulfilments the warehouse has in hand, those included that head for it."""

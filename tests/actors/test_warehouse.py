@@ -166,6 +166,20 @@ async def test_whoever_waits_for_room_hears_of_each_promise_that_ends(autojump_c
         assert (house.roomier, house.directory.load("lyon")) == (["lyon", "lyon", "lyon"], 0)
 
 
+async def test_whoever_waits_for_room_hears_of_a_plan_that_came_to_nothing(autojump_clock: Clock) -> None:
+    async with open_house() as house:
+        house.directory.heads_for("lyon", "main-1.1")
+        house.directory.heads_for("lyon", "main-2.1")
+        await house.ask(reserve(1))  # there is nothing
+        house.directory.has_answered("lyon", "main-1.1")
+        assert (house.roomier, house.directory.load("lyon")) == (["lyon"], 1)
+        await house.ask(Release("main-2.1", "cancelled"))  # nobody had asked for it yet
+        house.directory.has_answered("lyon", "main-2.1")
+        assert (house.roomier, house.directory.load("lyon")) == (["lyon", "lyon"], 0)
+        house.directory.has_answered("lyon", "main-2.1")
+        assert len(house.roomier) == 2, "it did not count any more"
+
+
 async def test_exactly_as_many_are_granted_as_there_are(autojump_clock: Clock) -> None:
     answers: list[Answer] = []
     async with open_house() as house:
