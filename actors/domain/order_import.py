@@ -296,14 +296,18 @@ def _take_edit(draft: Draft, command: Import) -> None:
     said_of_former = _line_problems(draft.order, lambda _sku: False)
     draft.add(LinesEdited(command.lines, command.total, command.shipping))
     keep_promises(draft, order_before)
-    if (too_late := f"{draft.order.id}:edited") in draft.order.anomalies:
-        draft.add(AnomalyResolved(too_late, "system"))
+    _resolve_edited(draft)
     if command.shipping != before.shipping and erp_has_order(draft.order):
         detail = f"the shipping fee was changed in the shop from {before.shipping} to {command.shipping}"
         draft.raise_anomaly("fee", "changed_in_shop", detail, "change the fee of its order in the ERP")
     _judge_lines(draft, said_of_former, "shop")
     mind_erp(draft)
     follow_edit(draft)
+
+
+def _resolve_edited(draft: Draft) -> None:
+    if (too_late := f"{draft.order.id}:edited") in draft.order.anomalies:
+        draft.add(AnomalyResolved(too_late, "system"))
 
 
 def _shipped_in_shop(draft: Draft, command: Import) -> None:
@@ -370,6 +374,14 @@ def _import_again(draft: Draft, command: Import) -> None:
         now = command.service or "none that is known"
         detail = f"the shop's carrier stood for {order.facts.service} at the import, now for {now}"
         draft.raise_anomaly("carrier", "changed_in_shop", detail, show(order))
-    if command.lines != order.facts.lines and not order.ended:
+    if command.standing in ("open", "unpaid"):  # else a shop may show other lines than it has sold
+        _say_whether_lines_differ(draft, command)
+
+
+def _say_whether_lines_differ(draft: Draft, command: Import) -> None:
+    order = draft.order
+    if command.lines == order.facts.lines:
+        _resolve_edited(draft)
+    elif not order.ended:
         detail = "the lines were changed in the shop too late to follow, or its articles are listed otherwise"
         draft.raise_anomaly("edited", "changed_in_shop", detail, show(order))
