@@ -14,7 +14,6 @@ from actors.domain.order_events import (
     FulfilmentAllocated,
     OrderCancelled,
 )
-from actors.domain.order_shipping import follow_edit
 from actors.domain.order_state import Order, Part, erp_has_order
 from actors.domain.stock_commands import Rejected
 
@@ -42,12 +41,9 @@ def cancel(draft: Draft, by: str) -> None:
 def release_answered(draft: Draft, part: Part, command: Answered) -> None:
     """Take a warehouse's answer to a release: for a cancel, or as the rest of the plan came to nothing."""
     if not isinstance(command.answer, Rejected):
-        rerouted = part.fulfilment in draft.order.giving_back
         draft.add(
             AllocationReleased(part.fulfilment, "cancelled" if draft.order.cancel_asked else "rerouted")
         )
-        if rerouted:
-            follow_edit(draft)
     elif draft.order.cancel_asked:
         _refuse(draft, f"{part.fulfilment} at {part.warehouse} ({command.answer.why})")
     elif part.state in ("planned", "allocated"):

@@ -125,6 +125,8 @@ def evolve(order: Order, event: OrderEvent | AnomalyEvent, at: datetime) -> Orde
     since = at if stage != order.stage or order.since is None else order.since
     if order.promised is None and isinstance(event, OrderConfirmed) and after.is_on_floors():
         after = replace(after, promised=at)
+    elif isinstance(event, AnomalyRaised) and event.problem == "silent":
+        after = replace(after, told_silent=order.version + 1)
     return replace(
         after,
         version=order.version + 1,

@@ -58,6 +58,7 @@ from actors.domain.order_shipping import (
     ask_again,
     ask_labels,
     dispatch_answered,
+    follow_edit,
     has_labels_asked,
     packed,
     reduce_answered,
@@ -65,7 +66,15 @@ from actors.domain.order_shipping import (
     settled,
     tracked,
 )
-from actors.domain.order_state import CLOCKS, REROUTABLE, Order, expected_back, silence_id, to_restock
+from actors.domain.order_state import (
+    CLOCKS,
+    REROUTABLE,
+    Order,
+    expected_back,
+    silence_id,
+    to_give_back,
+    to_restock,
+)
 
 __all__ = ["Draft", "Facts", "Step", "consider", "decide", "next_steps"]
 
@@ -82,11 +91,15 @@ def decide(order: Order, command: OrderCommand, facts: Facts) -> tuple[OrderEven
 def consider(order: Order, command: OrderCommand, facts: Facts) -> Draft:
     """Return the events that `command` causes, and the order after them."""
     draft = Draft(order, facts)
+    gave_back = any(to_give_back(order))
     if isinstance(command, Import):
         import_order(draft, command)
     elif order.imported is not None:
         _decide(draft, command)
     if draft.order.imported is not None:
+        if gave_back:
+            # Whatever became of the last of it: given back, packed, not found, let expire.
+            follow_edit(draft)
         if HoldReleased in map(type, draft.events):
             _label_what_is_packed(draft)
         end_if_cancelled(draft)

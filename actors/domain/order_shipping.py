@@ -57,8 +57,6 @@ def packed(draft: Draft, command: Packed) -> None:
     part = draft.order.parts[command.fulfilment]
     if is_too_much:
         _hold_surplus(draft, part)
-    if left is not None and not draft.order.holds:
-        follow_edit(draft)
     ask_labels(draft, part)
 
 
@@ -83,7 +81,6 @@ def reduce_answered(draft: Draft, part: Part, command: Answered) -> None:
     match command.answer:
         case Reduced(lines) if lines == draft.order.keeping[part.fulfilment]:
             draft.add(AllocationReduced(part.fulfilment, lines))
-            follow_edit(draft)
         case Rejected(why):
             draft.add(ReductionRefused(part.fulfilment, why))
         case _:

@@ -42,7 +42,7 @@ LIFE_CYCLE: Mapping[Stage, frozenset[Stage]] = {
     "held": frozenset(
         {"new", "routing", "allocating", "backordered", "picking", "packed", "shipped", "cancelled"}
     ),
-    "routing": frozenset({"held", "allocating", "backordered", "picking", "packed", "cancelled"}),
+    "routing": frozenset({"held", "allocating", "backordered", "picking", "cancelled"}),
     "allocating": frozenset({"held", "routing", "backordered", "picking", "packed"}),
     "backordered": frozenset({"held", "allocating", "picking", "packed", "cancelled"}),
     "picking": frozenset({"held", "routing", "packed"}),
@@ -136,6 +136,7 @@ class Order(Struct, frozen=True, gc=False):
     noticed: datetime | None = None
     promised: datetime | None = None
     waited: bool = False
+    told_silent: int = 0
     since: datetime | None = None
     touched: datetime | None = None
     holds: Mapping[HoldKind, OrderHeld] = {}
@@ -322,15 +323,19 @@ def ready_to_dispatch(order: Order, part: Part) -> bool:
 
 
 def due_at(order: Order) -> datetime | None:
-    """Return when the desk has to wake the order; None once it rests or a person has been told."""
+    """Return when the desk has to wake the order; None once it rests or a person has been told.
+
+    Whoever was told that it is silent does not know of a step that it has to take since then.
+    """
     if order.since is None or order.touched is None:
         return None
     expiries = [held.expires_at for held in order.holds.values() if held.expires_at is not None]
-    if order.anomalies and silence_id(order) in order.anomalies:
+    is_told = bool(order.anomalies) and silence_id(order) in order.anomalies
+    if is_told and order.version == order.told_silent:
         return min(expiries, default=None)
     if has_own_step(order):
         expiries.append(order.touched + RESUME_AFTER)
-    elif order.stage in CLOCKS:
+    elif order.stage in CLOCKS and not is_told:
         expiries.append(order.since + CLOCKS[order.stage])
     return min(expiries, default=None)
 

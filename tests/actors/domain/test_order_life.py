@@ -1468,6 +1468,25 @@ def test_an_edit_that_could_not_be_followed_is_over_once_the_next_one_can_be() -
     assert story.problems() == []
 
 
+@pytest.mark.parametrize("lines", [{}, {TEAPOT: 3}])
+def test_a_cancel_in_the_shop_says_nothing_of_its_lines_whatever_they_are_by_then(
+    lines: Mapping[str, int],
+) -> None:
+    """A shop takes out the rows of what it cancels, or shows refunded units again."""
+    story = picking()
+    story.tell(copy_of(lines, "cancelled"))
+    story.give_back("main-1.1")
+    assert story.order.stage == "cancelled"
+    assert story.raised() == []
+
+
+def test_an_edit_that_came_too_late_is_nobodys_matter_once_the_shop_has_undone_it() -> None:
+    story = packed()
+    story.tell(copy_of({TEAPOT: 1}))
+    assert story.problems() == ["changed_in_shop"]
+    assert story.tell(copy_of({TEAPOT: 2})) == ["AnomalyResolved"]
+
+
 def test_a_price_that_the_shop_changes_moves_nothing_and_changes_the_erp_order() -> None:
     story = picking()
     cheaper = replace(copy_of({}), lines=(OrderLine(TEAPOT, TEAPOT, 2, Decimal("4.00")),))
@@ -1534,6 +1553,54 @@ def test_an_order_ends_when_the_shop_takes_out_all_that_has_not_left_and_the_erp
     story.tell(copy_of({TEAPOT: 1}))
     assert "OrderShipped" in story.give_back("main-1.2")
     assert [type(each) for each in story.documents()][-2:] == [ErpCancellation, ShopStatus]
+
+
+def left_in_part(*, is_confirmed: bool) -> Story:
+    """Return an order whose teapot has left, and whose cup nantes has promised."""
+    story = split()
+    story.confirm("main-1.1", *["main-1.2"] * is_confirmed)
+    story.pack("main-1.1")
+    story.settle_all()
+    story.dispatch("main-1.1")
+    return story
+
+
+@pytest.mark.parametrize(
+    ("is_confirmed", "lost"), [(True, FellShort("main-1.2", CUP, 1)), (False, Expired("main-1.2"))]
+)
+def test_an_order_ends_when_all_that_the_shop_took_out_is_lost_before_it_is_given_back(
+    is_confirmed: bool, lost: OrderCommand
+) -> None:
+    story = left_in_part(is_confirmed=is_confirmed)
+    story.tell(copy_of({TEAPOT: 1}))
+    assert "OrderShipped" in story.tell(lost)
+    assert ErpCancellation in [type(each) for each in story.documents()] or not is_confirmed
+    assert story.order.stage == "shipped"
+
+
+def test_an_order_ends_when_what_the_shop_took_out_was_planned_at_a_warehouse_that_is_gone() -> None:
+    story = picking()
+    story.stock = {"lyon": {}, "nantes": {CUP: 1}}
+    story.tell(copy_of({TEAPOT: 2, CUP: 1}))
+    story.pack()
+    story.settle_all()
+    story.dispatch()
+    story.tell(copy_of({TEAPOT: 2}))
+    assert story.asked() == [("release", "main-1.2")]
+    assert "OrderShipped" in story.tell(Stranded("main-1.2", gone=True))
+
+
+def test_units_that_came_while_a_floor_was_faster_than_the_reroute_are_asked_for_once_that_is_heard() -> None:
+    story = Story(lyon={TEAPOT: 2})
+    story.import_(TEAPOT=2)
+    story.grant("main-1.1")
+    story.tell(copy_of({TEAPOT: 2, CUP: 1}))
+    assert story.order.stage == "backordered"
+    story.tell(Reroute("jane"))
+    assert story.give_back("main-1.1", Rejected("too late: packed")) == []
+    story.stock = {"lyon": {CUP: 1}}
+    assert story.tell(Wake(units_came=True)) == []
+    assert "OrderRouted" in story.pack()
 
 
 def test_an_edit_with_an_article_that_nobody_knows_holds_the_order() -> None:
@@ -1767,6 +1834,19 @@ def test_a_return_that_its_warehouse_has_not_heard_of_wakes_the_order_although_i
     assert story.problems() == ["return_not_restocked"]
     assert story.tell(Answered("restock", "R1", Done())) == ["GoodsRestocked", "AnomalyResolved"]
     assert due_at(story.order) is None
+
+
+def test_a_silent_order_is_woken_for_a_step_that_it_has_to_take_since() -> None:
+    story = shipped()
+    story.now = NINE + CLOCKS["shipped"]
+    story.tell(Wake())
+    assert due_at(story.order) is None, "a person was told"
+    story.now += timedelta(days=1)
+    story.tell(came_back(1))
+    assert due_at(story.order) == story.now + timedelta(seconds=5), "its daemon may die before it is taken in"
+    story.tell(Answered("restock", "R1", Done()))
+    assert due_at(story.order) is None
+    assert story.problems() == ["silent"]
 
 
 # --- articles that are not simply a unit of a SKU -----------------------------------------------------------
