@@ -79,7 +79,7 @@ class Shelf:
         return self.available + self.reserved + self.picked + self.quarantine
 
 
-class FulfilmentLine(Struct, gc=False):
+class FulfilmentLine(Struct, gc=False, omit_defaults=True):
     """What a fulfilment was promised of one SKU, and how far the floor is with it."""
 
     sku: str
@@ -93,7 +93,7 @@ class FulfilmentLine(Struct, gc=False):
         return self.units - self.picked - self.missing
 
 
-class Fulfilment(Struct, gc=False):
+class Fulfilment(Struct, gc=False, omit_defaults=True):
     """A promise to one order, from the reservation until the parcels leave."""
 
     fulfilment: str
