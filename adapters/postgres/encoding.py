@@ -7,7 +7,7 @@ more than the database does. It touches no connection.
 import re
 from collections.abc import Sequence
 from operator import add
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +20,8 @@ from actors.ports.journal import Append, Event
 from actors.ports.people import BesideRow
 from actors.projections import Changes, FulfilmentChange, Key, positions_of_fulfilments
 from adapters.postgres.rest import Answered, rest_of
+
+T = TypeVar("T")
 
 SEPARATOR: Final = "\x1f"
 """Stands between the texts of a column. JSON escapes control characters, and no id of ours has one."""
@@ -205,11 +207,11 @@ class Batch:
 
     def _event_columns(self) -> tuple[str, ...]:
         return (
-            _numbers(self._event_partitions),
+            _numbers(_one(self._event_partitions)),
             _numbers(self._event_positions),
-            _texts(self._event_streams),
+            _texts(_one(self._event_streams)),
             _numbers(self._event_versions),
-            _texts(self._event_kinds),
+            _texts(_one(self._event_kinds)),
             _texts([_readable(b"\x1f".join(self._event_data)).decode()], len(self._event_data)),
             _numbers(self._event_ats),
             b"".join(self._event_hashes).hex(SEPARATOR, 32),
@@ -217,13 +219,13 @@ class Batch:
 
     def _movement_columns(self) -> tuple[str, ...]:
         return (
-            _numbers(self._move_partitions),
+            _numbers(_one(self._move_partitions)),
             _numbers(self._move_positions),
             _numbers(self._move_lines),
-            _texts(self._move_warehouses),
+            _texts(_one(self._move_warehouses)),
             _texts(self._move_skus),
-            _texts(self._move_sources),
-            _texts(self._move_targets),
+            _texts(_one(self._move_sources)),
+            _texts(_one(self._move_targets)),
             _numbers(self._move_units),
         )
 
@@ -244,7 +246,7 @@ class Batch:
             skus += moved
         # An account that nothing touched is left out: most batches touch two of the nine.
         columns = [_numbers(_filled(accounts.get(account), len(skus))) for account in ACCOUNTS]
-        return (_numbers(partitions), _texts(warehouses), _texts(skus), _texts([""] * len(skus)), *columns)
+        return (_numbers(_one(partitions)), _texts(_one(warehouses)), _texts(skus), "", *columns)
 
 
 def _wire(text: str | None) -> bytes | None:
@@ -285,15 +287,20 @@ def _refuse_strangers(event: Event, warehouse: str) -> None:
 def _fulfilment_columns(changes: dict[Key, FulfilmentChange]) -> tuple[str, ...]:
     rows = [change.row for change in changes.values()]
     return (
-        _numbers([partition for partition, _ in changes]),
+        _numbers(_one([partition for partition, _ in changes])),
         _texts([row.fulfilment for row in rows]),
         _texts([row.order for row in rows]),
-        _texts([row.warehouse for row in rows]),
-        _texts([row.state for row in rows]),
+        _texts(_one([row.warehouse for row in rows])),
+        _texts(_one([row.state for row in rows])),
         _nullable([change.closed_position for change in changes.values()]),
         _texts([b"\x1f".join([row.body for row in rows]).decode()], len(rows)),
         _numbers([change.position for change in changes.values()]),
     )
+
+
+def _one(column: list[T]) -> list[T]:
+    """Return the first value alone where all are the same; the database knows how many rows there are."""
+    return column[:1] if column and column.count(column[0]) == len(column) else column
 
 
 def _numbers(values: list[int]) -> str:

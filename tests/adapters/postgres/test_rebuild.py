@@ -1,5 +1,6 @@
 """The rebuild: the projections from the events, to the same content as the journal wrote them."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -8,7 +9,18 @@ import pytest
 import trio
 
 from actors.domain.ledger import FulfilmentLine, Shelf, Stock, apply
-from actors.domain.stock_events import Quantity, ReservationReduced, StockEvent, UnitsReserved, UnitsReturned
+from actors.domain.stock_events import (
+    Quantity,
+    ReservationConfirmed,
+    ReservationReduced,
+    ReservationReleased,
+    StockEvent,
+    StockOpened,
+    StockReceived,
+    UnitsPicked,
+    UnitsReserved,
+    UnitsReturned,
+)
 from actors.ports.journal import Append
 from actors.rows import fulfilment_row
 from adapters.postgres.audit import audit
@@ -29,6 +41,7 @@ PROJECTED = (
     "anomaly",
 )
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ONE_CUP = (Quantity("CUP", 1),)
 SQL = Callable[..., list[asyncpg.Record]]
 
 
@@ -99,6 +112,48 @@ def test_a_promise_that_was_reduced_is_rebuilt_with_what_it_keeps(log_dsn: str, 
     assert trio.run(rebuild, log_dsn) == 25
     assert content(sql) == before
     assert trio.run(audit, log_dsn).ok
+
+
+@pytest.mark.parametrize("houses", [("lyon", "paris"), ("lyon",)], ids=["two warehouses", "one"])
+def test_what_is_written_in_one_batch_is_what_each_event_alone_makes(
+    dsn: str, sql: SQL, houses: tuple[str, ...]
+) -> None:
+    """A column of the batch may say the same in every row, or not: each of these batches has both."""
+    breaths: tuple[dict[str, tuple[StockEvent, ...]], ...] = (
+        {
+            "lyon": (StockOpened("CUP", 9, "A1", "count"), StockReceived("D1", "POT", 4, "A2")),
+            "paris": (StockOpened("CUP", 5, "B1", "count"), StockOpened("POT", 2, "B2", "count")),
+        },
+        {
+            "lyon": (UnitsReserved("F1", "O1", (Quantity("CUP", 2), Quantity("POT", 1)), None),),
+            "paris": (UnitsReserved("F2", "O1", ONE_CUP, NOW), UnitsReserved("F3", "O3", ONE_CUP, NOW)),
+        },
+        {
+            "lyon": (UnitsPicked("F1", "CUP", 2, "A1"),),
+            "paris": (ReservationReleased("F2", ONE_CUP, (), "cancelled"), ReservationConfirmed("F3")),
+        },
+    )
+    stocks = {house: Stock() for house in houses}
+    versions = Counter[str]()
+
+    async def write() -> None:
+        async with open_journal(dsn, owner="the test") as journal:
+            for breath in breaths:
+                durable = []
+                for house, event in [(each, event) for each in houses for event in breath[each]]:
+                    row = apply(stocks[house], event)
+                    rows = (fulfilment_row(row, house),) if row is not None else ()
+                    append = Append(f"stock-{house}", versions[house], (event,), NOW, fulfilments=rows)
+                    durable.append(await journal.enqueue(append))
+                    versions[house] += 1
+                for wait in durable:
+                    await wait()
+
+    trio.run(write)
+    before = content(sql)
+    assert trio.run(audit, dsn).ok
+    assert trio.run(rebuild, dsn) == sum(versions.values())
+    assert content(sql) == before
 
 
 def test_nothing_is_rebuilt_under_a_daemon_at_work(log_dsn: str) -> None:
