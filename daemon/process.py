@@ -39,8 +39,9 @@ from daemon.web import serve_web
 
 log = structlog.get_logger(__name__)
 
-ENDING_S = 15.0
-"""What comes after draining: to give the leases back, and to stop a Postgres of our own."""
+ENDING_S = 75.0
+"""What may come after draining: a database that does not answer is waited for, a minute, or what is under way
+there would be unknown; then the leases are given back, and a Postgres of our own is stopped."""
 
 
 class Daemon:
