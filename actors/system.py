@@ -40,6 +40,7 @@ from actors.owners import Owners
 from actors.partners import Partners, Way, ways_to
 from actors.ports.journal import Event, Journal
 from actors.supervisor import supervise
+from actors.waker import Waker
 from actors.warehouse import MAILBOX_MAX as WAREHOUSE_MAILBOX_MAX
 from actors.warehouse import Warehouse
 
@@ -98,6 +99,7 @@ class System:
     directory: Directory = field(init=False)
     hall: OrderHall = field(init=False)
     desk: Desk = field(init=False)
+    waker: Waker = field(init=False)
     gatekeeper: Gatekeeper = field(init=False)
     reader: ErpReader | None = field(init=False, default=None)
     _routing: RoutingRules = field(init=False)
@@ -119,7 +121,8 @@ class System:
             {name: WarehouseHandle(name, Mailbox(WAREHOUSE_MAILBOX_MAX)) for name in names}
         )
         self.hall = OrderHall(self.journal, self.directory, self.facts, self._set_aside, self._moved)
-        self.desk = Desk(self.journal, self.hall, self.surroundings.clock, Mailbox(DESK_MAILBOX_MAX))
+        self.desk = Desk(self.journal, self.surroundings.clock, Mailbox(DESK_MAILBOX_MAX))
+        self.waker = Waker(self.journal, self.hall, self.surroundings.clock)
         self.gatekeeper = Gatekeeper(self.journal, self.surroundings.clock, self._gates_changed)
         self._through_gates()
         if self.partners.books is not None:
@@ -131,7 +134,7 @@ class System:
                 tuple(self.partners.shops),
                 self.erp_pauses,
             )
-        self.directory.on_arrival(self.desk.stock_arrived)
+        self.directory.on_arrival(self.waker.stock_arrived)
         self.directory.on_room(self._room_came)
         owners = Owners(self.hall, self.directory, self.desk, self.surroundings.entropy)
         for way in ways_to(self.partners):
@@ -209,11 +212,11 @@ class System:
 
     def _gates_changed(self) -> None:
         self._through_gates()
-        self.desk.rules_changed(self._fillable)
+        self.waker.rules_changed(self._fillable)
 
     def _room_came(self, warehouse: str) -> None:
         if warehouse in self.gatekeeper.gates.caps:
-            self.desk.room_came(self._fillable)
+            self.waker.room_came(self._fillable)
 
     def _fillable(self, wanted: Sequence[Quantity]) -> bool:
         return fillable(wanted, self.directory.picture, self._routing, self.directory.load)
@@ -289,11 +292,11 @@ class System:
 
         Nobody knows either by which rules it decided.
         """
-        self.desk.rules_changed(self._fillable)
+        self.waker.rules_changed(self._fillable)
         available = self.directory.available()
         for sku in await self.journal.wanted():
             if available.get(sku):
-                self.desk.stock_arrived(sku)
+                self.waker.stock_arrived(sku)
 
     async def _take_in(self) -> None:
         """Everything that brings new work; all of it ends when the daemon drains."""
@@ -307,8 +310,8 @@ class System:
                     nursery.start_soon(supervise, f"carrier {name}", carrier.run)
                 if self.reader is not None:
                     nursery.start_soon(supervise, "erp reader", self.reader.run)
-                nursery.start_soon(supervise, "clocks", self.desk.watch_clocks)
-                arrivals = partial(self.desk.watch_arrivals, self.directory.has_units)
+                nursery.start_soon(supervise, "clocks", self.waker.watch_clocks)
+                arrivals = partial(self.waker.watch_arrivals, self.directory.has_units)
                 nursery.start_soon(supervise, "arrivals", arrivals)
                 nursery.start_soon(
                     supervise, "outboxes", partial(self.desk.watch_outboxes, tuple(self.drains))

@@ -81,7 +81,7 @@ class Depot:
         self.journal = MemoryJournal()
         self.hall = ListeningHall(self.journal)
         self.port = CountingCarrier()
-        self.desk = Desk(self.journal, self.hall, lambda: NINE, Mailbox(10))
+        self.desk = Desk(self.journal, lambda: NINE, Mailbox(10))
         self.carrier = Carrier("swift", self.port, self.journal, self.hall, self.desk, poll_s=60)
 
     async def problems(self) -> dict[str, str]:

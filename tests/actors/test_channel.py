@@ -127,7 +127,7 @@ class House:
         self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
         self.directory = Directory({"lyon": self.handle})
         self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda *_: None)
-        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Matter](10))
+        self.desk = Desk(self.journal, self.now, Mailbox[Matter](10))
         self.deliveries = 0
         self.unknown: set[str] = set()
         self.settings = ChannelSettings("main", poll_s, safety, buffer)

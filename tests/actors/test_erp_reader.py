@@ -33,7 +33,7 @@ class House:
         self.books = MemoryErpBooks()
         self.journal = MemoryJournal()
         self.hall = OrderHall(self.journal, Directory({}), self.facts, nobody, lambda _b, _a, _e: None)
-        self.desk = Desk(self.journal, self.hall, lambda: NINE, Mailbox(10))
+        self.desk = Desk(self.journal, lambda: NINE, Mailbox(10))
         self.reader = ErpReader(self.books, self.journal, self.hall, self.desk, ("main",), Pauses())
 
     def facts(self) -> Facts:

@@ -65,7 +65,7 @@ async def open_way(
         raise AssertionError(actor, message, error)
 
     hall = OrderHall(journal, directory, facts, set_aside, lambda *_: None)
-    desk = Desk(journal, hall, lambda: NINE, Mailbox(10))
+    desk = Desk(journal, lambda: NINE, Mailbox(10))
     salts = iter(range(256))
     intake = Intake("main", shop, journal, hall, desk, directory, lambda size: bytes([next(salts)]) * size)
     with trio.fail_after(10):

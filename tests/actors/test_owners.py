@@ -45,7 +45,7 @@ class House:
         self.lyon: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
         self.directory = Directory({"lyon": self.lyon})
         self.hall = OrderHall(self.journal, self.directory, facts, nobody, lambda *_: None)
-        self.desk = Desk(self.journal, self.hall, now, Mailbox[Matter](10))
+        self.desk = Desk(self.journal, now, Mailbox[Matter](10))
         self.owners = Owners(self.hall, self.directory, self.desk, lambda size: b"s" * size)
         self.warehouse = Warehouse(self.lyon, self.journal, self.directory, self.hall.tell, now)
 

@@ -9,12 +9,9 @@ from actors.desk import Desk, Matter
 from actors.directory import Directory, WarehouseHandle
 from actors.domain.assortment import Assortment, Contents
 from actors.domain.ledger import Shelf, Stock, apply, sellable
-from actors.domain.order_draft import Facts
-from actors.domain.routing import RoutingRules
 from actors.domain.stock_events import Quantity, SlotAssigned, StockAdjusted, StockReceived, UnitsReserved
 from actors.for_sale import ForSale
 from actors.mailbox import Mailbox
-from actors.order import OrderHall
 from actors.shop_window import ShopWindow
 from actors.slices import SLICE
 from adapters.memory.journal import MemoryJournal
@@ -82,8 +79,7 @@ class House:
                 pass  # it moves the shop, not the house
 
     def window_of(self, shop: MemoryShop) -> ShopWindow:
-        hall = OrderHall(self.journal, self.directory, no_facts, nobody, lambda *_: None)
-        desk = Desk(self.journal, hall, lambda: NINE, Mailbox[Matter](10))
+        desk = Desk(self.journal, lambda: NINE, Mailbox[Matter](10))
         return ShopWindow("main", shop, self.journal, desk, self.directory, withheld=WITHHELD)
 
     def levels(self, assortment: Assortment) -> dict[str, int]:
@@ -191,11 +187,3 @@ async def test_a_daemon_whose_leases_may_be_anothers_shows_nothing_any_more() ->
     house.journal.lost = False
     assert await window.show(await window.behind(10))
     assert shop.levels == {"CUP": 4}
-
-
-async def nobody(*_: str) -> None:
-    await trio.lowlevel.checkpoint()
-
-
-def no_facts() -> Facts:
-    return Facts(NINE, RoutingRules(()), (), lambda *_: 0, lambda _sku: True)

@@ -106,7 +106,7 @@ async def open_house() -> AsyncGenerator[House]:
         raise AssertionError(actor, message, error)
 
     hall = OrderHall(journal, directory, facts, set_aside, lambda *_: None)
-    desk = Desk(journal, hall, lambda: now[0], Mailbox(10))
+    desk = Desk(journal, lambda: now[0], Mailbox(10))
     salts = iter(range(100_000))
     intake = Intake(
         "main", shop, journal, hall, desk, directory, lambda size: next(salts).to_bytes(size, "big")

@@ -16,11 +16,8 @@ from actors.domain.discrepancies import EACH_MAX
 from actors.domain.documents import ERP, ErpLine, ErpReception
 from actors.domain.erp_pieces import ErpMove
 from actors.domain.ledger import apply
-from actors.domain.order_draft import Facts
-from actors.domain.routing import RoutingRules
 from actors.domain.stock_events import StockEffectRequested, StockMirrored, StockOpened, StockReceived
 from actors.mailbox import Mailbox
-from actors.order import OrderHall
 from actors.ports.journal import Append
 from actors.three_way import ThreeWay, Whole
 from adapters.memory.erp_books import MemoryErpBooks
@@ -40,8 +37,7 @@ class House:
         self.books = MemoryErpBooks(clock=self.now, warehouses=("lyon",))
         self.handle: WarehouseHandle = WarehouseHandle("lyon", Mailbox(10))
         self.directory = Directory({"lyon": self.handle})
-        self.hall = OrderHall(self.journal, self.directory, self.facts, nobody, lambda *_: None)
-        self.desk = Desk(self.journal, self.hall, self.now, Mailbox[Raise | Resolve | Take](10))
+        self.desk = Desk(self.journal, self.now, Mailbox[Raise | Resolve | Take](10))
         self.three_way = ThreeWay(
             shops={},
             books=self.books,
@@ -53,9 +49,6 @@ class House:
 
     def now(self) -> datetime:
         return NINE + timedelta(seconds=trio.current_time())
-
-    def facts(self) -> Facts:
-        return Facts(self.now(), RoutingRules(()), (), self.directory.picture, lambda _sku: True)
 
     def open(self, sku: str, units: int) -> None:
         apply(self.handle.stock, StockOpened(sku, units, "", "erp"))
@@ -83,10 +76,6 @@ class House:
 
     async def problems(self) -> set[str]:
         return {each.anomaly for each in await self.journal.anomalies(1_000)}
-
-
-async def nobody(*_: str) -> None:
-    await trio.lowlevel.checkpoint()
 
 
 @asynccontextmanager
