@@ -21,9 +21,7 @@ from actors.order import OrderHall
 from actors.ports.journal import Append, Durable
 from actors.ports.people import BesideRow
 from actors.supervisor import supervise
-from actors.waker import (
-    Waker,
-)
+from actors.waker import Waker
 from adapters.memory.journal import MemoryJournal
 
 Clock = trio.testing.MockClock

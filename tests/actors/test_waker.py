@@ -19,11 +19,7 @@ from actors.waker import (
     WAKE_AGAIN_S_FIRST,
     WAKE_AGAIN_S_MAX,
 )
-from tests.actors.office import (
-    NINE,
-    Clock,
-    open_office,
-)
+from tests.actors.office import NINE, Clock, open_office
 
 
 async def test_an_order_is_woken_when_its_clock_is_due_and_says_that_it_is_silent(
@@ -180,6 +176,3 @@ async def test_room_in_a_warehouse_wakes_whom_it_helps_as_long_as_there_is_some(
         await trio.sleep(10)
         assert office.woken() == ["main-1", "main-2"]
         assert asked == ["TEAPOT", "TEAPOT", "TEAPOT", "CUP"]
-
-
-# --- matters ------------------------------------------------------------------------------------------------

@@ -120,9 +120,8 @@ async def test_the_database_begins_the_next_statement_while_we_have_no_ear_for_t
     with trio.fail_after(10):
         async with running(dsn, told) as pipeline:
             with psycopg.connect(dsn) as other:
-                other.execute(
-                    "LOCK TABLE kept IN SHARE MODE"
-                )  # or the first may be over while the second is sent
+                # Or the first may be over while the second is sent.
+                other.execute("LOCK TABLE kept IN SHARE MODE")
                 await pipeline.execute("keep", [b"1", b"a"], told.of("a"))
                 await pipeline.execute("keep", [b"2", b"b"], told.of("b"))
             # Nobody here hears an answer meanwhile: Trio stands still.
