@@ -32,6 +32,8 @@ from actors.domain.stock_events import (
     StockMirrored,
     StockOpened,
     StockReceived,
+    UnitsPicked,
+    UnitsReserved,
     UnitsReturned,
 )
 from actors.floor_news import news_again, news_of
@@ -82,6 +84,9 @@ MAILBOX_MAX = 4_096
 
 ANSWERS_REMEMBERED = 200_000
 """Keys of 24 hours at two scans a second around the clock; older ones go first."""
+
+_CONCERN_NOBODY = frozenset({UnitsReserved, UnitsPicked})
+"""What there is most of, and nobody is told of but whoever asked: one look instead of one at each case."""
 
 _ANSWERS = msgspec.json.Encoder()
 _ANSWER = msgspec.json.Decoder(Answer)
@@ -287,6 +292,8 @@ class Warehouse:
         Orders of their fulfilments, the desk of stock, the ERP's drain.
         """
         for event in events:
+            if type(event) in _CONCERN_NOBODY:
+                continue
             if isinstance(event, FulfilmentDispatched | PickFellShort | ReservationReleased):
                 self._directory.room_came(self._handle.name)
             match event:
