@@ -1,7 +1,7 @@
 """What a run of events changes in the tables that are projected from them: the net effect, as rows.
 
 Shared by the journals in memory and on Postgres, and by the rebuild, so that the rules stand once. Stock
-movements follow from `ledger.movements`. The audit does not use this module.
+movements follow from `ledger.flows`. The audit does not use this module.
 """
 
 from collections import deque

@@ -2,11 +2,11 @@
 
 Everything a warehouse owns stands in one of the inner accounts; everything else is outside. A unit only ever
 moves from one account to another, so the sum over all accounts is always zero and a promise is a movement
-like any other. `apply` is the only place that changes, `movements` says what an event means to the books;
+like any other. `apply` is the only place that changes, `flows` says what an event means to the books;
 `stock_decisions` says what is granted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, assert_never
@@ -18,6 +18,7 @@ from actors.domain.stock_events import (
     FulfilmentPacked,
     PackedParcel,
     PickFellShort,
+    Quantity,
     ReservationConfirmed,
     ReservationReduced,
     ReservationRefused,
@@ -50,8 +51,16 @@ FulfilmentState = Literal["reserved", "floor", "packed", "dispatched", "released
 CLOSED: frozenset[FulfilmentState] = frozenset({"dispatched", "released", "short", "refused"})
 
 
+class Flow(Struct, frozen=True, gc=False):
+    """What goes from one account to another: units of some SKUs, of each above zero."""
+
+    source: Account
+    target: Account
+    lines: tuple[Quantity, ...]
+
+
 class Movement(Struct, frozen=True, gc=False):
-    """So many units of a SKU from one account to another; `units` is above zero."""
+    """A line of a flow, as the books have it: so many units of a SKU from one account to another."""
 
     sku: str
     source: Account
@@ -141,14 +150,17 @@ class Stock:
         shelf = self.shelves.get(sku)
         if shelf is None:
             shelf = self.shelves[sku] = Shelf()
-            self.note_move(sku)
+            self.note_moves([sku])
         return shelf
 
-    def note_move(self, sku: str) -> None:
-        """Note that the SKU can be promised otherwise than before."""
-        self.moves += 1
-        self.moved.pop(sku, None)  # so that it comes last
-        self.moved[sku] = self.moves
+    def note_moves(self, skus: Iterable[str]) -> None:
+        """Note that these SKUs can be promised otherwise than before."""
+        moves, moved = self.moves, self.moved
+        for sku in skus:
+            moves += 1
+            moved.pop(sku, None)  # so that it comes last
+            moved[sku] = moves
+        self.moves = moves
 
     def moved_since(self, moves: int) -> Iterator[str]:
         """Yield the SKUs that moved after so many moves: as many steps as there are such SKUs, not as all."""
@@ -158,29 +170,36 @@ class Stock:
             yield sku
 
 
-def movements(event: StockEvent) -> tuple[Movement, ...]:
+def movements(event: StockEvent) -> Iterator[Movement]:
+    """Yield what the event moves, line by line; `flows` without the lines is less to make."""
+    for flow in flows(event):
+        for line in flow.lines:
+            yield Movement(line.sku, flow.source, flow.target, line.units)
+
+
+def flows(event: StockEvent) -> tuple[Flow, ...]:
     """Return what the event moves, in the order of its lines; an event that moves nothing returns ()."""
     match event:
-        case UnitsReserved(_, _, lines, _):
-            return tuple([Movement(line.sku, "available", "reserved", line.units) for line in lines])
+        case UnitsReserved(lines=lines):
+            return (Flow("available", "reserved", lines),)
         case UnitsPicked(_, sku, units, _):
-            return (Movement(sku, "reserved", "picked", units),)
+            return _flow("reserved", "picked", sku, units)
         case FulfilmentDispatched(_, lines):
-            return tuple([Movement(line.sku, "picked", "customer", line.units) for line in lines])
-        case ReservationReleased() | ReservationReduced():
-            return _given_back(event)
+            return (Flow("picked", "customer", lines),)
+        case ReservationReleased(_, reserved, picked, _):
+            return (Flow("reserved", "available", reserved), Flow("picked", "available", picked))
+        case ReservationReduced(_, released):
+            return (Flow("reserved", "available", released),)
         case PickFellShort(_, sku, missing, _, _):
-            return (Movement(sku, "reserved", "quarantine", missing),)
+            return _flow("reserved", "quarantine", sku, missing)
         case StockOpened(sku, units, _, _):
-            return (Movement(sku, "opening", "available", units),)
+            return _flow("opening", "available", sku, units)
         case StockReceived() | UnitsReturned():
-            return (_of_a_delivery(event),)
+            return _arrived(event)
         case StockAdjusted(sku, units, _) | StockMirrored(sku, units, _):
-            if units > 0:
-                return (Movement(sku, "count", "available", units),)
-            return (Movement(sku, "available", "count", -units),)
+            return _corrected(sku, units)
         case StockCounted():
-            return _of_a_count(event)
+            return _counted(event)
         case (
             ReservationRefused()
             | ReservationConfirmed()
@@ -195,44 +214,49 @@ def movements(event: StockEvent) -> tuple[Movement, ...]:
             assert_never(event)
 
 
-def _given_back(event: ReservationReleased | ReservationReduced) -> tuple[Movement, ...]:
-    if isinstance(event, ReservationReduced):
-        return tuple(Movement(line.sku, "reserved", "available", line.units) for line in event.released)
-    return (
-        *(Movement(line.sku, "reserved", "available", line.units) for line in event.reserved),
-        *(Movement(line.sku, "picked", "available", line.units) for line in event.picked),
-    )
-
-
-def _of_a_delivery(event: StockReceived | UnitsReturned) -> Movement:
+def _arrived(event: StockReceived | UnitsReturned) -> tuple[Flow, ...]:
     if isinstance(event, StockReceived):
-        return Movement(event.sku, "supplier", "available", event.units)
+        return _flow("supplier", "available", event.sku, event.units)
     target: Account = "available" if event.condition == "sellable" else "quarantine"
-    return Movement(event.sku, "customer", target, event.units)
+    return _flow("customer", target, event.sku, event.units)
 
 
-def _of_a_count(event: StockCounted) -> tuple[Movement, ...]:
-    moves = (
-        Movement(event.sku, "quarantine", "available", event.found),
-        Movement(event.sku, "quarantine", "count", event.lost),
-        Movement(event.sku, "count", "available", event.surplus),
-        Movement(event.sku, "available", "count", -event.surplus),
+def _counted(event: StockCounted) -> tuple[Flow, ...]:
+    return (
+        *(_flow("quarantine", "available", event.sku, event.found) if event.found else ()),
+        *(_flow("quarantine", "count", event.sku, event.lost) if event.lost else ()),
+        *(_corrected(event.sku, event.surplus) if event.surplus else ()),
     )
-    return tuple(move for move in moves if move.units > 0)
+
+
+def _corrected(sku: str, units: int) -> tuple[Flow, ...]:
+    if units > 0:
+        return _flow("count", "available", sku, units)
+    return _flow("available", "count", sku, -units)
+
+
+def _flow(source: Account, target: Account, sku: str, units: int) -> tuple[Flow, ...]:
+    return (Flow(source, target, (Quantity(sku, units),)),)
 
 
 def apply(stock: Stock, event: StockEvent) -> Fulfilment | None:
     """Bring `stock` up to date with the event; return the fulfilment it changed, if it changed one."""
-    for move in movements(event):
-        shelf = stock.shelf(move.sku)
-        source, target = move.source, move.target
-        if "available" in (source, target):
-            stock.note_move(move.sku)
-        if source in INNER_ACCOUNTS:
-            setattr(shelf, source, getattr(shelf, source) - move.units)
-        if target in INNER_ACCOUNTS:
-            setattr(shelf, target, getattr(shelf, target) + move.units)
+    for flow in flows(event):
+        _pour(stock, flow)
     return _follow(stock, event)
+
+
+def _pour(stock: Stock, flow: Flow) -> None:
+    source, target = flow.source, flow.target
+    leaves, arrives = source in INNER_ACCOUNTS, target in INNER_ACCOUNTS
+    for line in flow.lines:
+        shelf, units = stock.shelf(line.sku), line.units
+        if leaves:
+            setattr(shelf, source, getattr(shelf, source) - units)
+        if arrives:
+            setattr(shelf, target, getattr(shelf, target) + units)
+    if "available" in (source, target):
+        stock.note_moves([line.sku for line in flow.lines])
 
 
 def _follow(stock: Stock, event: StockEvent) -> Fulfilment | None:

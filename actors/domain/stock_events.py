@@ -215,22 +215,22 @@ class StockEffectRefused(Struct, frozen=True, gc=False, tag="stock.effect_refuse
 
 
 StockEvent = (
-    StockOpened
+    UnitsReserved  # what there is most of comes first: `isinstance` looks at one after the other
+    | UnitsPicked
+    | FulfilmentPacked
+    | FulfilmentDispatched
+    | ReservationConfirmed
+    | StockMirrored
+    | StockOpened
     | StockReceived
     | UnitsReturned
     | StockAdjusted
     | StockCounted
-    | StockMirrored
     | SlotAssigned
-    | UnitsReserved
     | ReservationRefused
-    | ReservationConfirmed
     | ReservationReleased
     | ReservationReduced
-    | UnitsPicked
     | PickFellShort
-    | FulfilmentPacked
-    | FulfilmentDispatched
     | StockEffectRequested
     | StockEffectDone
     | StockEffectRefused

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from actors.domain.anomaly_events import AnomalyRaised, AnomalyResolved
-from actors.domain.ledger import Account, Movement, movements
+from actors.domain.ledger import Account, Flow, flows
 from actors.domain.log import KINDS, chain, encode_event, header, microseconds
 from actors.domain.partitions import partition_of, warehouse_of
 from actors.domain.stock_events import StockEvent
@@ -86,7 +86,7 @@ class Batch:
         self._move_sources: list[str] = []
         self._move_targets: list[str] = []
         self._move_units: list[int] = []
-        self._flows: dict[Key, dict[tuple[Account, Account], dict[str, int]]] = {}
+        self._totals: dict[Key, dict[tuple[Account, Account], dict[str, int]]] = {}
 
     @property
     def events(self) -> int:
@@ -146,29 +146,31 @@ class Batch:
         return first
 
     def _move(self, partition: int, warehouse: str, first: int, events: Sequence[Event]) -> None:
-        flows = self._flows.setdefault((partition, warehouse), {})
-        add_position, add_line = self._move_positions.append, self._move_lines.append
-        moves: list[Movement] = []
+        moved: list[Flow] = []
         for position, event in enumerate(events, first):
-            if not isinstance(event, StockEvent):
+            if isinstance(event, StockEvent):
+                lines = 0
+                for flow in flows(event):
+                    moved.append(flow)
+                    self._move_positions += [position] * len(flow.lines)
+                    self._move_lines += range(lines, lines := lines + len(flow.lines))
+            else:
                 _refuse_strangers(event, warehouse)
-                continue
-            for line, move in enumerate(movements(event)):
-                add_position(position)
-                add_line(line)
-                moves.append(move)
-        self._move_partitions += [partition] * len(moves)
-        self._move_warehouses += [warehouse] * len(moves)
-        self._move_skus += [move.sku for move in moves]
-        self._move_sources += [move.source for move in moves]
-        self._move_targets += [move.target for move in moves]
-        self._move_units += [move.units for move in moves]
-        for move in moves:
-            between = (move.source, move.target)
-            flow = flows.get(between)
-            if flow is None:
-                flow = flows[between] = {}
-            flow[move.sku] = flow.get(move.sku, 0) + move.units
+        self._move_skus += [line.sku for flow in moved for line in flow.lines]
+        self._move_sources += [flow.source for flow in moved for _ in flow.lines]
+        self._move_targets += [flow.target for flow in moved for _ in flow.lines]
+        self._move_units += [line.units for flow in moved for line in flow.lines]
+        count = len(self._move_positions) - len(self._move_partitions)
+        self._move_partitions += [partition] * count
+        self._move_warehouses += [warehouse] * count
+        self._sum_up((partition, warehouse), moved)
+
+    def _sum_up(self, house: Key, moved: Sequence[Flow]) -> None:
+        totals = self._totals.setdefault(house, {})
+        for flow in moved:
+            total = totals.setdefault((flow.source, flow.target), {})
+            for line in flow.lines:
+                total[line.sku] = total.get(line.sku, 0) + line.units
 
     def _take_fulfilments(self, partition: int, first: int, append: Append) -> None:
         positions, opened = positions_of_fulfilments(first, append.events)
@@ -234,13 +236,13 @@ class Batch:
         warehouses: list[str] = []
         skus: list[str] = []
         accounts: dict[Account, list[int]] = {}
-        for (partition, warehouse), flows in self._flows.items():
+        for (partition, warehouse), totals in self._totals.items():
             # In the order of the keys: rows of one page follow one another, and locks have one order.
-            moved = sorted(set().union(*flows.values()))
+            moved = sorted(set().union(*totals.values()))
             partitions += [partition] * len(moved)
             warehouses += [warehouse] * len(moved)
-            for (source, target), flow in flows.items():
-                units = [flow.get(sku, 0) for sku in moved]
+            for (source, target), total in totals.items():
+                units = [total.get(sku, 0) for sku in moved]
                 _add(accounts.setdefault(source, []), len(skus), [-count for count in units])
                 _add(accounts.setdefault(target, []), len(skus), units)
             skus += moved
