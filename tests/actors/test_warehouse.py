@@ -16,9 +16,11 @@ from actors.domain.order_commands import Expired, FellShort, OrderCommand, Packe
 from actors.domain.stock_commands import (
     Adjust,
     Answer,
+    Count,
     Dispatch,
     Done,
     Granted,
+    Mirror,
     NotEnough,
     Pack,
     Pick,
@@ -29,6 +31,7 @@ from actors.domain.stock_commands import (
     Release,
     ReportShort,
     Reserve,
+    Restock,
     StockCommand,
 )
 from actors.domain.stock_events import PackedParcel, Quantity, Shortage, StockEffectRequested, UnitsReserved
@@ -164,6 +167,34 @@ async def test_whoever_waits_for_room_hears_of_each_promise_that_ends(autojump_c
         await house.ask(Dispatch("main-3.1"))
         await trio.sleep(1)
         assert (house.roomier, house.directory.load("lyon")) == (["lyon", "lyon", "lyon"], 0)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Receive("D2", "TEAPOT", 1, "A-1"),
+        Restock("R1", "main-0", "TEAPOT", 1, "sellable", "A-1"),
+        Adjust("TEAPOT", 1, "found"),
+        Mirror("TEAPOT", 1, "I3-5"),
+        Count("TEAPOT", "A-1", 6, "found", "lyon", "C-1", NINE),
+        Reduce("main-1.1", (Quantity("TEAPOT", 1),)),
+        Release("main-1.1", "cancelled"),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+async def test_whoever_waits_for_units_hears_of_whatever_may_have_freed_some(
+    command: StockCommand, autojump_clock: Clock
+) -> None:
+    async with open_house() as house:
+        await house.ask(Receive("D1", "TEAPOT", 5, "A-1"))
+        await house.ask(reserve(1, 2))
+        house.arrived.clear()
+        await house.ask(command)
+        await trio.sleep(1)
+        assert house.arrived == ["TEAPOT"]
+        await house.ask(reserve(2))
+        await trio.sleep(1)
+        assert house.arrived == ["TEAPOT"], "and of nothing else"
 
 
 async def test_whoever_waits_for_room_hears_of_a_plan_that_came_to_nothing(autojump_clock: Clock) -> None:

@@ -23,6 +23,7 @@ from actors.domain.order_events import (
 from actors.domain.stock_events import (
     FulfilmentDispatched,
     Quantity,
+    ReservationReleased,
     SlotAssigned,
     StockAdjusted,
     StockEffectDone,
@@ -658,6 +659,24 @@ async def test_a_skus_movements_are_told_newest_first_with_the_event_that_moved_
     assert await journal.movements("paris", "CUP", 1) == told[:1]
     assert list(await journal.movements("paris", "SPOON", 10)) == []
     assert list(await journal.movements("lyon", "CUP", 10)) == []
+
+
+async def test_what_a_release_gives_back_is_booked_apart_for_what_was_picked_and_what_was_not(
+    journal: InspectedJournal,
+) -> None:
+    await journal.append(stock(0, opened("CUP", 9)))
+    await journal.append(stock(1, reserved("f1", CUP=3), rows=(fulfilment("f1"),)))
+    await journal.append(stock(2, UnitsPicked("f1", "CUP", 1, "A1"), rows=(fulfilment("f1"),)))
+    released = ReservationReleased("f1", (Quantity("CUP", 2),), (Quantity("CUP", 1),), "cancelled")
+    over = fulfilment("f1", "released", closed=True)
+    await journal.append(stock(3, released, rows=(over,)))
+
+    told = await journal.movements("paris", "CUP", 2)
+    assert [(each.source, each.target, each.units) for each in told] == [
+        ("picked", "available", 1),
+        ("reserved", "available", 2),
+    ]
+    assert {each.event for each in told} == {released}
 
 
 async def test_the_newest_events_of_a_stream_are_told_backwards_page_by_page(

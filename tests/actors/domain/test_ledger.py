@@ -264,6 +264,22 @@ def test_what_a_reduction_keeps_stays_promised_and_the_rest_may_be_sold_again(
     assert not any(move.source == "available" for event in events for move in movements(event))
 
 
+@given(runs, runs)
+def test_whoever_looked_on_hears_of_each_sku_that_can_be_promised_otherwise_since(
+    before: list[StockCommand], since: list[StockCommand]
+) -> None:
+    stock, _ = carry_out_all(before)
+    seen, free = stock.moves, {sku: shelf.available for sku, shelf in stock.shelves.items()}
+    moved: set[str] = set()
+    for command in since:
+        for event in carry_out(stock, command)[0]:
+            moved |= {move.sku for move in movements(event) if "available" in (move.source, move.target)}
+    told = list(stock.moved_since(seen))
+    assert len(told) == len(set(told)), "once each"
+    assert moved | (stock.shelves.keys() - free.keys()) == set(told)
+    assert list(stock.moved_since(stock.moves)) == []
+
+
 @given(st.dictionaries(skus, st.integers(-5, 20)), st.integers(0, 5), st.integers(0, 5))
 def test_a_shop_never_sells_the_safety_stock_nor_less_than_nothing(
     free: dict[str, int], safety: int, buffer: int
