@@ -160,10 +160,14 @@ class Lab:
         """Do what autovacuum and the checkpointer would have done by and by."""
         asyncio.run(_execute(dsn, "VACUUM ANALYZE", "CHECKPOINT"))
 
-    def turns(self, *sides: Callable[[], Timing]) -> list[list[Timing]]:
-        """Let each side have its turn, round after round; return the turns of each side."""
+    def turns(self, *sides: Callable[[], Timing], rounds: int | None = None) -> list[list[Timing]]:
+        """Let each side have its turn, round after round; return the turns of each side.
+
+        There are as many rounds as the size of the run says, or as told.
+        """
         timings: list[list[Timing]] = [[] for _ in sides]
-        for number in range(1, self.size.rounds + 1):
+        rounds = rounds or self.size.rounds
+        for number in range(1, rounds + 1):
             rates: list[str] = []
             for turns, side in zip(timings, sides, strict=True):
                 gc.collect()
@@ -171,7 +175,7 @@ class Lab:
                 asyncio.run(_execute(self._server.dsn, "CHECKPOINT"))
                 turns.append(side())
                 rates.append(f"{turns[-1].rate:,.0f}")
-            progress(f"  round {number} of {self.size.rounds}, a second: {', '.join(rates)}")
+            progress(f"  round {number} of {rounds}, a second: {', '.join(rates)}")
         return timings
 
 
