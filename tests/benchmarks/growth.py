@@ -18,7 +18,17 @@ from actors.rows import fulfilment_row
 from actors.warehouse import restore
 from adapters.postgres.journal import open_journal
 from tests.benchmarks import house
-from tests.benchmarks.measure import Figure, Lab, Timing, figure, goal, median_rate, median_ratio, progress
+from tests.benchmarks.measure import (
+    FULL_LOAD_ROUNDS,
+    Figure,
+    Lab,
+    Timing,
+    figure,
+    goal,
+    median_rate,
+    median_ratio,
+    progress,
+)
 
 NAME = "growth"
 MOVEMENTS = 2_000_000
@@ -45,7 +55,11 @@ def measure(lab: Lab) -> list[Figure]:
         lab.drop(young)
         return turn
 
-    aged, fresh = lab.turns(lambda: house.reserve(old, orders, OUTSTANDING, watch), young_turn)
+    aged, fresh = lab.turns(
+        lambda: house.reserve(old, orders, OUTSTANDING, watch),
+        young_turn,
+        rounds=lab.size.of(FULL_LOAD_ROUNDS),
+    )
     lab.drop(old)
     unit = "reservations/s"
     return [

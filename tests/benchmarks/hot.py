@@ -6,7 +6,7 @@ The row locks queue on that one row over 16 connections.
 
 from actors.domain.stock_events import Quantity
 from tests.benchmarks import house, rowlocks
-from tests.benchmarks.measure import Figure, Lab, figure, goal, median_rate, median_ratio
+from tests.benchmarks.measure import FULL_LOAD_ROUNDS, Figure, Lab, figure, goal, median_rate, median_ratio
 
 NAME = "hot"
 MANY = 1_024
@@ -24,6 +24,7 @@ def measure(lab: Lab) -> list[Figure]:
         lambda: house.reserve(ours, spread_orders, MANY, watch),
         lambda: house.reserve(ours, hot_orders, MANY, watch),
         lambda: rowlocks.reserve_by(theirs, rowlocks.Prepared.row_locked, hot_orders, watch),
+        rounds=lab.size.of(FULL_LOAD_ROUNDS),
     )
     lab.drop(ours)
     lab.drop(theirs)

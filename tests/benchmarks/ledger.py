@@ -6,16 +6,22 @@ the same orders, drawn over 10,000 SKUs, on one server, in turns; a ratio is the
 """
 
 from tests.benchmarks import house, rowlocks
-from tests.benchmarks.measure import Figure, Lab, Timing, figure, goal, median_ms, median_rate, median_ratio
+from tests.benchmarks.measure import (
+    FULL_LOAD_ROUNDS,
+    Figure,
+    Lab,
+    Timing,
+    figure,
+    goal,
+    median_ms,
+    median_rate,
+    median_ratio,
+)
 
 NAME = "ledger"
 MANY = 1_024
 FEW = 16
 COPY_BATCH = 512
-
-ROUNDS = 7
-"""With 1,024 outstanding both cores are busy all the time, and whoever shares their silicon shows as nowhere
-else: twelve rounds of the same code made 15,000 to 29,000 a second, beside row locks at 1,900 to 3,000."""
 
 
 def measure(lab: Lab) -> list[Figure]:
@@ -31,7 +37,7 @@ def measure(lab: Lab) -> list[Figure]:
         lambda: rowlocks.reserve_by(theirs, prepared.row_locked, orders, watch),
         lambda: rowlocks.reserve_by(theirs, prepared.one_function, orders, watch),
         lambda: rowlocks.bare_copy(theirs, orders, COPY_BATCH, watch),
-        rounds=lab.size.of(ROUNDS),
+        rounds=lab.size.of(FULL_LOAD_ROUNDS),
     )
     lab.drop(ours)
     lab.drop(theirs)
